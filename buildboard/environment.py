@@ -1,0 +1,60 @@
+"""Settings from the environment: each reader returns a checked value or refuses by name.
+
+A wrong value stops the start with the variable's name, what it was and what was expected; nothing is guessed.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+
+
+class Environment:
+    """Reads `variables` (the process's own by default). An empty value counts as not set."""
+
+    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
+        self._variables = os.environ if variables is None else variables
+
+    def text(self, name: str, default: str = "") -> str:
+        return self._variables.get(name, "").strip() or default
+
+    def flag(self, name: str, default: bool | None) -> bool | None:
+        """1/0, true/false, yes/no, on/off; `default` where the variable is not set."""
+        value = self.text(name).lower()
+        if not value:
+            return default
+        if value in _TRUE or value in _FALSE:
+            return value in _TRUE
+        raise refused(name, self.text(name), "1 or 0 (also true/false, yes/no, on/off)")
+
+    def number(self, name: str, default: int, *, least: int, most: int | None = None) -> int:
+        value = self.text(name)
+        if not value:
+            return default
+        expected = f"a whole number of {least} or more" if most is None else f"a whole number from {least} to {most}"
+        if not (value.isascii() and value.isdigit() and len(value) <= 9):
+            raise refused(name, value, expected)
+        number = int(value)
+        if number < least or (most is not None and number > most):
+            raise refused(name, value, expected)
+        return number
+
+    def items(self, name: str) -> list[str]:
+        """A list separated by commas."""
+        return [item for item in (part.strip() for part in self.text(name).split(",")) if item]
+
+    def folder(self, name: str, default: Path) -> Path:
+        path = Path(self.text(name, str(default))).expanduser()
+        if path.exists() and not path.is_dir():
+            raise refused(name, str(path), "a folder, and this is a file")
+        return path.absolute()
+
+
+def refused(name: str, value: str, expected: str) -> ImproperlyConfigured:
+    """The error for a wrong value. `value` is shown: pass "" for anything secret."""
+    shown = f"={value!r}" if value else ""
+    return ImproperlyConfigured(f"{name}{shown}: expected {expected}.")

@@ -1,0 +1,240 @@
+"""All settings, from the environment only. README lists them; a wrong value is refused at start by name."""
+
+import secrets
+from pathlib import Path
+
+import dj_database_url
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from .environment import Environment, refused
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+_env = Environment()
+
+# --- The board's own -----------------------------------------------------------------------------------------------
+
+BUILDBOARD_DATA = _env.folder("BUILDBOARD_DATA", BASE_DIR / "var")
+BUILDBOARD_WORKERS = _env.number("BUILDBOARD_WORKERS", 2, least=0, most=256)
+BUILDBOARD_PUBLIC = bool(_env.flag("BUILDBOARD_PUBLIC", False))
+BUILDBOARD_ADMIN_PASSWORD = _env.text("BUILDBOARD_ADMIN_PASSWORD")
+BUILDBOARD_LEASE_SECONDS = _env.number("BUILDBOARD_LEASE_SECONDS", 15, least=3, most=3600)
+BUILDBOARD_STREAMS_PER_USER = _env.number("BUILDBOARD_STREAMS_PER_USER", 1_000, least=1)
+BUILDBOARD_STREAMS_PER_PROCESS = _env.number("BUILDBOARD_STREAMS_PER_PROCESS", 5_000, least=1)
+PORT = _env.number("PORT", 8000, least=1, most=65535)
+
+# --- Who reaches it ------------------------------------------------------------------------------------------------
+
+_debug = _env.flag("DEBUG", None)
+DEBUG = bool(_debug)
+_hosts = _env.items("ALLOWED_HOSTS")
+ALLOWED_HOSTS = _hosts or ["localhost", "127.0.0.1", "[::1]"]
+CSRF_TRUSTED_ORIGINS = _env.items("CSRF_TRUSTED_ORIGINS")
+for _origin in CSRF_TRUSTED_ORIGINS:
+    if not _origin.startswith(("http://", "https://")):
+        raise refused("CSRF_TRUSTED_ORIGINS", _origin, "origins with their scheme, such as https://board.example")
+
+
+def _secret_key() -> str:
+    """The key of the environment, else the one kept in the data folder.
+
+    It is made there only for a board that serves this machine alone, or with DEBUG on: several machines need the
+    same key, and have to be given it.
+    """
+    given = _env.text("SECRET_KEY")
+    if given:
+        return given
+    kept = BUILDBOARD_DATA / "secret-key"
+    if kept.exists():
+        return kept.read_text().strip()
+    if _debug is False or (_hosts and not _debug):
+        raise ImproperlyConfigured(
+            "SECRET_KEY is not set: expected a long random text, the same on every machine of this board. "
+            "(One is generated into the data folder only where DEBUG is on, or where the board serves this machine "
+            "alone: no ALLOWED_HOSTS, no DEBUG=0.)"
+        )
+    BUILDBOARD_DATA.mkdir(parents=True, exist_ok=True)
+    made = BUILDBOARD_DATA / f".secret-key.{secrets.token_hex(4)}"
+    made.touch(mode=0o600)
+    made.write_text(secrets.token_urlsafe(50) + "\n")
+    try:
+        kept.hardlink_to(made)  # two processes that start at once agree on one key
+    except FileExistsError:
+        pass
+    finally:
+        made.unlink()
+    return kept.read_text().strip()
+
+
+try:
+    SECRET_KEY = _secret_key()
+except OSError as _error:
+    raise ImproperlyConfigured(f"BUILDBOARD_DATA={str(BUILDBOARD_DATA)!r}: cannot be written: {_error}.") from _error
+SECRET_KEY_FALLBACKS = _env.items("SECRET_KEY_FALLBACKS")
+
+_https = any(origin.startswith("https://") for origin in CSRF_TRUSTED_ORIGINS)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# --- The application -----------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "daphne",  # first: its runserver streams, Django's own does not
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "axes",
+    "builds",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "buildboard.urls"
+ASGI_APPLICATION = "buildboard.asgi.application"
+WSGI_APPLICATION = None
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# --- Database ------------------------------------------------------------------------------------------------------
+
+_SQLITE = {
+    # BEGIN IMMEDIATE: a transaction that reads first and writes later fails at once otherwise when another one wrote
+    # in between, whatever the timeout. WAL: readers and the one writer do not wait for each other.
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
+}
+_POSTGRESQL = {
+    # A pool, and no persistent connections beside it: under ASGI those leak, one a thread.
+    "pool": {"min_size": 1, "max_size": 16, "timeout": 10},
+    "connect_timeout": 5,
+}
+
+
+def _database() -> dict:
+    url = _env.text("DATABASE_URL", f"sqlite:///{BUILDBOARD_DATA / 'buildboard.sqlite3'}")
+    expected = "a database URL, such as postgres://user:password@host/name or sqlite:////path/to/file"
+    try:
+        database = dict(dj_database_url.parse(url, conn_health_checks=True))
+    except Exception as error:  # the library raises several kinds; the URL may hold a password, so it is not shown
+        raise refused("DATABASE_URL", "", expected) from error
+    engine = database.get("ENGINE", "").rpartition(".")[2]
+    if engine not in ("sqlite3", "postgresql"):
+        raise refused("DATABASE_URL", "", f"{expected} (SQLite and PostgreSQL are supported)")
+    own = _SQLITE if engine == "sqlite3" else _POSTGRESQL
+    database["OPTIONS"] = {**own, **database.get("OPTIONS", {})}
+    database["CONN_MAX_AGE"] = 0
+    return database
+
+
+DATABASES = {"default": _database()}
+DATABASES["default"].setdefault("TEST", {})
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, not memory: tests have threads and processes, as the product has.
+    DATABASES["default"]["TEST"]["NAME"] = str(BUILDBOARD_DATA / "test.sqlite3")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Channel layer: a doorbell only (builds/wakes.py) ----------------------------------------------------------------
+
+REDIS_URL = _env.text("REDIS_URL")
+if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
+    raise refused("REDIS_URL", "", "redis://host:port/number, rediss://… or unix://…")
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": "buildboard"},
+    }
+    if REDIS_URL
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+}
+
+# --- Signing in ----------------------------------------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "board"
+LOGOUT_REDIRECT_URL = "login"
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
+AXES_VERBOSE = False
+
+# --- Language, time, static files ----------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BUILDBOARD_DATA / "static"
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "buildboard.storage.HashedStatic"
+    },
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+# --- Logging: one line an event, on stderr ---------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {"builds": {"level": "INFO"}, "buildboard": {"level": "INFO"}},
+}

@@ -1,0 +1,23 @@
+"""Builds: what is built, its log, and everyone who writes or watches it. **Wings around one table.**
+
+Workers only *write* the event log; the live wing only *reads* it, from a cursor; Channels between them says nothing
+but "look again". The files directly in this folder are floors: each imports only what stands above it. Read them in
+this order.
+
+    states.py      statuses of builds and steps, and what may become what
+    recipe.py      YAML → Recipe, with errors that name the line
+    progress.py    how far, and how long still: arithmetic on step durations
+    wakes.py       topics; wake() and listen(): the doorbell, and the only file that imports channels
+    models.py      the tables, with the constraints that refuse impossible states
+    events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
+    lifecycle.py   enqueue, claim, finish, lose, cancel …: the only writer of a status
+
+On them stand three wings that never import each other; `urls.py` ties views to paths:
+
+    worker/        supervisor → loop → runner → process: takes builds, runs steps, writes the log
+    live/          hub → tail → stream, poll: reads the log, for everyone who watches
+    web/           pages, forms, the API: the outside world
+
+`admin.py`, `checks.py` and `management/commands/` are doors, like `web/`. `tests/test_floors.py` reads the imports of
+every file and holds all of this.
+"""

@@ -1,0 +1,246 @@
+"""The log of each build: the only reader and writer of `Event`.
+
+Numbers are taken under the build's row lock, in the transaction that inserts the rows, so commit order is number order
+and no number is missing. While a build is leased, every write names the lease's token and the head it expects: a worker
+that lost its lease writes nothing more, and one whose commit landed while its answer was lost learns just that.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from . import wakes
+from .models import Board, Build, Event, iso
+from .states import FINAL
+
+MAX_CHUNK_LINES = 1_000
+"""At most so many lines in one `log` event: `lines()` looks no further back for the chunk that holds a line."""
+PAGE = 1_000
+
+
+class LeaseLost(Exception):
+    """The build is not this worker's any more: stop its processes and write nothing."""
+
+
+@dataclass
+class Lease:
+    """A worker's claim on a build. `head` is the seq of the last event that this worker knows to be stored."""
+
+    build_id: int
+    token: str
+    head: int
+    cancel_requested: bool = False
+    """As the last write or renewal found it."""
+
+
+class Chunk(NamedTuple):
+    """A `log` event to be: `lines` of the step at `step` from number `line` on; `open`: the last one is unfinished."""
+
+    step: int
+    line: int
+    lines: Sequence[str]
+    open: bool = False
+
+
+class Fact(NamedTuple):
+    """Any other event to be. `data` is its JSON object."""
+
+    kind: str
+    data: dict[str, Any]
+
+
+class Record(NamedTuple):
+    """A stored event as readers get it: `data` is compact JSON text, without raw line breaks."""
+
+    seq: int
+    kind: str
+    data: str
+
+
+class Line(NamedTuple):
+    number: int
+    text: str
+    open: bool
+
+
+def compact(data: dict[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+# --- Writing ---
+
+
+def append(lease: Lease, chunks: Sequence[Chunk]) -> None:
+    """Store log chunks, in one transaction, and raise `lease.head` with them. `LeaseLost` where the lease is gone.
+
+    After a database error it may be called again with the same arguments: what had landed is not stored twice.
+    """
+    if not chunks:
+        return
+    with transaction.atomic():
+        if reserve(lease, len(chunks)):
+            put(lease.build_id, lease.head, chunks)
+
+
+def reserve(lease: Lease, count: int) -> bool:
+    """Inside a transaction: take the next `count` numbers, fenced by the lease; from then on the row is locked.
+
+    True: they are taken; the caller puts `count` events above `lease.head`. False: an earlier call with the same
+    lease and count had landed, and only its answer was lost; there is nothing to do. `LeaseLost`: anything else.
+    When the transaction commits, `lease.head` is raised and the topic's readers are woken.
+    """
+    expected = lease.head + count
+    taken = Build.objects.filter(pk=lease.build_id, lease_token=lease.token, head=lease.head).update(
+        head=expected, renewal=F("renewal") + 1
+    )
+    found = Build.objects.filter(pk=lease.build_id).values_list("lease_token", "head", "cancel_requested_at").first()
+    if not taken and (found is None or found[:2] != (lease.token, expected)):
+        raise LeaseLost(f"build {lease.build_id} is leased to another, or to nobody")
+
+    def committed() -> None:
+        lease.head = expected
+        lease.cancel_requested = found is not None and found[2] is not None
+        wakes.wake(wakes.build_topic(lease.build_id), expected)
+
+    transaction.on_commit(committed)
+    return bool(taken)
+
+
+def put(build_id: int, head: int, drafts: Sequence[Chunk | Fact]) -> None:
+    """Inside the transaction that has taken the numbers above `head`: store the events."""
+    now = timezone.now()
+    Event.objects.bulk_create(
+        [_event(build_id, seq, draft, now) for seq, draft in enumerate(drafts, start=head + 1)], batch_size=100
+    )
+
+
+def put_unleased(build_id: int, drafts: Sequence[Chunk | Fact]) -> None:
+    """Inside a transaction that holds the row lock of a build that nobody leases (any more): number and store."""
+    Build.objects.filter(pk=build_id).update(head=F("head") + len(drafts))
+    head = Build.objects.values_list("head", flat=True).get(pk=build_id)
+    put(build_id, head - len(drafts), drafts)
+    transaction.on_commit(partial(wakes.wake, wakes.build_topic(build_id), head))
+
+
+def _event(build_id: int, seq: int, draft: Chunk | Fact, now: Any) -> Event:
+    if isinstance(draft, Fact):
+        return Event(build_id=build_id, seq=seq, kind=draft.kind, at=now, body=compact(draft.data))
+    if not 1 <= len(draft.lines) <= MAX_CHUNK_LINES:
+        raise ValueError(f"a chunk has 1 to {MAX_CHUNK_LINES} lines, not {len(draft.lines)}")
+    return Event(
+        build_id=build_id,
+        seq=seq,
+        kind="log",
+        at=now,
+        step=draft.step,
+        line=draft.line,
+        lines=len(draft.lines),
+        open=draft.open,
+        body="\n".join(draft.lines),
+    )
+
+
+# --- Reading ---
+
+
+def read(build_id: int, after: int, limit: int = PAGE, names: Sequence[str] | None = None) -> list[Record]:
+    """Up to `limit` events above `after`, in order. `names`: the build's step names, where the caller has them."""
+    rows = list(
+        Event.objects.filter(build_id=build_id, seq__gt=after)
+        .order_by("seq")
+        .values_list("seq", "kind", "at", "step", "line", "open", "body")[:limit]
+    )
+    if names is None and any(row[1] == "log" for row in rows):
+        names = step_names(build_id)
+    return [_record(row, names or ()) for row in rows]
+
+
+def _record(row: tuple, names: Sequence[str]) -> Record:
+    seq, kind, at, step, line, is_open, body = row
+    if kind != "log":
+        return Record(seq, kind, body)
+    data = {"step": names[step], "line": line, "text": body, "at": iso(at)}
+    if is_open:
+        data["open"] = True
+    return Record(seq, kind, compact(data))
+
+
+def step_names(build_id: int) -> list[str]:
+    """By position. They never change once the build is there."""
+    return list(Build.objects.get(pk=build_id).steps.order_by("position").values_list("name", flat=True))
+
+
+class Extent(NamedTuple):
+    """Where a topic's log stands: the oldest and newest number stored, and whether nothing will be added."""
+
+    horizon: int
+    head: int
+    final: bool
+
+
+def extent(build_id: int) -> Extent | None:
+    """None: no such build."""
+    row = Build.objects.filter(pk=build_id).values_list("horizon", "head", "status").first()
+    return Extent(row[0], row[1], row[2] in FINAL) if row else None
+
+
+def heads(build_ids: Iterable[int]) -> dict[int, Extent]:
+    """The extents of many builds in one query; those that are gone are absent."""
+    rows = Build.objects.filter(pk__in=list(build_ids)).values_list("pk", "horizon", "head", "status")
+    return {pk: Extent(horizon, head, status in FINAL) for pk, horizon, head, status in rows}
+
+
+def total_lines(build_id: int, step: int) -> int:
+    """How many lines the step at `step` has stored, an open one included."""
+    newest = (
+        Event.objects.filter(build_id=build_id, step=step, line__isnull=False)
+        .order_by("-line", "-seq")
+        .values_list("line", "lines")
+        .first()
+    )
+    return newest[0] + newest[1] - 1 if newest else 0
+
+
+def lines(build_id: int, step: int, first: int, last: int) -> list[Line]:
+    """The lines of the step at `step` with numbers `first` to `last`, both included, that are stored."""
+    if last < first:
+        return []
+    found: dict[int, Line] = {}
+    chunks = (
+        Event.objects.filter(
+            build_id=build_id, step=step, line__isnull=False, line__lte=last, line__gt=first - MAX_CHUNK_LINES
+        )
+        .order_by("seq")
+        .values_list("line", "open", "body")
+    )
+    for start, is_open, body in chunks.iterator(chunk_size=200):
+        texts = body.split("\n")
+        end = start + len(texts) - 1
+        for number in range(max(start, first), min(end, last) + 1):
+            found[number] = Line(number, texts[number - start], is_open and number == end)
+    return [found[number] for number in sorted(found)]
+
+
+# --- The board ---
+
+
+def board_extent() -> Extent:
+    board = Board.get()
+    return Extent(board.horizon, board.revision, False)
+
+
+def changed(after: int, limit: int) -> list[tuple[int, int, int, str]]:
+    """(revision, build id, project id, `build` data as JSON) of builds whose revision is above `after`, in order."""
+    builds = (
+        Build.objects.filter(revision__gt=after)
+        .order_by("revision")
+        .select_related("project")
+        .prefetch_related("steps")[:limit]
+    )
+    return [(build.revision, build.pk, build.project_id, compact(build.data())) for build in builds]

@@ -1,0 +1,165 @@
+"""Topics, and the doorbell between processes: the only file that imports channels.
+
+A wake says "look again" and carries no truth: it may be lost, doubled, merged or late, and every reader looks again by
+itself. So `wake()` costs its caller nothing and never fails: it marks a topic, and one thread sends what is marked
+through the channel layer, merged, with a time limit. `listen()` is one channel per process that joins the groups of
+the topics that are watched there.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from channels.layers import InMemoryChannelLayer, get_channel_layer
+
+logger = logging.getLogger(__name__)
+
+BOARD = "board"
+SEND_SECONDS = 2.0
+"""After which one sending is given up: a paused Redis delays the next wake by this, and nothing else."""
+
+
+class Wake(NamedTuple):
+    topic: str
+    head: int | None
+    """A hint: the topic's newest number, as its writer knew it."""
+
+
+def build_topic(build_id: int) -> str:
+    return f"build.{build_id}"
+
+
+def is_shared() -> bool:
+    """Whether wakes reach other processes: not with the in-memory layer."""
+    return not isinstance(get_channel_layer(), InMemoryChannelLayer)
+
+
+def wake(topic: str, head: int | None = None) -> None:
+    """Tell every listener of `topic` to look again. From any thread; returns at once and never raises."""
+    _bell.mark(topic, head)
+
+
+@contextlib.asynccontextmanager
+async def listen() -> AsyncIterator["Listener"]:
+    """This process's one channel. Call it on the event loop that serves requests, once per process."""
+    listener = Listener()
+    _bell.attach(asyncio.get_running_loop())
+    try:
+        yield listener
+    finally:
+        _bell.detach()
+        await listener.close()
+
+
+class Listener:
+    """Joined topics and the wakes that arrive on them. A layer that is away is tried again by the caller's rhythm."""
+
+    def __init__(self) -> None:
+        self._layer = get_channel_layer()
+        self._channel: str | None = None
+        self._joined: set[str] = set()
+
+    async def join(self, topic: str) -> bool:
+        """Hear of `topic` from now on. False: the layer did not take it; ask again later."""
+        if topic in self._joined:
+            return True
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._layer.group_add(topic, await self._name())
+        except Exception as error:  # whatever a layer's driver raises, it is a doorbell that does not ring
+            logger.debug("action=wake-join topic=%s error=%r", topic, error)
+            return False
+        self._joined.add(topic)
+        return True
+
+    async def leave(self, topic: str) -> None:
+        if topic not in self._joined:
+            return
+        self._joined.discard(topic)
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._layer.group_discard(topic, await self._name())
+
+    async def next(self) -> Wake:
+        """Waits for the next wake. Raises what the layer raises: the caller rests and calls again."""
+        message = await self._layer.receive(await self._name())
+        return Wake(message["topic"], message.get("head"))
+
+    async def close(self) -> None:
+        for topic in list(self._joined):
+            await self.leave(topic)
+
+    async def _name(self) -> str:
+        if self._channel is None:
+            self._channel = await self._layer.new_channel()
+        return self._channel
+
+
+class _Bell:
+    """The marked topics, and who sends them: the listening loop where this process has one, else a thread's own.
+
+    In-memory channels belong to the loop that reads them and are not safe to touch from another thread; and a layer
+    over Redis keeps its connections per loop, so one loop, kept open, is one connection for all wakes.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._marked: dict[str, int | None] = {}
+        self._ringing = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            self._loop = loop
+
+    def detach(self) -> None:
+        with self._lock:
+            self._loop = None
+
+    def mark(self, topic: str, head: int | None) -> None:
+        with self._lock:
+            known = self._marked.get(topic)
+            self._marked[topic] = head if known is None or head is None else max(known, head)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="wakes", daemon=True)
+                self._thread.start()
+        self._ringing.set()
+
+    def _run(self) -> None:
+        own = asyncio.new_event_loop()
+        while True:
+            self._ringing.wait()
+            self._ringing.clear()
+            with self._lock:
+                marked, self._marked = self._marked, {}
+                loop = self._loop
+            if not marked:
+                continue
+            sending = self._send(marked)
+            try:
+                if loop is not None and loop.is_running():
+                    asyncio.run_coroutine_threadsafe(sending, loop).result(SEND_SECONDS + 1)
+                elif is_shared():
+                    own.run_until_complete(sending)
+                else:
+                    sending.close()  # nobody in this process listens, and in memory nobody else can
+            except Exception as error:
+                sending.close()
+                logger.debug("action=wake-send topics=%d error=%r", len(marked), error)
+
+    @staticmethod
+    async def _send(marked: dict[str, int | None]) -> None:
+        layer = get_channel_layer()
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                for topic, head in marked.items():
+                    await layer.group_send(topic, {"type": "wake", "topic": topic, "head": head})
+        except Exception as error:
+            logger.debug("action=wake-send topics=%d error=%r", len(marked), error)
+
+
+_bell = _Bell()

@@ -1,0 +1,21 @@
+#!/usr/bin/env python
+"""Entry point of every command: see `manage.py help`."""
+
+import os
+import sys
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "buildboard.settings")
+    try:
+        from django.core.management import execute_from_command_line
+    except ImportError as missing:
+        raise SystemExit(
+            "Django is not installed for this Python. `make run` makes an environment in .venv/; "
+            "with it, use .venv/bin/python manage.py …"
+        ) from missing
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()
