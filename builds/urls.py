@@ -1,1 +1,31 @@
-urlpatterns = []
+"""Paths → views: the one place where the wings meet."""
+
+from django.contrib.auth import views as auth
+from django.urls import path
+
+from .live import logs, poll, stream
+from .web import health, views
+from .web.api import api
+
+urlpatterns = [
+    path("", views.board, name="board"),
+    path("projects/<slug:slug>/", views.project, name="project"),
+    path("projects/<slug:slug>/start/", views.start, name="start"),
+    path("builds/<int:build_id>/", views.build, name="build"),
+    path("builds/<int:build_id>/cancel/", views.cancel, name="cancel"),
+    path("builds/<int:build_id>/retry/", views.retry, name="retry"),
+    path("accounts/login/", views.Login.as_view(), name="login"),
+    path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
+    # Machine-readable, by session or token.
+    path("events/", stream.board_events, name="board-events"),
+    path("events.json", poll.board_events, name="board-events-json"),
+    path("builds/<int:build_id>/events/", stream.build_events, name="build-events"),
+    path("builds/<int:build_id>/events.json", poll.build_events, name="build-events-json"),
+    path("builds/<int:build_id>/log/", logs.lines, name="build-lines"),
+    path("builds/<int:build_id>/log.txt", logs.text, name="build-log"),
+    path("api/v1/", api.urls),
+    # For machines that look after machines.
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
+]
