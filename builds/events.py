@@ -70,7 +70,9 @@ class Line(NamedTuple):
 
 
 def compact(data: dict[str, Any]) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    """JSON without raw line breaks. Half of a surrogate pair, which UTF-8 cannot carry, becomes a question mark."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace").decode()
 
 
 # --- Writing ---
@@ -120,7 +122,7 @@ def put(build_id: int, head: int, drafts: Sequence[Chunk | Fact]) -> None:
     )
 
 
-def put_unleased(build_id: int, drafts: Sequence[Chunk | Fact]) -> None:
+def put_unleased(build_id: int, drafts: Sequence[Fact]) -> None:
     """Inside a transaction that holds the row lock of a build that nobody leases (any more): number and store."""
     Build.objects.filter(pk=build_id).update(head=F("head") + len(drafts))
     head = Build.objects.values_list("head", flat=True).get(pk=build_id)
@@ -133,6 +135,9 @@ def _event(build_id: int, seq: int, draft: Chunk | Fact, now: Any) -> Event:
         return Event(build_id=build_id, seq=seq, kind=draft.kind, at=now, body=compact(draft.data))
     if not 1 <= len(draft.lines) <= MAX_CHUNK_LINES:
         raise ValueError(f"a chunk has 1 to {MAX_CHUNK_LINES} lines, not {len(draft.lines)}")
+    body = "\n".join(draft.lines)
+    if body.count("\n") != len(draft.lines) - 1:
+        raise ValueError("a line has a line feed in it: the lines behind it would be shown under wrong numbers")
     return Event(
         build_id=build_id,
         seq=seq,
@@ -142,7 +147,7 @@ def _event(build_id: int, seq: int, draft: Chunk | Fact, now: Any) -> Event:
         line=draft.line,
         lines=len(draft.lines),
         open=draft.open,
-        body="\n".join(draft.lines),
+        body=body,
     )
 
 

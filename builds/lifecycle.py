@@ -18,7 +18,7 @@ from . import events, recipe, wakes
 from .events import Fact, Lease, LeaseLost
 from .models import Board, Build, Project, Step, Worker
 from .progress import expected_seconds
-from .states import FINAL, Status, may_become
+from .states import FINAL, Status, may_become, step_may_become
 
 HISTORY = 10
 """How many of a project's last passed builds tell how long a step usually takes."""
@@ -49,6 +49,9 @@ def enqueue(
     `by`: who asks, as it is shown. A retry runs the recipe of the build that it repeats. `Refused`: the project is
     disabled, its recipe is not valid, or `ref` or `inputs` do not fit.
     """
+    known = request_key and Build.objects.filter(project=project, request_key=request_key).first()
+    if known:
+        return known
     _check_start(project, ref, inputs or {}, request_key)
     text = retry_of.recipe if retry_of else project.recipe
     try:
@@ -78,7 +81,7 @@ def enqueue(
         known = request_key and Build.objects.filter(project=project, request_key=request_key).first()
         if not known:
             raise
-        return known
+        return known  # the other click of two was faster
 
 
 def retry(build: Build, *, by: str, request_key: str | None = None) -> Build:
@@ -165,7 +168,7 @@ def begin_step(lease: Lease, position: int) -> None:
     """The step at `position` begins: stored before its first process is started."""
 
     def change(build: Build) -> Fact:
-        step = build.steps.get(position=position)
+        step = _step(build, position, Status.RUNNING)
         step.status = Status.RUNNING
         step.started_at = timezone.now()
         step.save(update_fields=["status", "started_at"])
@@ -178,10 +181,10 @@ def end_step(lease: Lease, position: int, status: Status, *, exit_code: int | No
     """The running step at `position` is over. All that it printed has been appended before."""
 
     def change(build: Build) -> Fact:
-        step = build.steps.get(position=position)
+        step = _step(build, position, status)
         step.status = status
         step.exit_code = exit_code
-        step.reason = reason[:300]
+        step.reason = _sentence(reason, 300)
         step.finished_at = timezone.now()
         step.save(update_fields=["status", "exit_code", "reason", "finished_at"])
         return Fact("step", step.data())
@@ -225,7 +228,10 @@ def finish(lease: Lease, status: Status, reason: str = "") -> Status:
         return _as_it_is(build)
 
     try:
-        _by_worker(lease, change)
+        # Not done: an earlier write had landed whose answer was lost and never asked for again. This one had not: a
+        # finished build has no lease. The head is known now, so once more.
+        if not _by_worker(lease, change):
+            _by_worker(lease, change)
     except LeaseLost:
         ended = Build.objects.filter(pk=lease.build_id, head=lease.head + 1, status__in=FINAL).exclude(
             status=Status.LOST
@@ -298,17 +304,35 @@ def _locked(build_id: int) -> Build:
     return Build.objects.select_for_update().get(pk=build_id)
 
 
-def _by_worker(lease: Lease, change: Callable[[Build], Fact]) -> None:
-    """Make a change that is one event, fenced by the lease, and take a revision: all or nothing."""
+def _by_worker(lease: Lease, change: Callable[[Build], Fact]) -> bool:
+    """Make a change that is one event, fenced by the lease, and take a revision: all or nothing.
+
+    False: it had landed before.
+    """
     with transaction.atomic():
-        _store(lease, change)
+        return _store(lease, change)
 
 
-def _store(lease: Lease, change: Callable[[Build], Fact]) -> None:
-    if events.reserve(lease, 1):  # from here on the build's row is locked
-        fact = change(Build.objects.select_related("project").get(pk=lease.build_id))
-        events.put(lease.build_id, lease.head, [fact])
-        _revise(lease.build_id)
+def _store(lease: Lease, change: Callable[[Build], Fact]) -> bool:
+    if not events.reserve(lease, 1):
+        return False
+    fact = change(Build.objects.select_related("project").get(pk=lease.build_id))  # its row is locked by now
+    events.put(lease.build_id, lease.head, [fact])
+    _revise(lease.build_id)
+    return True
+
+
+def _step(build: Build, position: int, status: Status) -> Step:
+    """The step at `position`, which is about to get `status`."""
+    step = build.steps.get(position=position)
+    if not step_may_become(Status(step.status), status):
+        raise Refused(f"The step {step.name} of build {build.pk} is {step.status} and cannot become {status}.")
+    return step
+
+
+def _sentence(text: str, most: int) -> str:
+    """`text` as every database takes it: cut, and without NUL and halves of surrogate pairs."""
+    return text[:most].replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _as_it_is(build: Build) -> Fact:
@@ -323,7 +347,7 @@ def _end(build: Build, status: Status, reason: str) -> None:
     build.steps.filter(status=Status.RUNNING).update(status=status, finished_at=now)
     build.steps.filter(status=Status.PENDING).update(status=Status.SKIPPED, finished_at=now)
     build.status = status
-    build.reason = reason[:500]
+    build.reason = _sentence(reason, 500)
     build.finished_at = now
     build.lease_token = None
     build.save(

@@ -20,7 +20,8 @@ from .progress import Estimate, StepTime, estimate
 from .states import BUILD_STATUSES, FINAL, STEP_STATUSES, Status
 
 # Plain texts: a migration holds values, not this program's names.
-_RUNNING, _QUEUED, _PENDING, _PASSED, _FAILED = "running", "queued", "pending", "passed", "failed"
+_RUNNING, _QUEUED, _PENDING, _SKIPPED = "running", "queued", "pending", "skipped"
+_PASSED, _FAILED, _CANCELLED, _LOST = "passed", "failed", "cancelled", "lost"
 
 _FINAL = sorted(status.value for status in FINAL)
 _BUILD_STATUSES = [status.value for status in BUILD_STATUSES]
@@ -202,8 +203,8 @@ class Build(models.Model):
                 Q(status__in=_FINAL, finished_at__isnull=False) | (~Q(status__in=_FINAL) & Q(finished_at__isnull=True)),
             ),
             _rule(
-                "build_running_is_started",
-                ~Q(status=_RUNNING) | (Q(started_at__isnull=False) & ~Q(worker="")),
+                "build_ran_is_started",
+                ~Q(status__in=[_RUNNING, _PASSED, _FAILED, _LOST]) | (Q(started_at__isnull=False) & ~Q(worker="")),
             ),
             _rule("build_queued_is_not_started", ~Q(status=_QUEUED) | Q(started_at__isnull=True)),
             _rule("build_head", Q(head__gte=0)),
@@ -296,11 +297,12 @@ class Step(models.Model):
                 Q(status__in=_FINAL, finished_at__isnull=False) | (~Q(status__in=_FINAL) & Q(finished_at__isnull=True)),
             ),
             _rule(
-                "step_running_is_started",
-                ~Q(status__in=[_RUNNING, _PASSED, _FAILED]) | Q(started_at__isnull=False),
+                "step_ran_is_started",
+                ~Q(status__in=[_RUNNING, _PASSED, _FAILED, _CANCELLED, _LOST]) | Q(started_at__isnull=False),
             ),
-            _rule("step_pending_is_not_started", ~Q(status=_PENDING) | Q(started_at__isnull=True)),
-            _rule("step_passed_exits_0", ~Q(status=_PASSED) | Q(exit_code=0)),
+            _rule("step_not_run_is_not_started", ~Q(status__in=[_PENDING, _SKIPPED]) | Q(started_at__isnull=True)),
+            # A comparison with NULL is neither true nor false, and a CHECK lets that pass: hence the "is not NULL".
+            _rule("step_passed_exits_0", ~Q(status=_PASSED) | Q(exit_code__isnull=False, exit_code=0)),
             _rule("step_progress", Q(progress__isnull=True) | Q(progress__gte=0, progress__lte=1)),
         ]
 
@@ -361,7 +363,8 @@ class Event(models.Model):
             _rule("event_kind", ~Q(kind="")),
             _rule(
                 "event_log_has_lines",
-                ~Q(kind="log") | Q(step__isnull=False, line__gte=1, lines__gte=1),
+                Q(kind="log", step__isnull=False, line__isnull=False, line__gte=1, lines__isnull=False, lines__gte=1)
+                | (~Q(kind="log") & Q(step__isnull=True, line__isnull=True, lines__isnull=True, open=False)),
             ),
         ]
 

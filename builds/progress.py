@@ -70,9 +70,10 @@ def expected_seconds(durations: Iterable[float]) -> float | None:
 
 
 def _left(step: StepTime, weight: float) -> float:
+    elapsed = max(step.elapsed, 0.0)  # a clock that was set back
     if step.own is not None and step.own >= 0.05:
-        return step.elapsed * (1 - step.own) / step.own
-    return max(weight - step.elapsed, 0.0)
+        return elapsed * (1 - step.own) / step.own
+    return max(weight - elapsed, 0.0)
 
 
 def _without_history(steps: Sequence[StepTime]) -> Estimate:

@@ -19,13 +19,16 @@ import yaml
 MAX_BYTES = 256 * 1024
 MAX_STEPS = 200
 MAX_NAME = 80
+MAX_TEXT = 120 * 1024
+"""Bytes of one script or variable: the system starts no program with an argument of 128 KiB."""
 MAX_ENV = 200
 MAX_SECONDS = 24 * 3600
 DEFAULT_SECONDS = 3600
 SHELLS = ("sh", "bash")
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s?)?\Z", re.ASCII)
+_DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?\Z", re.ASCII)
+_SECONDS = re.compile(r"()()(\d{1,6})\Z", re.ASCII)
 _RESERVED = ("BUILDBOARD_",)
 
 
@@ -80,7 +83,7 @@ def _compose(text: str) -> yaml.Node | None:
         raise RecipeError(f"this is not YAML: {said}", mark.line + 1 if mark else None) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1 if isinstance(error.position, int) else None
-        raise RecipeError(f"this is not YAML: the character {error.character!r} is not allowed", line) from None
+        raise RecipeError(f"this is not YAML: the character U+{error.character:04X} is not allowed", line) from None
     except (yaml.YAMLError, ValueError) as error:
         raise RecipeError(f"this is not YAML: {error}") from None
     except RecursionError:
@@ -145,7 +148,7 @@ def _seconds(node: yaml.Node | None) -> int | None:
     if node is None or _is_null(node):
         return None
     text = _text(node, "timeout").strip()
-    found = _DURATION.match(text)
+    found = _SECONDS.match(text) or _DURATION.match(text)
     seconds = 0
     if found and text:
         hours, minutes, rest = (int(part or 0) for part in found.groups())
@@ -178,8 +181,10 @@ def _mapping(
 
 
 def _text(node: yaml.Node, what: str) -> str:
-    if not isinstance(node, yaml.ScalarNode):
+    if not isinstance(node, yaml.ScalarNode) or _is_null(node):
         raise RecipeError(f"{what}: expected text, not {_kind(node)}", _line(node))
+    if len(node.value) > MAX_TEXT // 4 and len(node.value.encode("utf-8", "replace")) > MAX_TEXT:
+        raise RecipeError(f"{what}: expected at most {MAX_TEXT // 1024} KiB", _line(node))
     if "\0" in node.value:
         raise RecipeError(f"{what}: a NUL character cannot be part of it", _line(node))
     if any("\ud800" <= character <= "\udfff" for character in node.value):

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import AsyncIterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
@@ -34,7 +34,7 @@ def build_topic(build_id: int) -> str:
 
 def is_shared() -> bool:
     """Whether wakes reach other processes: not with the in-memory layer."""
-    return not isinstance(get_channel_layer(), InMemoryChannelLayer)
+    return not isinstance(_layer(), InMemoryChannelLayer)
 
 
 def wake(topic: str, head: int | None = None) -> None:
@@ -58,7 +58,7 @@ class Listener:
     """Joined topics and the wakes that arrive on them. A layer that is away is tried again by the caller's rhythm."""
 
     def __init__(self) -> None:
-        self._layer = get_channel_layer()
+        self._layer = _layer()
         self._channel: str | None = None
         self._joined: set[str] = set()
 
@@ -84,7 +84,11 @@ class Listener:
                 await self._layer.group_discard(topic, await self._name())
 
     async def next(self) -> Wake:
-        """Waits for the next wake. Raises what the layer raises: the caller rests and calls again."""
+        """Waits for the next wake. Raises what the layer raises: the caller rests and calls again.
+
+        Await it in a task of its own, not under a time limit: over Redis each cancellation unsubscribes, and what
+        arrives before the next call is lost.
+        """
         message = await self._layer.receive(await self._name())
         return Wake(message["topic"], message.get("head"))
 
@@ -96,6 +100,15 @@ class Listener:
         if self._channel is None:
             self._channel = await self._layer.new_channel()
         return self._channel
+
+
+_first = threading.Lock()
+
+
+def _layer() -> Any:
+    """The process's channel layer: two threads that both ask first would else get one each, deaf to each other."""
+    with _first:
+        return get_channel_layer()
 
 
 class _Bell:
@@ -139,21 +152,18 @@ class _Bell:
                 loop = self._loop
             if not marked:
                 continue
-            sending = self._send(marked)
             try:
                 if loop is not None and loop.is_running():
-                    asyncio.run_coroutine_threadsafe(sending, loop).result(SEND_SECONDS + 1)
+                    asyncio.run_coroutine_threadsafe(self._send(marked), loop).result(SEND_SECONDS + 1)
                 elif is_shared():
-                    own.run_until_complete(sending)
-                else:
-                    sending.close()  # nobody in this process listens, and in memory nobody else can
+                    own.run_until_complete(self._send(marked))
+                # Else nobody in this process listens, and in memory nobody else can.
             except Exception as error:
-                sending.close()
                 logger.debug("action=wake-send topics=%d error=%r", len(marked), error)
 
     @staticmethod
     async def _send(marked: dict[str, int | None]) -> None:
-        layer = get_channel_layer()
+        layer = _layer()
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 for topic, head in marked.items():
