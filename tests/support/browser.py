@@ -1,0 +1,123 @@
+"""A real Chromium for tests, driven by Playwright."""
+
+import atexit
+import contextlib
+import functools
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.test import SimpleTestCase, tag
+
+from . import ROOT, missing
+from .board import PASSWORDS, Board
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+SCREENSHOTS = ROOT / "var" / "screenshots"
+
+
+@tag("browser")
+class BrowserCase(SimpleTestCase):
+    """`self.page`: a fresh page in a context of its own. An uncaught error or a broken CSP in it fails the test."""
+
+    page: "Page"
+    context: "BrowserContext"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.problems: list[str] = []
+        self.context = self.new_context()
+        self.page = self.context.new_page()
+
+    def new_context(self, **options: Any) -> "BrowserContext":
+        """Another browser profile, watched for problems as the first: `java_script_enabled=False`, `viewport=…`."""
+        context = browser().new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
+        context.set_default_timeout(10_000)
+        context.on("weberror", lambda error: self.problems.append(str(error.error)))
+        context.on("console", self._hear)
+        self.addCleanup(context.close)
+        return context
+
+    def tearDown(self) -> None:
+        problems, self.problems = self.problems, []
+        if self._failed() or problems:
+            with contextlib.suppress(Exception):
+                self.screenshot(f"failed-{re.sub('[^A-Za-z0-9_.-]', '-', self.id())}")
+        super().tearDown()
+        self.assertEqual(problems, [], "the page reported errors")
+
+    def sign_in(self, board: Board, username: str = "alice", context: "BrowserContext | None" = None) -> None:
+        """Give the browser a session of that user, without the form (a test of its own types into that)."""
+        name, value = session_cookie(board, username)
+        (context or self.context).add_cookies([{"name": name, "value": value, "domain": "127.0.0.1", "path": "/"}])
+
+    def sign_in_by_form(self, board: Board, username: str = "alice") -> None:
+        self.page.goto(f"{board.webs[0].url}/accounts/login/")
+        self.page.fill("input[name=username]", username)
+        self.page.fill("input[name=password]", PASSWORDS[username])
+        self.page.press("input[name=password]", "Enter")
+
+    def screenshot(self, name: str, page: "Page | None" = None, **options: Any) -> Path:
+        """Into var/screenshots/NAME.png."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        path = SCREENSHOTS / f"{name}.png"
+        (page or self.page).screenshot(path=path, **options)
+        return path
+
+    def _hear(self, message: Any) -> None:
+        # Requests that fail are no problem here: tests kill servers. A script that is refused is one.
+        if message.type == "error" and "Content Security Policy" in message.text:
+            self.problems.append(message.text)
+
+    def _failed(self) -> bool:
+        outcome = getattr(self, "_outcome", None)
+        return outcome is not None and not outcome.success
+
+
+def session_cookie(board: Board, username: str) -> tuple[str, str]:
+    """Name and value of the cookie of a new session of that user."""
+    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+    from django.contrib.auth.models import User
+    from django.contrib.sessions.backends.db import SessionStore
+
+    with board.database():
+        user = User.objects.get(username=username)
+        session = SessionStore()
+        session[SESSION_KEY] = str(user.pk)
+        session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
+        session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+        session.save()
+        return settings.SESSION_COOKIE_NAME, str(session.session_key)
+
+
+@functools.cache
+def browser() -> "Browser":
+    """This run's Chromium: the system's, else the one that Playwright has downloaded."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("playwright")
+    # Playwright's event loop runs in this thread, and Django would refuse every query beside it.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    playwright = sync_playwright().start()
+    atexit.register(playwright.stop)
+    own = Path(playwright.chromium.executable_path)
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None and not own.exists():
+        missing("Chromium (Debian's chromium, or `playwright install chromium`)")
+    launched = playwright.chromium.launch(
+        executable_path=found,
+        args=["--no-sandbox", "--disable-dev-shm-usage"] if os.geteuid() == 0 else ["--disable-dev-shm-usage"],
+    )
+    atexit.register(_quietly, launched)
+    return launched
+
+
+def _quietly(launched: "Browser") -> None:
+    with contextlib.suppress(Exception):
+        launched.close()
