@@ -17,6 +17,8 @@ import psutil
 from . import ROOT
 
 Found = TypeVar("Found")
+ORDERLY_SECONDS = 5.0
+"""After TERM, until KILL."""
 _STARTED: "list[Process]" = []
 
 
@@ -121,7 +123,7 @@ class Process:
                 os.kill(self.pid, signal.SIGCONT)
                 os.kill(self.pid, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.popen.wait(5)
+                self.popen.wait(ORDERLY_SECONDS)
         for child in family:
             with contextlib.suppress(psutil.Error):
                 child.kill()

@@ -206,13 +206,15 @@ class SseClient:
         return True
 
     def _read_head(self) -> tuple[int, dict[str, str]]:
-        data = b""
-        while b"\r\n\r\n" not in data:
-            more = self.socket.recv(65536)
-            if not more:
-                raise AssertionError(f"the connection ended before an answer: {data!r}")
-            data += more
-        head, _, self._buffer = data.partition(b"\r\n\r\n")
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            # Not a byte more than the head, so that `cut_after` counts all of the body.
+            waiting = self.socket.recv(65536, socket.MSG_PEEK)
+            if not waiting:
+                raise AssertionError(f"the connection ended before an answer: {head!r}")
+            end = (head + waiting).find(b"\r\n\r\n")
+            head += self.socket.recv(len(waiting) if end < 0 else end + 4 - len(head))
+        head = head.removesuffix(b"\r\n\r\n")
         first, *rest = head.decode("latin-1").split("\r\n")
         fields = (line.partition(":") for line in rest)
         return int(first.split()[1]), {name.strip().lower(): value.strip() for name, _, value in fields}
