@@ -1,0 +1,30 @@
+"""Refusals for programs: problem details for HTTP APIs (RFC 9457)."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpResponse
+
+
+class Problem(Exception):
+    """Ends a request with this status and text."""
+
+    def __init__(self, status: int, detail: str, **more: Any) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.more = more
+
+    def response(self) -> HttpResponse:
+        headers = {"WWW-Authenticate": "Bearer"} if self.status == HTTPStatus.UNAUTHORIZED else None
+        return problem(self.status, self.detail, headers=headers, **self.more)
+
+
+def problem(status: int, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> HttpResponse:
+    """The answer: `{"type", "title", "status", "detail"}` and `more`; `detail` is a sentence for people."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
+    answer = HttpResponse(json.dumps(body), status=status, content_type="application/problem+json", headers=headers)
+    answer["Cache-Control"] = "no-store"
+    return answer

@@ -1,0 +1,94 @@
+"""The shapes of the API: what it takes, what it gives, and so its OpenAPI document."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from ninja import Schema
+from pydantic import ConfigDict, Field
+
+Slug = Annotated[str, Field(pattern=r"^[-a-zA-Z0-9_]{1,100}$")]
+BuildStatus = Literal["queued", "running", "passed", "failed", "cancelled", "lost"]
+StepStatus = Literal["pending", "running", "passed", "failed", "cancelled", "lost", "skipped"]
+
+
+class LastBuild(Schema):
+    id: int
+    status: BuildStatus
+    url: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class ProjectItem(Schema):
+    slug: str
+    name: str
+    description: str
+    repository: str
+    enabled: bool
+    url: str
+    last_build: LastBuild | None
+
+
+class ProjectList(Schema):
+    items: list[ProjectItem]
+
+
+class Start(Schema):
+    """What a build is started with."""
+
+    model_config = ConfigDict(extra="forbid")
+    ref: Annotated[str, Field(max_length=200, description="branch, tag or commit")] = ""
+    inputs: Annotated[dict[str, Any], Field(description="typed parameters of the recipe")] = {}
+
+
+class Started(Schema):
+    id: int
+    status: BuildStatus
+    url: str
+    events_url: str
+
+
+class StepItem(Schema):
+    name: str
+    status: StepStatus
+    exit_code: int | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    reason: str
+    expected_seconds: float | None
+    progress: float | None
+
+
+class BuildItem(Schema):
+    """`Build.data()`: also the `data` of a `build` event."""
+
+    id: int
+    project: str
+    status: BuildStatus
+    reason: str
+    progress: Annotated[float | None, Field(description="0 to 1; null where nothing is known")]
+    eta_seconds: float | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested: bool
+    ref: str
+    started_by: str
+    cancelled_by: str
+    retry_of: int | None
+    worker: str
+    steps: list[StepItem]
+
+
+class BuildList(Schema):
+    items: list[BuildItem]
+    next: Annotated[str | None, Field(description="address of the next, older page")]
+
+
+class Details(Schema):
+    """Every refusal: problem details (RFC 9457), as application/problem+json."""
+
+    type: str
+    title: str
+    status: int
+    detail: str

@@ -1,0 +1,313 @@
+"""The API as a program meets it: shapes, who may what, refusals that name what is wrong, and never a 500."""
+
+import json
+import unittest.mock
+from typing import Any
+
+from django.contrib.auth.models import Group, Permission, User
+from django.db import OperationalError
+from django.test import Client, TestCase, override_settings, tag
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase as HypothesisTestCase
+
+from builds import access, lifecycle
+from builds.models import ApiToken, Build, Project
+from builds.web import schemas
+
+RECIPE = "steps: [{name: compile, run: 'true'}]"
+
+
+class ApiCase(TestCase):
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.alice = User.objects.create_user("alice", password="alice-password")
+        cls.alice.user_permissions.set(Permission.objects.filter(codename__in=("start_build", "cancel_build")))
+        cls.stranger = User.objects.create_user("stranger", password="stranger-password")
+        cls.inside = Group.objects.create(name="inside")
+        cls.alice.groups.add(cls.inside)
+        cls.open = Project.objects.create(name="Open", slug="open", recipe=RECIPE)
+        cls.secret = Project.objects.create(name="Secret", slug="secret", recipe=RECIPE)
+        cls.secret.groups.add(cls.inside)
+        cls.token = access.new_token(cls.alice, "ci")
+        cls.strange_token = access.new_token(cls.stranger)
+
+    def ask(self, method: str, path: str, body: Any = None, token: str | None = "", **headers: str) -> Any:
+        """`token`: "" is alice's, None is none. `body`: JSON, or bytes as they are."""
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token or self.token}"
+        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        return self.client.generic(method, f"/api/v1{path}", data, "application/json", headers=headers)
+
+    def assert_problem(self, answer: Any, status: int, *texts: str) -> dict[str, Any]:
+        self.assertEqual(answer.status_code, status, answer.content)
+        self.assertEqual(answer["Content-Type"], "application/problem+json")
+        found = answer.json()
+        self.assertEqual(found["status"], status)
+        self.assertLessEqual({"type", "title", "status", "detail"}, set(found))
+        for text in texts:
+            self.assertIn(text, found["detail"])
+        return found
+
+
+@tag("fast")
+class ProjectsTests(ApiCase):
+    def test_projects_are_listed_with_their_last_build_in_a_fixed_number_of_queries(self) -> None:
+        build = lifecycle.enqueue(self.open, by="alice")
+        with self.assertNumQueries(4):  # token, its use, projects, last builds
+            items = self.ask("GET", "/projects").json()["items"]
+        self.assertEqual([item["slug"] for item in items], ["open", "secret"])
+        self.assertEqual(items[0]["last_build"]["id"], build.pk)
+        self.assertEqual(items[0]["last_build"]["url"], f"http://testserver/builds/{build.pk}/")
+        self.assertIsNone(items[1]["last_build"])
+
+    def test_a_stranger_is_not_told_that_a_project_of_others_exists(self) -> None:
+        slugs = [item["slug"] for item in self.ask("GET", "/projects", token=self.strange_token).json()["items"]]
+        self.assertEqual(slugs, ["open"])
+        self.assert_problem(self.ask("GET", "/projects/secret", token=self.strange_token), 404, "secret")
+        answer = self.ask("POST", "/projects/secret/builds", token=self.strange_token)
+        self.assert_problem(answer, 404)
+        self.assertEqual(self.ask("GET", "/projects/secret").json()["name"], "Secret")
+
+
+@tag("fast")
+class StartTests(ApiCase):
+    def test_a_start_without_a_body_answers_201_and_where_to_look(self) -> None:
+        answer = self.ask("POST", "/projects/open/builds")
+        self.assertEqual(answer.status_code, 201, answer.content)
+        build = Build.objects.get()
+        self.assertEqual(
+            answer.json(),
+            {
+                "id": build.pk,
+                "status": "queued",
+                "url": f"http://testserver/builds/{build.pk}/",
+                "events_url": f"http://testserver/builds/{build.pk}/events/",
+            },
+        )
+        self.assertEqual(answer["Location"], f"http://testserver/api/v1/builds/{build.pk}")
+        self.assertEqual(build.started_by, "alice (ci)")
+
+    def test_ref_is_kept_and_null_is_no_body(self) -> None:
+        self.assertEqual(self.ask("POST", "/projects/open/builds", {"ref": "main", "inputs": {}}).status_code, 201)
+        self.assertEqual(Build.objects.get().ref, "main")
+        self.assertEqual(self.ask("POST", "/projects/open/builds", b"null").status_code, 201)
+
+    def test_the_same_key_is_the_same_build_and_another_users_key_is_another(self) -> None:
+        first = self.ask("POST", "/projects/open/builds", **{"Idempotency-Key": "k"}).json()["id"]
+        self.assertEqual(self.ask("POST", "/projects/open/builds", **{"Idempotency-Key": "k"}).json()["id"], first)
+        other = self.ask("POST", "/projects/open/builds", {"ref": "other"}, **{"Idempotency-Key": "k"})
+        self.assert_problem(other, 422, f"build {first}")
+        self.stranger.user_permissions.add(Permission.objects.get(codename="start_build"))
+        answer = self.ask("POST", "/projects/open/builds", token=self.strange_token, **{"Idempotency-Key": "k"})
+        self.assertNotEqual(answer.json()["id"], first)
+        bad = self.ask("POST", "/projects/open/builds", **{"Idempotency-Key": "k" * 256})
+        self.assert_problem(bad, 422, "Idempotency-Key", "255")
+
+    def test_a_stranger_may_look_and_not_start(self) -> None:
+        answer = self.ask("POST", "/projects/open/builds", token=self.strange_token)
+        self.assert_problem(answer, 403, "stranger may not start builds")
+        self.assertFalse(Build.objects.exists())
+
+    def test_unknown_and_disabled_projects_say_so(self) -> None:
+        self.assert_problem(self.ask("POST", "/projects/nowhere/builds"), 404, "nowhere")
+        Project.objects.filter(slug="open").update(enabled=False)
+        self.assert_problem(self.ask("POST", "/projects/open/builds"), 409, "disabled")
+
+    def test_bodies_that_do_not_fit_are_told_what_was_expected(self) -> None:
+        for body, status, text in (
+            (b"{", 400, "not JSON"),
+            (b"\xff\xfe", 400, "not JSON"),
+            (b"[" * 50_000, 400, "not JSON"),
+            ([], 422, ""),
+            ({"ref": 7}, 422, "ref"),
+            ({"ref": "x" * 300}, 422, "200"),
+            ({"ref": "-x"}, 422, "ref"),
+            ({"ref": "a\u0000b"}, 422, "ref"),
+            (b'{"ref": "\\ud800"}', 422, "ref"),
+            ({"branch": "main"}, 422, "branch"),
+            ({"inputs": {"speed": 1}}, 422, "speed"),
+            ({"inputs": []}, 422, "inputs"),
+        ):
+            with self.subTest(body=body if len(body) < 100 else "long"):
+                self.assert_problem(self.ask("POST", "/projects/open/builds", body), status, text)
+        self.assertFalse(Build.objects.exists())
+
+    def test_a_body_of_one_mebibyte_and_one_of_three_are_413(self) -> None:
+        for size in (2**20, 3 * 2**20):
+            self.assert_problem(self.ask("POST", "/projects/open/builds", b" " * size), 413, "256 KiB")
+
+
+@tag("fast")
+class BuildsTests(ApiCase):
+    def test_a_build_is_its_data_and_the_document_knows_every_field(self) -> None:
+        build = lifecycle.enqueue(self.open, by="alice")
+        found = self.ask("GET", f"/builds/{build.pk}").json()
+        self.assertEqual(found, json.loads(json.dumps(build.data())))
+        self.assertEqual(set(found), set(schemas.BuildItem.model_fields))
+        self.assertEqual(set(found["steps"][0]), set(schemas.StepItem.model_fields))
+
+    def test_pages_go_back_to_the_first_build_and_queries_do_not_grow(self) -> None:
+        ids = [lifecycle.enqueue(self.open, by="alice").pk for _ in range(5)]
+        self.ask("GET", "/builds")
+        with self.assertNumQueries(3):  # token, builds with projects, steps
+            page = self.ask("GET", "/builds?limit=2&status=queued&project=open").json()
+        seen = [item["id"] for item in page["items"]]
+        while page["next"]:
+            page = self.client.get(page["next"], headers={"Authorization": f"Bearer {self.token}"}).json()
+            seen += [item["id"] for item in page["items"]]
+        self.assertEqual(seen, ids[::-1])
+
+    def test_filters_that_make_no_sense_are_422_and_numbers_that_are_too_large_are_404(self) -> None:
+        for query in ("before=0", "before=x", f"before={10**30}", "status=odd", "project=a%00b", "limit=1000"):
+            with self.subTest(query):
+                self.assert_problem(self.ask("GET", f"/builds?{query}"), 422, query.split("=")[0])
+        for number in ("0", "9" * 19, "9" * 40, "9" * 5000):
+            with self.subTest(number[:40]):
+                self.assert_problem(self.ask("GET", f"/builds/{number}"), 404)
+                self.assert_problem(self.ask("POST", f"/builds/{number}/cancel"), 404)
+
+    def test_a_strangers_lists_hold_nothing_of_others(self) -> None:
+        build = lifecycle.enqueue(self.secret, by="alice")
+        self.assertEqual(self.ask("GET", "/builds", token=self.strange_token).json(), {"items": [], "next": None})
+        for method, path in (("GET", ""), ("POST", "/cancel"), ("POST", "/retry")):
+            answer = self.ask(method, f"/builds/{build.pk}{path}", token=self.strange_token)
+            self.assert_problem(answer, 404)
+        build.refresh_from_db()
+        self.assertEqual(build.status, "queued")
+
+    def test_cancel_ends_a_queued_build_and_a_second_one_says_that_it_has_ended(self) -> None:
+        build = lifecycle.enqueue(self.open, by="alice")
+        self.assert_problem(self.ask("POST", f"/builds/{build.pk}/cancel", token=self.strange_token), 403)
+        answer = self.ask("POST", f"/builds/{build.pk}/cancel")
+        self.assertEqual((answer.status_code, answer.json()["status"]), (200, "cancelled"))
+        self.assertEqual(answer.json()["cancelled_by"], "alice (ci)")
+        self.assert_problem(self.ask("POST", f"/builds/{build.pk}/cancel"), 409, "already ended")
+
+    def test_cancel_of_a_running_build_is_a_wish(self) -> None:
+        build = lifecycle.enqueue(self.open, by="alice")
+        lifecycle.claim("worker", "t" * 32)
+        for _ in range(2):
+            answer = self.ask("POST", f"/builds/{build.pk}/cancel").json()
+            self.assertEqual((answer["status"], answer["cancel_requested"]), ("running", True))
+
+    def test_retry_is_a_new_build_of_a_finished_one(self) -> None:
+        build = lifecycle.enqueue(self.open, by="alice", ref="main")
+        self.assert_problem(self.ask("POST", f"/builds/{build.pk}/retry"), 409, "still queued")
+        lifecycle.cancel(build.pk, by="alice")
+        self.assert_problem(self.ask("POST", f"/builds/{build.pk}/retry", token=self.strange_token), 403)
+        answer = self.ask("POST", f"/builds/{build.pk}/retry", **{"Idempotency-Key": "again"})
+        self.assertEqual(answer.status_code, 201)
+        again = Build.objects.get(pk=answer.json()["id"])
+        self.assertEqual((again.retry_of_id, again.ref), (build.pk, "main"))
+        same = self.ask("POST", f"/builds/{build.pk}/retry", **{"Idempotency-Key": "again"})
+        self.assertEqual(same.json()["id"], again.pk)
+
+
+@tag("fast")
+class DoorTests(ApiCase):
+    def test_nobody_and_bad_tokens_get_401_with_the_way_in(self) -> None:
+        self.assertEqual(self.assert_problem(self.ask("GET", "/projects", token=None), 401)["title"], "Unauthorized")
+        for header in ("Bearer", "Bearer wrong", "Basic eDp5", "Bearer \udcff", "Bearer " + "x" * 5000):
+            answer = self.client.get("/api/v1/builds", headers={"Authorization": header})
+            self.assert_problem(answer, 401)
+            self.assertEqual(answer["WWW-Authenticate"], "Bearer")
+
+    @override_settings(BUILDBOARD_PUBLIC=True)
+    def test_on_a_public_board_anyone_reads_what_is_open_and_changes_nothing(self) -> None:
+        lifecycle.enqueue(self.secret, by="alice")
+        build = lifecycle.enqueue(self.open, by="alice")
+        self.assertEqual([item["id"] for item in self.ask("GET", "/builds", token=None).json()["items"]], [build.pk])
+        for path in ("/projects/open/builds", f"/builds/{build.pk}/cancel", f"/builds/{build.pk}/retry"):
+            self.assert_problem(self.ask("POST", path, token=None), 401)
+        self.assert_problem(self.ask("GET", "/builds", token="wrong"), 401)
+
+    def test_a_session_reads_and_changes_only_with_its_csrf_token(self) -> None:
+        browser = Client(enforce_csrf_checks=True)
+        browser.force_login(self.alice)
+        self.assertEqual(browser.get("/api/v1/projects").status_code, 200)
+        path = "/api/v1/projects/open/builds"
+        self.assert_problem(browser.post(path, "{}", "application/json"), 403, "CSRF")
+        self.assert_problem(browser.post(path, {"csrfmiddlewaretoken": "x"}), 403, "CSRF")
+        browser.cookies["csrftoken"] = "c" * 32
+        answer = browser.post(path, "{}", "application/json", headers={"X-CSRFToken": "c" * 32})
+        self.assertEqual(answer.status_code, 201, answer.content)
+        self.assertEqual(Build.objects.get().started_by, "alice")
+
+    def test_a_token_needs_no_csrf_and_is_good_for_its_scopes_alone(self) -> None:
+        build = lifecycle.enqueue(self.open, by="alice")
+        paths = {
+            "read": ("GET", "/builds"),
+            "start": ("POST", "/projects/open/builds"),
+            "cancel": ("POST", f"/builds/{build.pk}/cancel"),
+        }
+        self.client = Client(enforce_csrf_checks=True)
+        for scope in paths:
+            token = access.new_token(self.alice, scopes=(scope,))
+            for wanted, (method, path) in paths.items():
+                answer = self.ask(method, path, token=token)
+                if wanted == scope:
+                    self.assertIn(answer.status_code, (200, 201), answer.content)
+                else:
+                    self.assert_problem(answer, 403, wanted)
+
+    def test_the_use_of_a_token_is_noted(self) -> None:
+        self.ask("GET", "/projects")
+        self.assertIsNotNone(ApiToken.objects.get(name="ci").last_used_at)
+
+    def test_other_methods_heads_and_unknown_addresses(self) -> None:
+        answer = self.ask("DELETE", "/projects")
+        self.assert_problem(answer, 405, "DELETE", "GET")
+        self.assertEqual(answer["Allow"], "GET, HEAD, OPTIONS")
+        self.assertEqual(self.ask("HEAD", "/projects").status_code, 200)
+        answer = self.ask("OPTIONS", "/projects/open/builds")
+        self.assertEqual((answer.status_code, answer["Allow"]), (204, "OPTIONS, POST"))
+        for path in ("/", "/nothing", "/builds/-1", "/builds/x", "/projects/a%00b", "/projects/open/builds/"):
+            with self.subTest(path):
+                self.assert_problem(self.ask("GET", path), 404)
+
+    def test_the_document_is_for_readers_and_names_every_path(self) -> None:
+        self.assert_problem(self.client.get("/api/v1/openapi.json"), 401)
+        document = self.ask("GET", "/openapi.json").json()
+        self.assertEqual(
+            set(document["paths"]),
+            {
+                "/api/v1/projects",
+                "/api/v1/projects/{slug}",
+                "/api/v1/projects/{slug}/builds",
+                "/api/v1/builds",
+                "/api/v1/builds/{build_id}",
+                "/api/v1/builds/{build_id}/cancel",
+                "/api/v1/builds/{build_id}/retry",
+            },
+        )
+        self.assertIn("bearer", json.dumps(document["components"]["securitySchemes"]))
+
+    def test_a_database_that_is_away_is_a_503(self) -> None:
+        with unittest.mock.patch("builds.access.identify", side_effect=OperationalError("away")):
+            answer = self.ask("GET", "/projects")
+        self.assert_problem(answer, 503, "database")
+        self.assertEqual(answer["Retry-After"], "5")
+
+
+@tag("fast")
+class FuzzTests(ApiCase, HypothesisTestCase):
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(
+        st.one_of(
+            st.binary(max_size=200),
+            st.recursive(
+                st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+                lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+                max_leaves=6,
+            ).map(lambda value: json.dumps(value).encode()),
+            st.fixed_dictionaries({}, optional={"ref": st.text(), "inputs": st.dictionaries(st.text(), st.text())}).map(
+                lambda value: json.dumps(value).encode()
+            ),
+        )
+    )
+    def test_no_body_is_a_server_error(self, body: bytes) -> None:
+        answer = self.ask("POST", "/projects/open/builds", body)
+        self.assertIn(answer.status_code, (201, 400, 422), answer.content)
+        if answer.status_code != 201:
+            self.assert_problem(answer, answer.status_code)
