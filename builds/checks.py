@@ -1,0 +1,122 @@
+"""System checks: settings that are each right, and wrong together, or that nothing reads.
+
+W001, W002 and W003 are shown by every command; the others by `manage.py check --deploy` alone, because a board on
+one machine is right to ignore them.
+"""
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Info, Tags, Warning, register
+
+GIVEN_TO_STEPS = frozenset({"BUILD", "BUILD_ID", "PROJECT", "REF", "STEP", "WORKSPACE"})
+"""What follows BUILDBOARD_ in the names that a step finds in its environment: a board that a build starts has them."""
+
+_PREFIX = "BUILDBOARD_"
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", ".localhost", "::1"})
+_SHORT_LEASE_SECONDS = 10
+
+
+@register()
+def unknown_variables(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    return list(_unknown(os.environ, _known_names()))
+
+
+@register()
+def served_by_asgi(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    if getattr(settings, "WSGI_APPLICATION", None) is None and getattr(settings, "ASGI_APPLICATION", None):
+        return []
+    return [
+        Warning(
+            "WSGI_APPLICATION is set, or ASGI_APPLICATION is not: a server that uses WSGI cannot stream.",
+            hint="Set WSGI_APPLICATION = None and serve ASGI_APPLICATION, as `manage.py up` does.",
+            id="builds.W002",
+        )
+    ]
+
+
+@register(Tags.security)
+def debug_for_others(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    others = [host for host in settings.ALLOWED_HOSTS if host not in _LOOPBACK]
+    if not (settings.DEBUG and others):
+        return []
+    return [
+        Warning(
+            f"DEBUG is on while ALLOWED_HOSTS names {', '.join(others[:3])}: its error pages show settings and "
+            "source to whoever reaches the board.",
+            hint="Unset DEBUG, or serve this machine alone (no ALLOWED_HOSTS).",
+            id="builds.W003",
+        )
+    ]
+
+
+@register(deploy=True)
+def short_lease(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    seconds = settings.BUILDBOARD_LEASE_SECONDS
+    if seconds >= _SHORT_LEASE_SECONDS:
+        return []
+    return [
+        Warning(
+            f"BUILDBOARD_LEASE_SECONDS is {seconds}: a machine that stalls that long loses its running builds.",
+            hint=f"Use {_SHORT_LEASE_SECONDS} or more; the default is 15.",
+            id="builds.W004",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def readable_database(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    database = settings.DATABASES["default"]
+    if not database["ENGINE"].endswith("sqlite3") or not _others_may_read(Path(database["NAME"])):
+        return []
+    return [
+        Warning(
+            f"Every user of this machine may read the database {database['NAME']}: logs, sessions, password hashes.",
+            hint="chmod o-rwx the data folder (BUILDBOARD_DATA).",
+            id="builds.W005",
+        )
+    ]
+
+
+@register(deploy=True)
+def no_shared_layer(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    if settings.REDIS_URL or not settings.DATABASES["default"]["ENGINE"].endswith("postgresql"):
+        return []
+    return [
+        Info(
+            "PostgreSQL without REDIS_URL: everything works, but wakes do not cross processes, so each web process "
+            "asks the database twenty times a second while someone watches.",
+            hint="Set REDIS_URL where several machines or many viewers use the board.",
+            id="builds.I001",
+        )
+    ]
+
+
+def _known_names() -> list[str]:
+    """Every setting under BUILDBOARD_ has the name of its variable."""
+    return sorted(name for name in dir(settings) if name.startswith(_PREFIX))
+
+
+def _unknown(variables: Mapping[str, str], known: list[str]) -> Iterable[Warning]:
+    accepted = {*known, *(_PREFIX + name for name in GIVEN_TO_STEPS)}
+    for name in sorted(variables):
+        if not name.startswith(_PREFIX) or name in accepted:
+            continue
+        close = difflib.get_close_matches(name, known, n=1)
+        yield Warning(
+            f"The environment has {name}, which nothing reads.",
+            hint=f"Did you mean {close[0]}?" if close else f"Known: {', '.join(known)}.",
+            id="builds.W001",
+        )
+
+
+def _others_may_read(path: Path) -> bool:
+    """Whether the file and each folder above it are open to everyone."""
+    try:
+        return bool(path.stat().st_mode & 0o004) and all(folder.stat().st_mode & 0o001 for folder in path.parents)
+    except OSError:
+        return False
