@@ -172,10 +172,6 @@ def _database() -> dict:
 
 
 DATABASES = {"default": _database()}
-DATABASES["default"].setdefault("TEST", {})
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # A file, not memory: tests have threads and processes, as the product has.
-    DATABASES["default"]["TEST"]["NAME"] = str(BUILDBOARD_DATA / "test.sqlite3")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Channel layer: a doorbell only (builds/wakes.py) ----------------------------------------------------------------
@@ -226,6 +222,7 @@ STORAGES = {
         else "buildboard.storage.HashedStatic"
     },
 }
+TEST_RUNNER = "tests.runner.Runner"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # --- Logging: one line an event, on stderr ---------------------------------------------------------------------------
