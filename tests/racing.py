@@ -1,0 +1,77 @@
+"""Real threads with real database connections, for tests of what happens at the same time."""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+from unittest import mock
+
+from django.db import OperationalError, connection, connections
+
+from builds import lifecycle
+from builds.models import Build, Project
+
+RECIPE = "steps: [{name: one, run: 'true'}, {name: two, run: 'true'}]"
+
+
+def together(calls: Iterable[Callable[[], Any]], seconds: float = 60) -> list[Any]:
+    """Run each call in a thread of its own, all let go at once: their results, in order. Raises what one raised."""
+    calls = list(calls)
+    results: list[Any] = [None] * len(calls)
+    errors: list[BaseException] = []
+    gate = threading.Barrier(len(calls))
+
+    def run(index: int) -> None:
+        try:
+            gate.wait(10)
+            results[index] = calls[index]()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(index,), daemon=True) for index in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if any(thread.is_alive() for thread in threads):
+        raise AssertionError(f"some of {len(calls)} threads still run after {seconds} s")
+    return results
+
+
+def project(slug: str = "one", recipe: str = RECIPE) -> Project:
+    return Project.objects.create(name=slug, slug=slug, recipe=recipe)
+
+
+def leased(of: Project, token: str = "token") -> lifecycle.Lease:  # noqa: S107 - a lease's, no secret
+    """A new build of that project, taken by a worker."""
+    build = lifecycle.enqueue(of, by="alice")
+    lease = lifecycle.claim("worker", token)
+    if lease is None or lease.build_id != build.pk:
+        raise AssertionError("another build was queued before")
+    return lease
+
+
+def state(build_id: int) -> dict[str, Any]:
+    """All of the build's row that its own verbs change."""
+    row = Build.objects.filter(pk=build_id).values().get()
+    row["steps"] = list(Build.objects.get(pk=build_id).steps.values())
+    return row
+
+
+def answer_lost(landed: bool = True) -> Any:
+    """In it, this thread's next commit raises as if the connection had died: after it was carried out, or before."""
+    commit = connection._commit
+    left = [True]
+
+    def dying() -> None:
+        if not left:
+            return commit()
+        left.clear()
+        if landed:
+            commit()
+        raise OperationalError("the connection was lost")
+
+    return mock.patch.object(connection, "_commit", dying)
