@@ -19,8 +19,10 @@ BUILDBOARD_WORKERS = _env.number("BUILDBOARD_WORKERS", 2, least=0, most=256)
 BUILDBOARD_PUBLIC = bool(_env.flag("BUILDBOARD_PUBLIC", False))
 BUILDBOARD_ADMIN_PASSWORD = _env.text("BUILDBOARD_ADMIN_PASSWORD")
 BUILDBOARD_LEASE_SECONDS = _env.number("BUILDBOARD_LEASE_SECONDS", 15, least=3, most=3600)
+BUILDBOARD_GRACE_SECONDS = _env.number("BUILDBOARD_GRACE_SECONDS", 10, least=0, most=600)
 BUILDBOARD_STREAMS_PER_USER = _env.number("BUILDBOARD_STREAMS_PER_USER", 1_000, least=1)
 BUILDBOARD_STREAMS_PER_PROCESS = _env.number("BUILDBOARD_STREAMS_PER_PROCESS", 5_000, least=1)
+BUILDBOARD_RECHECK_SECONDS = _env.number("BUILDBOARD_RECHECK_SECONDS", 15, least=1, most=3600)
 PORT = _env.number("PORT", 8000, least=1, most=65535)
 
 # --- Who reaches it ------------------------------------------------------------------------------------------------

@@ -1,0 +1,75 @@
+"""Why a step, and with it the build, ended: the status, and the sentences that people read. Pure."""
+
+import signal
+from dataclasses import dataclass
+
+from ..states import Status
+
+HURRIED_GRACE = 2.0
+"""Seconds between TERM and KILL when the worker itself has to go."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    status: Status
+    build_reason: str = ""
+    step_reason: str = ""
+    exit_code: int | None = None
+
+
+PASSED = Ending(Status.PASSED, exit_code=0)
+CANCELLED = Ending(Status.CANCELLED, "Cancelled.", "Cancelled.")
+
+
+def exited(name: str, code: int | None) -> Ending:
+    """The step's first process ended with `code`; negative: by that signal; None: its guardian was killed."""
+    if code == 0:
+        return PASSED
+    if code is None:
+        why = "was stopped because its guardian process died"
+        return Ending(Status.FAILED, f"Step {name} {why}.", _sentence(why))
+    why = f"was ended by signal {-code} ({signal_name(-code)})" if code < 0 else f"exit code {code}"
+    joint = " " if code < 0 else ": "
+    return Ending(Status.FAILED, f"Step {name}{joint}{why}.", _sentence(why), code)
+
+
+def not_started(name: str, error: OSError) -> Ending:
+    why = f"could not be started: {error.strerror or error}"
+    return Ending(Status.FAILED, f"Step {name} {why}.", _sentence(why))
+
+
+def bad_recipe(error: Exception) -> Ending:
+    return Ending(Status.FAILED, f"The recipe is not valid: {error}.")
+
+
+def step_timeout(name: str, seconds: int) -> Ending:
+    why = f"took longer than its {duration(seconds)}"
+    return Ending(Status.FAILED, f"Step {name} {why}.", _sentence(why))
+
+
+def build_timeout(seconds: int) -> Ending:
+    reason = f"The build took longer than its {duration(seconds)}."
+    return Ending(Status.FAILED, reason, reason)
+
+
+def stopped(why: str) -> Ending:
+    """The worker has to go. `why`: a sentence."""
+    return Ending(Status.CANCELLED, why, why)
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"
+
+
+def duration(seconds: int) -> str:
+    """As a recipe gives it: 90 → 1m30s."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return "".join(f"{value}{unit}" for value, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if value) or "0s"
+
+
+def _sentence(why: str) -> str:
+    return why[:1].upper() + why[1:] + "."

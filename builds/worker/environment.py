@@ -1,0 +1,61 @@
+"""What a step's processes find in their environment: an allow-list, the recipe's own, and what the board tells them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..models import Build
+from ..recipe import Recipe, StepRecipe
+from .process import COLUMNS, ROWS
+
+_ALLOWED = frozenset({"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "SHELL", "TMPDIR"}) | frozenset(
+    {"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
+)
+"""The machine's own variables that a step gets: what programs need to find their place. Everything else is held back,
+the board's settings and secrets first of all."""
+_ALLOWED_PREFIX = "LC_"
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_UNATTENDED = {
+    "CI": "true",
+    "TERM": "xterm-256color",
+    "COLUMNS": str(COLUMNS),
+    "LINES": str(ROWS),
+    # A pager would wait for a key that nobody presses.
+    "PAGER": "cat",
+    "GIT_PAGER": "cat",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+
+
+def marker(world: str, build_id: int) -> str:
+    """The value of BUILDBOARD_BUILD, by which all processes of a build are known."""
+    return f"{world}/{build_id}"
+
+
+def environment(
+    build: Build,
+    recipe: Recipe,
+    step: StepRecipe,
+    *,
+    world: str,
+    workspace: Path,
+    machine: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The whole environment of `step`. `machine`: this process's own variables, where not those of `os.environ`."""
+    own = os.environ if machine is None else machine
+    passed = {name: value for name, value in own.items() if name in _ALLOWED or name.startswith(_ALLOWED_PREFIX)}
+    return {
+        "PATH": _DEFAULT_PATH,
+        "LANG": "C.UTF-8",
+        **passed,
+        **_UNATTENDED,
+        **recipe.env,
+        **step.env,
+        "BUILDBOARD_BUILD": marker(world, build.pk),
+        "BUILDBOARD_BUILD_ID": str(build.pk),
+        "BUILDBOARD_PROJECT": build.project.slug,
+        "BUILDBOARD_REF": build.ref,
+        "BUILDBOARD_STEP": step.name,
+        "BUILDBOARD_WORKSPACE": str(workspace),
+    }

@@ -1,0 +1,191 @@
+"""The guardian of one step: a tiny process that leaves nothing behind. Standard library only; started as a script.
+
+    python -I -S -E guardian.py TTY REPORT
+
+`TTY`: number of the open file that becomes the step's output; `REPORT`: of the pipe on which it tells. On standard
+input it gets one line, a JSON object {"argv", "env", "cwd", "grace"}, and later perhaps `stop SECONDS`. It starts the
+step in a session of its own and writes `exit CODE` (negative: the signal) when the step's first process ends. What that
+one left behind lives on, until the guardian is told to stop, or until standard input closes because the worker is dead.
+Then it ends every descendant, TERM first and KILL after the grace, until it has none, and exits. It exits by itself as
+soon as the step is over and nothing is left.
+
+It is a subreaper: a process that daemonises itself becomes its child, and "no child left" is "nothing left".
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+import time
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_DEFAULT_GRACE = 2.0
+
+
+def main() -> None:
+    terminal, report = int(sys.argv[1]), int(sys.argv[2])
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # only the worker decides when a step ends
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    bell, ringer = os.pipe()
+    os.set_blocking(ringer, False)
+    signal.set_wakeup_fd(ringer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    job, rest = _read_job()
+    child = os.fork()
+    if child == 0:
+        _become_step(job, terminal)
+    os.close(terminal)
+    _watch(child, report, bell, rest, float(job["grace"]))
+
+
+def _prctl(option: int, value: int) -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def _read_job() -> tuple[dict, bytes]:
+    """The job, and what came after it already."""
+    data = b""
+    while b"\n" not in data:
+        more = os.read(0, 65536)
+        if not more:
+            os._exit(0)  # the worker died before it could ask for anything
+        data += more
+    line, _, rest = data.partition(b"\n")
+    return json.loads(line), rest
+
+
+def _become_step(job: dict, terminal: int) -> None:
+    try:
+        os.setsid()
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a step without its guardian has to end
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.dup2(terminal, 1)
+        os.dup2(terminal, 2)
+        os.closerange(3, 65536)
+        signal.set_wakeup_fd(-1)
+        for number in range(1, signal.NSIG):  # Python ignores SIGPIPE, and ignored signals survive an exec
+            with contextlib.suppress(OSError, ValueError):
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        os.chdir(job["cwd"])
+        os.execvpe(job["argv"][0], job["argv"], job["env"])  # noqa: S606 - starting the step is the purpose
+    except FileNotFoundError:
+        os.write(2, f"{job['argv'][0]}: not found\n".encode())
+        os._exit(127)
+    except BaseException as error:
+        os.write(2, f"{job['argv'][0]}: could not be started: {error}\n".encode("utf-8", "replace"))
+        os._exit(126)
+
+
+def _watch(child: int, report: int, bell: int, rest: bytes, grace: float) -> None:
+    """Until nothing is left to guard."""
+    heard = rest
+    exited = False
+    while True:
+        orders = _order(heard)
+        if orders is not None:
+            grace = orders
+            break
+        readable = select.select([0, bell], [], [])[0]
+        if bell in readable:
+            os.read(bell, 4096)
+            exited, left = _reap(child, report, exited)
+            if exited and not left:
+                return
+        if 0 in readable:
+            more = os.read(0, 4096)
+            if not more:  # the worker is dead: nobody will read what a long farewell has to say
+                grace = min(grace, _DEFAULT_GRACE)
+                break
+            heard += more
+    _end_all(child, report, exited, grace)
+
+
+def _order(heard: bytes) -> float | None:
+    """The grace that the last whole `stop SECONDS` allows."""
+    if b"\n" not in heard:
+        return None
+    try:
+        return float(heard.rpartition(b"\n")[0].split()[-1])
+    except (ValueError, IndexError):
+        return _DEFAULT_GRACE
+
+
+def _end_all(child: int, report: int, exited: bool, grace: float) -> None:
+    began = time.monotonic()
+    heard = b""
+    told: set[int] = set()
+    while True:
+        exited, left = _reap(child, report, exited)
+        if not left:
+            return
+        # A worker that is in a hurry, or dead, shortens the grace while it runs.
+        while grace and select.select([0], [], [], 0)[0]:
+            more = os.read(0, 4096)
+            if not more:
+                grace = min(grace, _DEFAULT_GRACE)
+                break
+            heard += more
+            grace = min(grace, _order(heard) or 0.0)
+        late = time.monotonic() - began >= grace
+        for pid in _descendants():
+            if late or pid not in told:
+                told.add(pid)
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL if late else signal.SIGTERM)
+                    if not late:
+                        os.kill(pid, signal.SIGCONT)  # one that was stopped could not hear the TERM
+        overdue = time.monotonic() - began - grace
+        time.sleep(1.0 if overdue > 5 else 0.01)
+
+
+def _reap(child: int, report: int, exited: bool) -> tuple[bool, bool]:
+    """Collect what has ended. Returns whether the step's first process is over, and whether anything is left.
+
+    Waiting for any child is safe here, and only here: this process starts none but the step.
+    """
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return exited, False
+        if pid == 0:
+            return exited, True
+        if pid == child:
+            exited = True
+            with contextlib.suppress(OSError):
+                os.write(report, b"exit %d\n" % os.waitstatus_to_exitcode(status))
+
+
+def _descendants() -> list[int]:
+    """All living processes below this one, from the process table."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        if fields[0] not in (b"Z", b"X"):
+            children.setdefault(int(fields[1]), []).append(int(name))
+    found: list[int] = []
+    parents = [os.getpid()]
+    while parents:
+        below = children.pop(parents.pop(), [])
+        found += below
+        parents += below
+    return found
+
+
+if __name__ == "__main__":
+    main()

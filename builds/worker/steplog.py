@@ -1,0 +1,101 @@
+"""A step's log while it is written: numbers its lines and decides when they are to be stored.
+
+Pure: the caller tells the time, in seconds of a monotonic clock.
+"""
+
+from ..events import MAX_CHUNK_LINES, Chunk
+from .lines import LineReader
+
+CHUNK_CHARACTERS = 64 * 1024
+"""A chunk is closed when its lines have so many, or `MAX_CHUNK_LINES` lines."""
+FLUSH_SECONDS = 0.1
+"""Between two flushes while output keeps coming; after a rest the first one leaves at once."""
+OPEN_SECONDS = 0.2
+"""A line that is still open after this is shown as it stands …"""
+OPEN_EVERY_SECONDS = 1.0
+"""… and again at most this often while it changes."""
+FULL_CHARACTERS = 4 * CHUNK_CHARACTERS
+"""Held so much, it is flushed without waiting, and nothing more is read before that: this bounds the memory."""
+FULL_LINES = 16 * MAX_CHUNK_LINES
+
+
+class StepLog:
+    """Lines come in by `feed`, leave as chunks by `take`; `due` says when to take."""
+
+    def __init__(self, position: int) -> None:
+        self._position = position
+        self._reader = LineReader()
+        self._next = 1  # number of the first line that is held
+        self._lines: list[str] = []
+        self._size = 0
+        self._flushed_at = float("-inf")
+        self._opened_at: float | None = None
+        self._shown_at = float("-inf")
+        self._shown: str | None = None  # the open line as it was stored last
+        self._changed = False  # the open line may differ from what was stored of it
+
+    @property
+    def progress(self) -> float | None:
+        return self._reader.progress
+
+    @property
+    def is_full(self) -> bool:
+        return self._size >= FULL_CHARACTERS or len(self._lines) >= FULL_LINES
+
+    def feed(self, data: bytes, now: float) -> None:
+        """What the step has printed."""
+        self._hold(self._reader.feed(data), now)
+
+    def close(self, now: float) -> None:
+        """The step prints no more: an open line is a line."""
+        self._hold(self._reader.close(), now)
+
+    def _hold(self, lines: list[str], now: float) -> None:
+        if lines:
+            self._lines += lines
+            self._size += sum(map(len, lines)) + len(lines)
+            self._opened_at = self._shown = None
+            self._shown_at = float("-inf")
+        self._changed = self._reader.has_open
+        if self._changed and self._opened_at is None:
+            self._opened_at = now
+
+    def due(self) -> float | None:
+        """The time from which on there is something to take; None: nothing before more output comes."""
+        if self.is_full:
+            return float("-inf")
+        if self._lines:
+            return self._flushed_at + FLUSH_SECONDS
+        if self._changed and self._opened_at is not None:
+            return max(self._opened_at + OPEN_SECONDS, self._shown_at + OPEN_EVERY_SECONDS)
+        return None
+
+    def take(self, now: float) -> list[Chunk]:
+        """Chunks of all that is held, in order. Once taken they are the caller's: it stores them, however often it
+        has to try."""
+        lines, first = self._lines, self._next
+        self._lines, self._size = [], 0
+        self._next += len(lines)
+        self._flushed_at = now
+        is_open = False
+        if self._changed and self._opened_at is not None and now >= self._opened_at + OPEN_SECONDS:
+            text = self._reader.open_line()
+            self._changed = False
+            if text != self._shown and (text or self._shown is not None):
+                self._shown, self._shown_at = text, now
+                lines.append(text)
+                is_open = True
+        return _chunks(self._position, first, lines, is_open)
+
+
+def _chunks(position: int, first: int, lines: list[str], is_open: bool) -> list[Chunk]:
+    chunks: list[Chunk] = []
+    start = size = 0
+    for index, line in enumerate(lines):
+        if index > start and (size + len(line) >= CHUNK_CHARACTERS or index - start >= MAX_CHUNK_LINES):
+            chunks.append(Chunk(position, first + start, lines[start:index]))
+            start, size = index, 0
+        size += len(line) + 1
+    if start < len(lines):
+        chunks.append(Chunk(position, first + start, lines[start:], is_open))
+    return chunks

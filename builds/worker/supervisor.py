@@ -1,0 +1,168 @@
+"""Keeps N worker processes, watches all leases, and sweeps up what dead workers leave."""
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.db import Error, connection
+
+from .. import lifecycle
+from . import leftovers
+from .orders import DRAIN, STOP
+from .watch import LeaseWatch
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 10.0
+"""A worker that was told to stop and has not ended by then is killed; its guardians end its steps."""
+FORGET_SECONDS = 300.0
+"""After which a worker that gave no sign of life is not shown any more."""
+_TURN_SECONDS = 0.1
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 30.0
+_STEADY_SECONDS = 30.0
+"""A worker that lived so long is started again at once when it dies."""
+
+
+def worker_name(pid: int, suffix: str) -> str:
+    """`suffix`: random, so that a process number used again is another worker."""
+    return f"{socket.gethostname()[:60]}:{pid}:{suffix}"
+
+
+@dataclass
+class Place:
+    """One of the N workers: the process that has it now, and how soon the next one may start."""
+
+    process: subprocess.Popen | None = None
+    name: str = ""
+    started_at: float = 0.0
+    start_not_before: float = 0.0
+    backoff: float = _FIRST_BACKOFF
+
+
+@dataclass
+class Supervisor:
+    """`run()` until a signal ends it. `drain`: whether the first signal lets running builds finish."""
+
+    concurrency: int
+    drain: bool = True
+    _places: list[Place] = field(default_factory=list)
+    _signals: int = 0
+    _told: bytes = b""
+    _stop_at: float = 0.0
+    _dead: dict[str, str] = field(default_factory=dict)
+    """Names of workers whose end is not written down yet, and how they ended."""
+
+    def run(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._signalled)
+        self._places = [Place() for _ in range(self.concurrency)]
+        watch = LeaseWatch(settings.BUILDBOARD_LEASE_SECONDS)
+        look_at = sweep_at = float("-inf")
+        while True:
+            now = time.monotonic()
+            self._tell(now)
+            self._mind(now)
+            self._bury()
+            if self._told and all(place.process is None for place in self._places):
+                break
+            if now >= look_at:
+                watch.look()
+                look_at = now + watch.pace
+            if now >= sweep_at:
+                self._sweep()
+                sweep_at = now + settings.BUILDBOARD_LEASE_SECONDS
+            time.sleep(_TURN_SECONDS)
+        logger.info("action=supervise state=ended")
+
+    def _signalled(self, *_: object) -> None:
+        self._signals += 1
+
+    def _tell(self, now: float) -> None:
+        """Pass on what the signals ask for."""
+        if not self._signals:
+            return
+        order = DRAIN if self.drain and self._signals == 1 else STOP
+        if order == self._told:
+            return
+        self._told = order
+        self._stop_at = now + STOP_SECONDS
+        logger.info("action=supervise state=%s", "draining" if order == DRAIN else "stopping")
+        for place in self._places:
+            if place.process is not None:
+                try:
+                    place.process.stdin.write(order)
+                except OSError:
+                    logger.debug("action=tell state=failed worker=%s", place.name)
+
+    def _mind(self, now: float) -> None:
+        """Notice who has died, and start who is missing."""
+        for place in self._places:
+            if place.process is not None and place.process.poll() is not None:
+                self._ended(place, now)
+            if place.process is None and not self._told and now >= place.start_not_before:
+                self._start(place, now)
+            if self._told == STOP and now >= self._stop_at and place.process is not None:
+                logger.error("action=supervise state=killing worker=%s", place.name)
+                place.process.kill()
+
+    def _start(self, place: Place, now: float) -> None:
+        suffix = secrets.token_hex(3)
+        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker", "--one", suffix]
+        place.process = subprocess.Popen(  # noqa: S603 - this program itself
+            command, stdin=subprocess.PIPE, process_group=0, bufsize=0, cwd=settings.BASE_DIR
+        )
+        place.name = worker_name(place.process.pid, suffix)
+        place.started_at = now
+        logger.info("action=start worker=%s", place.name)
+
+    def _ended(self, place: Place, now: float) -> None:
+        code = place.process.returncode
+        place.process.stdin.close()
+        place.process = None
+        if self._told and code == 0:
+            return
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        self._dead[place.name] = how
+        steady = now - place.started_at >= _STEADY_SECONDS
+        place.backoff = _FIRST_BACKOFF if steady else min(place.backoff * 2, _LONGEST_BACKOFF)
+        place.start_not_before = now if steady else now + place.backoff
+        logger.error("action=supervise state=died worker=%s how=%s", place.name, how)
+
+    def _bury(self) -> None:
+        """What dead workers had taken is lost, at once; tried again while the database is away."""
+        for name, how in list(self._dead.items()):
+            try:
+                for build_id, (token, _, worker) in lifecycle.leases().items():
+                    if worker == name:
+                        lifecycle.lose(build_id, token, f"The worker {name} died ({how}).")
+                        logger.warning("action=lose build=%d worker=%s reason=died", build_id, name)
+                lifecycle.farewell(name)
+            except Error as error:
+                connection.close()
+                logger.warning("action=bury state=failed worker=%s error=%s", name, error)
+                return
+            del self._dead[name]
+
+    def _sweep(self) -> None:
+        try:
+            leftovers.sweep()
+            lifecycle.forget_workers(FORGET_SECONDS)
+        except Error as error:
+            connection.close()
+            logger.warning("action=sweep state=failed error=%s", error)
+
+
+def orderly_input() -> int:
+    """The worker's end of the supervisor's pipe, out of the way of everything that reads standard input."""
+    file = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return file

@@ -1,0 +1,66 @@
+"""Finds builds whose worker gives no sign of life any more."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from django.db import Error
+
+from .. import lifecycle
+
+logger = logging.getLogger(__name__)
+
+
+class LeaseWatch:
+    """A lease has lapsed when the same renewal was seen for one whole lease, by looks that all succeeded and were at
+    most a third of a lease apart; a failed or late look starts over.
+
+    Only this process's own monotonic clock counts, so machines may disagree on the time, and a database that was away,
+    or this process that was, loses no build.
+    """
+
+    def __init__(self, lease_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lease = lease_seconds
+        self._clock = clock
+        self._seen: dict[tuple[int, str], tuple[int, float]] = {}  # build, token → renewal, since when
+        self._looked_at: float | None = None
+        self.pace = lease_seconds / 6
+        """Seconds between two looks that leave room for a late one."""
+
+    def look(self) -> list[int]:
+        """Ends the builds whose lease has lapsed; their numbers."""
+        before = self._clock()
+        try:
+            leases = lifecycle.leases()
+        except Error as error:
+            logger.warning("action=watch state=failed error=%s", error)
+            self._seen.clear()
+            self._looked_at = None
+            return []
+        after = self._clock()
+        if self._looked_at is None or after - self._looked_at > self._lease / 3:
+            self._seen.clear()
+        self._looked_at = after
+        lapsed = []
+        seen = {}
+        for build_id, (token, renewal, worker) in leases.items():
+            known = self._seen.get((build_id, token))
+            if known is None or known[0] != renewal:
+                seen[build_id, token] = (renewal, after)
+                continue
+            seen[build_id, token] = known
+            if before - known[1] >= self._lease:
+                lapsed.append((build_id, token, renewal, worker))
+        self._seen = seen
+        return [build_id for build_id, *rest in lapsed if self._lose(build_id, *rest)]
+
+    def _lose(self, build_id: int, token: str, renewal: int, worker: str) -> bool:
+        reason = f"The worker {worker} gave no sign of life for {self._lease:g} s."
+        try:
+            lost = lifecycle.lose(build_id, token, reason, renewal=renewal)
+        except Error as error:
+            logger.warning("action=lose state=failed build=%d error=%s", build_id, error)
+            return False
+        if lost:
+            logger.warning("action=lose build=%d worker=%s reason=lapsed", build_id, worker)
+        return lost
