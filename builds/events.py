@@ -8,6 +8,7 @@ that lost its lease writes nothing more, and one whose commit landed while its a
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -230,6 +231,33 @@ def lines(build_id: int, step: int, first: int, last: int) -> list[Line]:
         for number in range(max(start, first), min(end, last) + 1):
             found[number] = Line(number, texts[number - start], is_open and number == end)
     return [found[number] for number in sorted(found)]
+
+
+# --- For those who look after the log ---
+
+
+def moments(build_id: int, after: int, limit: int = PAGE) -> dict[int, datetime]:
+    """When the events that `read` gives for the same numbers were stored, by seq."""
+    rows = Event.objects.filter(build_id=build_id, seq__gt=after).order_by("seq").values_list("seq", "at")
+    return dict(rows[:limit])
+
+
+def gaps(build_id: int) -> list[tuple[int, int]]:
+    """Numbers that should be stored and are not: (first, last) of each hole. Empty: the log is whole.
+
+    Reads the numbers of all its events. A `cut` stands for the numbers before it: there they may jump.
+    """
+    stands = extent(build_id)
+    if stands is None:
+        return []
+    expected = stands.horizon
+    holes: list[tuple[int, int]] = []
+    rows = Event.objects.filter(build_id=build_id, seq__gte=stands.horizon, seq__lte=stands.head).order_by("seq")
+    for seq, kind in rows.values_list("seq", "kind").iterator(chunk_size=PAGE):
+        if seq != expected and kind != "cut":
+            holes.append((expected, seq - 1))
+        expected = seq + 1
+    return holes if expected > stands.head else [*holes, (expected, stands.head)]
 
 
 # --- The board ---

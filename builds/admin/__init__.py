@@ -1,0 +1,17 @@
+"""The operator's room. It looks at everything, and changes builds by the verbs of `lifecycle` alone.
+
+Builds, steps and events are never added, edited or deleted by hand. Each start, cancel and retry is checked against
+`builds.start_build` and `builds.cancel_build`, carries its user's name, and leaves a row in Django's log of admin
+actions. Who may not see a project does not find it here either.
+
+    verbs.py      start, cancel and retry, with their audit row; what is only looked at
+    projects.py   builds.py   tokens.py   processes.py      one noun each
+    eventlog.py   a page of a build's events, and whether any is missing
+"""
+
+from django.contrib import admin
+
+from . import builds, processes, projects, tokens  # noqa: F401 - registers them
+
+admin.site.site_header = admin.site.site_title = "Buildboard"
+admin.site.index_title = "Administration"

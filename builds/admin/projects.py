@@ -1,0 +1,86 @@
+"""Projects: edited here, started from here."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.views.decorators.http import require_POST
+
+from .. import lifecycle
+from ..models import Build, Project
+from .verbs import Verbs, may_start
+
+
+@admin.register(Project)
+class ProjectAdmin(Verbs, admin.ModelAdmin):
+    list_display = ("name", "slug", "last_build", "enabled", "repository")
+    list_filter = ("enabled",)
+    search_fields = ("name", "slug", "description", "repository")
+    prepopulated_fields = {"slug": ("name",)}
+    filter_horizontal = ("groups",)
+    actions = ("start_build",)
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "description", "repository", "enabled")}),
+        ("What a build does", {"fields": ("recipe",)}),
+        ("Who sees it", {"fields": ("groups",)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
+        newest = Build.objects.filter(project=OuterRef("pk")).order_by("-id")
+        visible = Project.objects.visible_to(request.user).values("pk")
+        return (
+            super()
+            .get_queryset(request)
+            .filter(pk__in=visible)
+            .annotate(last_id=Subquery(newest.values("pk")[:1]), last_status=Subquery(newest.values("status")[:1]))
+        )
+
+    @admin.display(description="last build")
+    def last_build(self, project: Any) -> str:
+        if project.last_id is None:
+            return "–"
+        url = reverse("admin:builds_build_change", args=[project.last_id])
+        return format_html('{} (<a href="{}">build {}</a>)', project.last_status, url, project.last_id)
+
+    def has_start_permission(self, request: HttpRequest) -> bool:
+        return may_start(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        """A project with builds stays: they would go with it, for ever. Disable it instead."""
+        return super().has_delete_permission(request, obj) and not (obj and obj.builds.exists())
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    @admin.action(description="Start a build", permissions=["start"])
+    def start_build(self, request: HttpRequest, projects: QuerySet[Project]) -> None:
+        for project in projects:
+            self._start(request, project)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.start_view))
+        return [path("<int:project_id>/start/", view, name="builds_project_start"), *super().get_urls()]
+
+    def start_view(self, request: HttpRequest, project_id: int) -> HttpResponse:
+        project = get_object_or_404(self.get_queryset(request), pk=project_id)
+        if not (may_start(request) and self.has_view_or_change_permission(request, project)):
+            raise PermissionDenied
+        build = self._start(request, project)
+        if build is None or not request.user.has_perm("builds.view_build"):
+            return HttpResponseRedirect(reverse("admin:builds_project_change", args=[project.pk]))
+        return HttpResponseRedirect(reverse("admin:builds_build_change", args=[build.pk]))
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        kwargs["extra_context"] = {**(kwargs.get("extra_context") or {}), "may_start": may_start(request)}
+        return super().change_view(request, object_id, *args, **kwargs)
+
+    def _start(self, request: HttpRequest, project: Project) -> Build | None:
+        name = request.user.get_username()
+        return self._carry_out(request, lambda: lifecycle.enqueue(project, by=name), f"{{}} of {project.slug} started.")

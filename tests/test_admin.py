@@ -1,0 +1,361 @@
+"""The admin as an operator uses it: start, cancel and retry by `lifecycle`, with an audit row; the rest read-only."""
+
+import re
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
+from django.test import Client, TestCase, tag
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from builds import access, events, lifecycle
+from builds.admin.eventlog import summary
+from builds.models import ApiToken, Build, Event, Project
+from builds.states import Status
+
+RECIPE = "steps: [{name: compile, run: 'true'}, {name: test, run: 'true'}]"
+
+
+def rights(*names: str) -> Any:
+    return Permission.objects.filter(codename__in=names, content_type__app_label="builds")
+
+
+class AdminCase(TestCase):
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.admin = User.objects.create_superuser("admin", password="admin-password")
+        cls.viewer = User.objects.create_user("viewer", password="viewer-password", is_staff=True)
+        cls.viewer.user_permissions.set(rights("view_project", "view_build", "view_worker", "view_board"))
+        cls.operator = User.objects.create_user("operator", password="operator-password", is_staff=True)
+        cls.operator.user_permissions.set(rights("view_project", "view_build", "start_build", "cancel_build"))
+        cls.stranger = User.objects.create_user("stranger", password="stranger-password")
+        cls.project = Project.objects.create(name="Open", slug="open", recipe=RECIPE)
+        cls.secret = Project.objects.create(name="Secret", slug="secret", recipe=RECIPE)
+        cls.secret.groups.add(Group.objects.create(name="inside"))
+
+    def setUp(self) -> None:
+        self.client.force_login(self.operator)
+
+    def enqueue(self, project: Project | None = None, **more: Any) -> Build:
+        return lifecycle.enqueue(project or self.project, by="alice", **more)
+
+    def texts(self, answer: Any) -> str:
+        return " ".join(str(message) for message in answer.context["messages"])
+
+
+@tag("fast")
+class ProjectTests(AdminCase):
+    def test_the_action_starts_a_build_by_this_user_and_leaves_an_audit_row(self) -> None:
+        url = reverse("admin:builds_project_changelist")
+        form = {"action": "start_build", "_selected_action": [self.project.pk]}
+        answer = self.client.post(url, form, follow=True)
+        build = Build.objects.get()
+        self.assertEqual((build.project, build.started_by), (self.project, "operator"))
+        self.assertIn(f"Build {build.pk}</a> of open started", self.texts(answer))
+        row = LogEntry.objects.get()
+        self.assertEqual((row.user, row.object_id, row.content_type.model), (self.operator, str(build.pk), "build"))
+        self.assertIn("of open started", row.change_message)
+
+    def test_the_button_needs_a_post_with_its_csrf_token(self) -> None:
+        page = reverse("admin:builds_project_change", args=[self.project.pk])
+        self.assertContains(self.client.get(page), "Start build")
+        start = reverse("admin:builds_project_start", args=[self.project.pk])
+        self.assertEqual(self.client.get(start).status_code, 405)
+        strict = Client(enforce_csrf_checks=True)
+        strict.force_login(self.operator)
+        self.assertEqual(strict.post(start).status_code, 403)
+        self.assertFalse(Build.objects.exists())
+        answer = self.client.post(start)
+        self.assertRedirects(answer, reverse("admin:builds_build_change", args=[Build.objects.get().pk]))
+
+    def test_who_may_only_look_is_offered_no_start_and_refused_one(self) -> None:
+        self.client.force_login(self.viewer)
+        self.enqueue()
+        for name in ("project", "build"):
+            page = self.client.get(reverse(f"admin:builds_{name}_changelist"))
+            self.assertNotContains(page, 'name="action"')
+        page = self.client.get(reverse("admin:builds_project_change", args=[self.project.pk]))
+        self.assertNotContains(page, "Start build")
+        start = reverse("admin:builds_project_start", args=[self.project.pk])
+        self.assertEqual(self.client.post(start).status_code, 403)
+        url = reverse("admin:builds_project_changelist")
+        self.client.post(url, {"action": "start_build", "_selected_action": [self.project.pk]})
+        self.assertEqual(Build.objects.count(), 1)
+
+    def test_a_stranger_is_sent_to_the_door(self) -> None:
+        for user in (self.stranger, None):
+            self.client.logout()
+            if user:
+                self.client.force_login(user)
+            answer = self.client.post(reverse("admin:builds_project_start", args=[self.project.pk]))
+            self.assertIn("/admin/login/", answer["Location"])
+        self.assertFalse(Build.objects.exists())
+
+    def test_a_project_of_others_is_not_there_even_for_staff(self) -> None:
+        self.assertNotContains(self.client.get(reverse("admin:builds_project_changelist")), "Secret")
+        self.assertEqual(
+            self.client.post(reverse("admin:builds_project_start", args=[self.secret.pk])).status_code, 404
+        )
+        build = self.enqueue(self.secret)
+        for name in ("cancel", "retry"):
+            answer = self.client.post(reverse(f"admin:builds_build_{name}", args=[build.pk]))
+            self.assertEqual(answer.status_code, 404)
+        self.assertEqual(self.client.get(reverse("admin:builds_build_events", args=[build.pk])).status_code, 404)
+        self.assertNotContains(self.client.get(reverse("admin:builds_build_changelist")), "Secret")
+
+    def test_what_is_refused_is_said(self) -> None:
+        Project.objects.update(enabled=False)
+        start = reverse("admin:builds_project_start", args=[self.project.pk])
+        self.assertIn("disabled", self.texts(self.client.post(start, follow=True)))
+        self.assertFalse(LogEntry.objects.exists())
+
+    def test_a_recipe_that_is_wrong_is_refused_with_its_line_and_nothing_is_lost(self) -> None:
+        self.client.force_login(self.admin)
+        url = reverse("admin:builds_project_change", args=[self.project.pk])
+        wrong = "steps:\n  - name: a\n    run: x\n  - name: a\n    run: typed by hand\n"
+        form = {"name": "Open", "slug": "open", "recipe": wrong, "enabled": "on"}
+        answer = self.client.post(url, form)
+        self.assertContains(answer, "line 4: the step name")
+        self.assertContains(answer, "typed by hand")
+        self.project.refresh_from_db()
+        self.assertEqual(self.project.recipe, RECIPE)
+
+    def test_a_project_with_builds_cannot_be_deleted(self) -> None:
+        self.client.force_login(self.admin)
+        url = reverse("admin:builds_project_delete", args=[self.project.pk])
+        self.assertEqual(self.client.get(url).status_code, 200)
+        self.enqueue()
+        self.assertEqual(self.client.post(url, {"post": "yes"}).status_code, 403)
+
+
+@tag("fast")
+class BuildTests(AdminCase):
+    def test_lists_ask_a_fixed_number_of_queries_and_never_for_events(self) -> None:
+        for name in ("project", "build", "worker"):
+            url = reverse(f"admin:builds_{name}_changelist")
+            counts = []
+            self.client.force_login(self.admin)
+            for _ in range(2):
+                with self.subTest(name), CaptureQueriesContext(connection) as asked:
+                    self.assertEqual(self.client.get(url).status_code, 200)
+                self.assertNotIn("builds_event", " ".join(query["sql"] for query in asked.captured_queries))
+                counts.append(len(asked))
+                for number in range(3):
+                    slug = f"p{Project.objects.count()}"
+                    build = self.enqueue(Project.objects.create(name=slug, slug=slug, recipe=RECIPE))
+                    lifecycle.beat(f"worker-{build.pk}-{number}")
+            self.assertEqual(counts[0], counts[1])
+
+    def test_search_finds_number_project_ref_and_reason(self) -> None:
+        build = self.enqueue(ref="release-7")
+        other = self.enqueue()
+        lifecycle.cancel(build.pk, by="bob")
+        url = reverse("admin:builds_build_changelist")
+        for query in (str(build.pk), f"#{build.pk}", "release", "Cancelled by bob"):
+            found = {each.pk for each in self.client.get(url, {"q": query}).context["cl"].queryset}
+            self.assertIn(build.pk, found, query)
+            self.assertNotIn(other.pk, found, query)
+        self.assertEqual(self.client.get(url, {"q": "9" * 40}).status_code, 200)
+
+    def test_filters_by_status_project_and_person(self) -> None:
+        build = self.enqueue()
+        lifecycle.cancel(self.enqueue().pk, by="bob")
+        url = reverse("admin:builds_build_changelist")
+        for query in ({"status": "queued"}, {"project": "open", "status": "queued"}, {"who": "alice", "q": build.pk}):
+            found = [each.pk for each in self.client.get(url, query).context["cl"].queryset]
+            self.assertEqual(found, [build.pk], query)
+        for query in ({"status": "odd"}, {"who": "stranger"}):
+            self.assertEqual(len(self.client.get(url, query).context["cl"].queryset), 0)
+
+    def test_the_page_shows_steps_lease_and_the_way_to_the_live_page(self) -> None:
+        build = self.enqueue()
+        lease = lifecycle.claim("host:1", "t" * 32)
+        assert lease is not None
+        page = self.client.get(reverse("admin:builds_build_change", args=[build.pk]))
+        for text in ("compile", "held by host:1", f'href="/builds/{build.pk}/"', "Event log", "Cancel"):
+            self.assertContains(page, text)
+        self.assertNotContains(page, "t" * 32)
+        self.assertNotContains(page, 'name="status"')
+
+    def test_nobody_edits_adds_or_deletes_a_build_by_hand(self) -> None:
+        build = self.enqueue()
+        self.client.force_login(self.admin)
+        self.assertEqual(self.client.get(reverse("admin:builds_build_add")).status_code, 403)
+        change = reverse("admin:builds_build_change", args=[build.pk])
+        self.assertEqual(self.client.post(change, {"status": "passed"}).status_code, 403)
+        delete = reverse("admin:builds_build_delete", args=[build.pk])
+        self.assertEqual(self.client.post(delete, {"post": "yes"}).status_code, 403)
+        build.refresh_from_db()
+        self.assertEqual(build.status, Status.QUEUED)
+
+    def test_cancel_and_retry_as_buttons_and_as_actions(self) -> None:
+        builds = [self.enqueue() for _ in range(2)]
+        self.client.post(reverse("admin:builds_build_cancel", args=[builds[0].pk]))
+        url = reverse("admin:builds_build_changelist")
+        both = [build.pk for build in builds]
+        answer = self.client.post(url, {"action": "cancel_builds", "_selected_action": both}, follow=True)
+        self.assertIn(f"Build {both[0]} has already ended", self.texts(answer))
+        self.assertEqual(Build.objects.filter(status="cancelled", cancelled_by="operator").count(), 2)
+        answer = self.client.post(reverse("admin:builds_build_retry", args=[both[0]]), follow=True)
+        self.client.post(url, {"action": "retry_builds", "_selected_action": [both[1]]})
+        self.assertEqual(list(Build.objects.order_by("pk").values_list("retry_of", flat=True))[2:], both)
+        self.assertEqual(
+            sorted(LogEntry.objects.values_list("object_id", flat=True)),
+            sorted(str(pk) for pk in Build.objects.values_list("pk", flat=True)),
+        )
+        queued = Build.objects.filter(status="queued").first()
+        answer = self.client.post(reverse("admin:builds_build_retry", args=[queued.pk]), follow=True)
+        self.assertIn("still queued", self.texts(answer))
+
+    def test_who_may_only_look_gets_403_for_a_direct_post(self) -> None:
+        build = self.enqueue()
+        self.client.force_login(self.viewer)
+        for name in ("cancel", "retry"):
+            answer = self.client.post(reverse(f"admin:builds_build_{name}", args=[build.pk]))
+            self.assertEqual(answer.status_code, 403)
+        page = self.client.get(reverse("admin:builds_build_change", args=[build.pk]))
+        self.assertNotContains(page, ">Cancel<")
+        build.refresh_from_db()
+        self.assertEqual(build.status, Status.QUEUED)
+
+
+@tag("fast")
+class EventLogTests(AdminCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.build = self.enqueue()
+        with self.captureOnCommitCallbacks(execute=True):
+            lease = lifecycle.claim("host:1", "t" * 32)
+        assert lease is not None
+        with self.captureOnCommitCallbacks(execute=True):
+            lifecycle.begin_step(lease, 0)
+        for first in range(1, 500, 50):
+            lines = range(first, first + 50)
+            with self.captureOnCommitCallbacks(execute=True):
+                events.append(lease, [events.Chunk(0, line, [f"\x1b[31m<b>line {line}</b>\x1b[0m"]) for line in lines])
+        self.url = reverse("admin:builds_build_events", args=[self.build.pk])
+
+    def test_pages_cover_every_event_once(self) -> None:
+        head = events.extent(self.build.pk).head
+        seen: list[int] = []
+        url = self.url
+        while url:
+            page = self.client.get(url)
+            self.assertContains(page, "no gaps")
+            seen += [row.seq for row in page.context["rows"]]
+            older = re.search(r'href="\?after=(\d+)">Older', page.content.decode())
+            url = f"{self.url}?after={older[1]}" if older else ""
+        self.assertEqual(seen[:200], list(range(head, head - 200, -1)))
+        self.assertEqual(set(seen), set(range(1, head + 1)))
+
+    def test_a_line_is_shown_as_text_without_its_colours(self) -> None:
+        page = self.client.get(self.url)
+        self.assertContains(page, "compile, line 500: &lt;b&gt;line 500&lt;/b&gt;")
+        self.assertNotContains(page, "\x1b")
+
+    def test_a_missing_event_is_found(self) -> None:
+        self.assertContains(self.client.get(f"{self.url}?check=1"), "The whole log was read: no gaps")
+        Event.objects.filter(build=self.build, seq__in=(10, 11, 499)).delete()
+        page = self.client.get(f"{self.url}?check=1")
+        self.assertContains(page, "Missing: 10–11, 499.")
+        self.assertContains(page, "numbers are missing here")
+        head = events.extent(self.build.pk).head
+        Event.objects.filter(build=self.build, seq=head).delete()
+        self.assertEqual(events.gaps(self.build.pk)[-1], (head, head))
+
+    def test_a_cut_stands_for_the_numbers_before_it(self) -> None:
+        Event.objects.filter(build=self.build, seq__range=(10, 19)).delete()
+        Event.objects.filter(build=self.build, seq=20).update(
+            kind="cut", step=None, line=None, lines=None, body='{"step":"compile","line":8,"lines":11,"bytes":90}'
+        )
+        self.assertEqual(events.gaps(self.build.pk), [])
+        self.assertContains(self.client.get(f"{self.url}?after=0"), "compile, line 8, lines 11")
+
+    def test_any_cursor_is_answered(self) -> None:
+        for after in ("-1", "x", "9" * 18, "9" * 40, "%00", "é", "0"):
+            with self.subTest(after):
+                self.assertEqual(self.client.get(f"{self.url}?after={after}").status_code, 200)
+
+    def test_summaries_of_every_kind_are_one_short_line(self) -> None:
+        for record in events.read(self.build.pk, 0):
+            text = summary(record.kind, record.data)
+            self.assertNotIn("\n", text)
+            self.assertLessEqual(len(text), 160)
+        self.assertEqual(summary("progress", '{"step":"compile","progress":0.5}'), "step compile, progress 0.5")
+
+
+@tag("fast")
+class TokenTests(AdminCase):
+    def setUp(self) -> None:
+        self.client.force_login(self.admin)
+        self.url = reverse("admin:builds_apitoken_add")
+
+    def test_a_new_token_is_shown_once_and_only_its_digest_is_kept(self) -> None:
+        form = {"user": self.operator.pk, "name": "ci", "scopes": ["read", "start"], "days": "30"}
+        answer = self.client.post(self.url, form)
+        found = re.search(r"bb_[\w-]{43}", answer.content.decode())
+        assert found is not None
+        self.assertIn("no-store", answer["Cache-Control"])
+        token = ApiToken.objects.get()
+        self.assertEqual((token.digest, token.scopes), (access.digest(found[0]), "read start"))
+        self.assertIsNotNone(token.expires_at)
+        for page in (
+            reverse("admin:builds_apitoken_changelist"),
+            reverse("admin:builds_apitoken_change", args=[token.pk]),
+        ):
+            self.assertNotContains(self.client.get(page), found[0])
+        self.assertEqual(LogEntry.objects.get().object_id, str(token.pk))
+
+    def test_a_revoked_token_is_good_for_nothing(self) -> None:
+        text = access.new_token(self.operator)
+        url = reverse("admin:builds_apitoken_delete", args=[ApiToken.objects.get().pk])
+        self.client.post(url, {"post": "yes"})
+        answer = self.client.get("/api/v1/projects", headers={"Authorization": f"Bearer {text}"})
+        self.assertEqual(answer.status_code, 401)
+
+    def test_who_is_no_superuser_makes_and_sees_tokens_of_their_own_alone(self) -> None:
+        access.new_token(self.admin, "of the admin")
+        self.operator.user_permissions.add(*rights("add_apitoken", "view_apitoken"))
+        self.client.force_login(self.operator)
+        self.assertNotContains(self.client.get(reverse("admin:builds_apitoken_changelist")), "of the admin")
+        form = {"user": self.admin.pk, "name": "x", "scopes": ["read"]}
+        self.assertContains(self.client.post(self.url, form), "Select a valid choice")
+        self.assertContains(self.client.post(self.url, {**form, "user": self.operator.pk}), "bb_")
+        self.assertEqual(ApiToken.objects.filter(user=self.admin).count(), 1)
+
+
+@tag("fast")
+class RoomTests(AdminCase):
+    def test_workers_and_the_board_are_only_looked_at(self) -> None:
+        build = self.enqueue()
+        lifecycle.beat("host:1")
+        lifecycle.claim("host:1", "t" * 32)
+        self.client.force_login(self.viewer)
+        self.assertContains(self.client.get(reverse("admin:builds_worker_changelist")), f"build {build.pk}</a>")
+        self.assertContains(self.client.get(reverse("admin:builds_board_changelist")), "revision")
+        self.client.force_login(self.admin)
+        for name in ("worker", "board"):
+            self.assertEqual(self.client.get(reverse(f"admin:builds_{name}_add")).status_code, 403)
+
+    def test_no_page_has_an_inline_script_or_style(self) -> None:
+        self.client.force_login(self.admin)
+        build = self.enqueue()
+        for url in (
+            "/admin/",
+            "/admin/login/?next=/admin/",
+            reverse("admin:builds_project_changelist"),
+            reverse("admin:builds_project_change", args=[self.project.pk]),
+            reverse("admin:builds_build_changelist"),
+            reverse("admin:builds_build_change", args=[build.pk]),
+            reverse("admin:builds_build_events", args=[build.pk]),
+            reverse("admin:builds_apitoken_add"),
+        ):
+            page = self.client.get(url, follow=True)
+            text = page.content.decode()
+            with self.subTest(url):
+                self.assertEqual(page.status_code, 200)
+                self.assertNotRegex(text, r"<style|\sstyle=|\son(click|load|submit|change)=")
+                for attributes in re.findall(r"<script([^>]*)>", text):
+                    self.assertRegex(attributes, r"\ssrc=|application/json")
