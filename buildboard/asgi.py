@@ -1,6 +1,248 @@
-import os
+"""The doorman: stands between the server and Django, and sees to what neither does.
 
+- The live wing's requests share one thread. Django would give each its own, for as long as its stream lasts.
+- A server that cancels a request never reaches the view: Django leaves its own tasks behind (and Python 3.11 may crash
+  in them at exit). So Django runs as a task of its own, which is told of a disconnect and waited for.
+- A cancellation of an open request means that the server stops: every stream says `restart` first.
+- Nothing raises out of here once a response has begun: daphne would leave that connection open and silent for ever.
+- A viewer that reads slower than it is sent to holds the sender up; after `STALLED_SECONDS` it is cut off.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from asgiref.sync import ThreadSensitiveContext
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "buildboard.settings")
-application = get_asgi_application()
+django = get_asgi_application()
+
+from builds.live import frames, hub  # noqa: E402 - they need Django's settings
+from builds.live.logs import CutShort  # noqa: E402
+
+logger = logging.getLogger(__name__)
+gc.set_threshold(20_000, 20, 50)  # with a thousand viewers the default makes the slowest deliveries three times slower
+
+LIVE_PATHS = ("/events/", "/events.json", "/log.txt", "/log/")
+FAREWELL_SECONDS = 3.0
+STALLED_SECONDS = 60.0
+UNBRAKED_BYTES = 8 * 1024 * 1024
+"""Where a server's brake is not found, a connection ends itself after so much, and comes back with its cursor."""
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_one_thread = ThreadPoolExecutor(1, thread_name_prefix="live-requests")
+
+
+async def application(scope: Message, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await _Request(scope, receive, send).serve()
+    elif scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close"})
+
+
+def drain() -> None:
+    """The server is about to stop. From any thread, or a signal's handler."""
+    hub.drain()
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            drain()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+class _Request:
+    """One request on its way to Django and back."""
+
+    def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._connection = _connection(send)
+        self._is_live = scope["path"].endswith(LIVE_PATHS)
+        self._hung_up = asyncio.get_running_loop().create_future()
+        self._saw_disconnect = False
+        self._began = self._ended = self._is_stream = False
+
+    async def serve(self) -> None:
+        inner = asyncio.create_task(self._django())
+        try:
+            await asyncio.shield(inner)
+        except asyncio.CancelledError:
+            if not inner.done():
+                await self._leave(inner)
+        except CutShort:
+            pass  # said on purpose: what began is broken off below
+        except Exception:
+            logger.exception("action=request path=%s", self._scope["path"])
+            if not self._began:
+                raise
+        if self._began and not self._ended:
+            await self._break_off()
+
+    async def _django(self) -> None:
+        if self._is_live:
+            async with ThreadSensitiveContext(executor=_one_thread):
+                await django(self._scope, self._next_message, self._send)
+        else:
+            await django(self._scope, self._next_message, self._send)
+
+    async def _leave(self, inner: asyncio.Task) -> None:
+        """The server has cancelled this request. Returns in order: a server that waits for all of its requests would
+        take the first one that raises for the end of them."""
+        if not self._saw_disconnect:
+            drain()
+            if self._is_stream:
+                await asyncio.wait({inner}, timeout=FAREWELL_SECONDS / 2)
+        if not self._hung_up.done():
+            self._hung_up.set_result(None)
+        _, late = await asyncio.wait({inner}, timeout=FAREWELL_SECONDS / 2)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(inner, return_exceptions=True)
+        await asyncio.sleep(0.05)  # the server's buffers reach the network before it closes it
+
+    async def _next_message(self) -> Message:
+        """The server's next message, or a disconnect of our own making."""
+        if self._hung_up.done():
+            return {"type": "http.disconnect"}
+        receiving = asyncio.ensure_future(self._receive())
+        try:
+            await asyncio.wait({receiving, self._hung_up}, return_when=asyncio.FIRST_COMPLETED)
+            message = receiving.result() if receiving.done() else {"type": "http.disconnect"}
+        finally:
+            receiving.cancel()
+        self._saw_disconnect = self._saw_disconnect or message["type"] == "http.disconnect"
+        return message
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._began = True
+            self._is_stream = any(
+                name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+                for name, value in message["headers"]
+            )
+            self._connection.brake()
+        elif message["type"] == "http.response.body" and not message.get("more_body", False):
+            self._ended = True
+            self._connection.release()
+        try:
+            async with asyncio.timeout(STALLED_SECONDS):
+                await self._connection.send(message)
+        except TimeoutError:
+            logger.info("action=cut-off path=%s: nothing was read for %d s", self._scope["path"], STALLED_SECONDS)
+            self._abort()
+
+    async def _break_off(self) -> None:
+        """A response that began and will not be completed. A stream says so; anything else is seen to be cut short."""
+        if self._is_stream and not self._saw_disconnect and not self._hung_up.done():
+            problem = frames.control("problem", {"detail": "Something failed here."})
+            with contextlib.suppress(Exception):
+                await self._send({"type": "http.response.body", "body": problem, "more_body": True})
+                await self._send({"type": "http.response.body", "body": b""})
+                return
+        self._abort()
+
+    def _abort(self) -> None:
+        self._ended = True
+        self._connection.abort()
+        if not self._hung_up.done():
+            self._hung_up.set_result(None)
+
+
+class _Connection:
+    """A server's `send`, and what it lets us do to the connection behind it. This one: nothing but send."""
+
+    def __init__(self, send: Send) -> None:
+        self.send = send
+
+    def brake(self) -> None:
+        """From now on `send` returns when the client has taken enough of what was sent."""
+
+    def release(self) -> None:
+        """The last part is about to be sent."""
+
+    def abort(self) -> None:
+        """Close at once, so that a client can tell that it has not got everything."""
+
+
+class _Uvicorn(_Connection):
+    """Its `send` waits for slow readers by itself."""
+
+    def abort(self) -> None:
+        self.send.__self__.transport.abort()
+
+
+class _Daphne(_Connection):
+    """Its `send` never waits. Twisted tells a push producer when to pause, and that is what the sender waits for."""
+
+    def __init__(self, send: partial) -> None:
+        super().__init__(self._send_and_wait)
+        self._reply = send
+        self._request = send.args[0]
+        self._may_send = asyncio.Event()
+        self._may_send.set()
+        self._is_braked = False
+        self._sent = 0
+
+    async def _send_and_wait(self, message: Message) -> None:
+        await self._reply(message)
+        if self._is_braked:
+            await self._may_send.wait()
+        elif message.get("more_body", False):
+            self._sent += len(message["body"])
+            if self._sent > UNBRAKED_BYTES:
+                self.abort()
+
+    def brake(self) -> None:
+        try:
+            self._request.registerProducer(self, True)
+            self._is_braked = True
+        except Exception as error:
+            logger.debug("action=brake error=%r", error)
+
+    def release(self) -> None:
+        if self._is_braked:
+            self._is_braked = False
+            with contextlib.suppress(Exception):  # the client may have gone, and Twisted's objects with it
+                self._request.unregisterProducer()
+
+    def abort(self) -> None:
+        self.release()
+        with contextlib.suppress(Exception):
+            self._request.channel.abortConnection()
+
+    # Twisted's IPushProducer
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        self._may_send.clear()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        self._may_send.set()
+
+    def stopProducing(self) -> None:  # noqa: N802
+        self._may_send.set()
+
+
+def _connection(send: Send) -> _Connection:
+    if isinstance(send, partial) and type(send.args[0]).__module__.startswith("daphne."):
+        return _Daphne(send)
+    if type(getattr(send, "__self__", None)).__module__.startswith("uvicorn."):
+        return _Uvicorn(send)
+    return _Connection(send)

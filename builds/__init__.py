@@ -7,10 +7,12 @@ this order.
     states.py      statuses of builds and steps, and what may become what
     recipe.py      YAML → Recipe, with errors that name the line
     progress.py    how far, and how long still: arithmetic on step durations
+    gauges.py      what a process counts about its streams, for /metrics
     wakes.py       topics; wake() and listen(): the doorbell, and the only file that imports channels
     models.py      the tables, with the constraints that refuse impossible states
     events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
     lifecycle.py   enqueue, claim, finish, lose, cancel …: the only writer of a status
+    access.py      who is asking, and what they may do and see
 
 On them stand three wings that never import each other; `urls.py` ties views to paths:
 

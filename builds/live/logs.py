@@ -1,9 +1,201 @@
-from django.http import HttpResponse
+"""What a build printed: lines by number, and the whole log as text.
+
+The text is the steps' lines and nothing else, each with a line feed, in the order in which they were written, so that
+it can be compared with what was printed. Only what is missing says so: a cut leaves one line in brackets. A line that
+is still open is withheld until it is whole, or the build is over.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+
+from .. import events
+from . import frames, opening
+from .frames import Frame
+from .hub import hub, is_draining
+from .opening import Away, Opening, Refusal, refuse
+from .reading import read
+from .sources import BuildSource
+
+MAX_LINES = 1_000
+"""In one answer of `lines`; it says with `to` where it ends."""
+_NUMBER = re.compile(r"[0-9]{1,15}\Z")
+_STYLING = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+"""Colours and links, the only sequences that stored text has."""
 
 
-def lines(request, **kwargs):
-    return HttpResponse(status=501)
+class CutShort(Exception):
+    """The text ends here, and is not complete: the connection is to be aborted, so that the reader can tell."""
 
 
-def text(request, **kwargs):
-    return HttpResponse(status=501)
+# --- Lines by number ---
+
+
+@csrf_exempt  # it only reads, and a POST is to be answered with 405
+async def lines(request: HttpRequest, build_id: int) -> HttpResponse:
+    """`?step=NAME&from=A&to=B`, both ends included → `{"step", "from", "to", "lines", "total", "open"}`.
+
+    At most MAX_LINES lines; null stands for a line that is not stored (any more). `open`: the last one is unfinished.
+    """
+    try:
+        opening.only_reads(request)
+        await opening.open_build(request, build_id)
+        return JsonResponse(await read(_lines, request, build_id), headers={"Cache-Control": "no-store"})
+    except Refusal as refusal:
+        return refusal.response
+    except Away:
+        return _away()
+
+
+def _lines(request: HttpRequest, build_id: int) -> dict[str, Any]:
+    names = events.step_names(build_id)
+    name = request.GET.get("step", "")
+    if not name:
+        raise refuse(400, "step: expected the name of a step of this build.")
+    if name not in names:
+        raise refuse(404, f"Build {build_id} has no step {name[:80]!r}; expected one of {', '.join(names)}.")
+    first = _line_number(request, "from", 1)
+    last = _line_number(request, "to", first + MAX_LINES - 1)
+    position = names.index(name)
+    total = events.total_lines(build_id, position)
+    last = max(min(last, first + MAX_LINES - 1, total), first - 1)
+    found = {line.number: line for line in events.lines(build_id, position, first, last)}
+    texts = [found[number].text if number in found else None for number in range(first, last + 1)]
+    is_open = last in found and found[last].open
+    return {"step": name, "from": first, "to": last, "lines": texts, "total": total, "open": is_open}
+
+
+def _line_number(request: HttpRequest, name: str, default: int) -> int:
+    text = request.GET.get(name, str(default))
+    if not _NUMBER.match(text) or int(text) < 1:
+        raise refuse(400, f"{name}: expected the number of a line, from 1 on, not {text[:40]!r}.")
+    return int(text)
+
+
+# --- The whole log as text ---
+
+
+@csrf_exempt
+async def text(request: HttpRequest, build_id: int) -> HttpResponseBase:
+    """`?ansi=1` keeps colours and links. `?follow=1` stays open to the end of the build, like `tail -f`."""
+    try:
+        opening.only_reads(request)
+        opening.can_stream(request)
+        writer = Writer(keeps_styling=_flag(request, "ansi"))
+        follow = _flag(request, "follow")
+        opened = await opening.open_build(request, build_id)
+    except Refusal as refusal:
+        return refusal.response
+    except Away:
+        return _away()
+    body = _followed(opened, writer) if follow else _stored(opened, writer)
+    return StreamingHttpResponse(
+        _no_text() if request.method == "HEAD" else body,
+        headers={
+            "Content-Type": "text/plain; charset=utf-8",
+            "Content-Disposition": f'inline; filename="build-{build_id}.txt"',
+            "Cache-Control": "no-cache, no-transform",
+            "X-Accel-Buffering": "no",
+            "Content-Encoding": "identity",
+        },
+    )
+
+
+class Writer:
+    """Events of one build, in order → text. Pure."""
+
+    def __init__(self, *, keeps_styling: bool) -> None:
+        self._keeps_styling = keeps_styling
+        self._open: dict[str, str] = {}
+        """By step: its unfinished last line."""
+
+    def feed(self, kind: str, data: dict[str, Any]) -> str:
+        if kind == "cut":
+            return f"[{data.get('lines')} lines, {data.get('bytes')} bytes of {data.get('step')} were not kept]\n"
+        if kind != "log":
+            return ""
+        texts = data["text"].split("\n")
+        self._open.pop(data["step"], None)  # this chunk begins with that line, further on or finished
+        if data.get("open"):
+            self._open[data["step"]] = texts.pop()
+        return self._join(texts)
+
+    def rest(self) -> str:
+        """What was still open when the build ended."""
+        texts = list(self._open.values())
+        self._open.clear()
+        return self._join(texts)
+
+    def _join(self, texts: list[str]) -> str:
+        found = "".join(f"{text}\n" for text in texts)
+        return found if self._keeps_styling else _STYLING.sub("", found)
+
+
+def _flag(request: HttpRequest, name: str) -> bool:
+    value = request.GET.get(name, "0")
+    if value not in ("0", "1"):
+        raise refuse(400, f"{name}: expected 0 or 1, not {value[:40]!r}.")
+    return value == "1"
+
+
+async def _stored(opened: Opening, writer: Writer) -> AsyncIterator[bytes]:
+    """As much as there was when it began: page by page, whatever its size."""
+    cursor, head = max(opened.extent.horizon - 1, 0), opened.extent.head
+    source = BuildSource(opened.source.build_id, opened.source.project)
+    while cursor < head:
+        cursor, part = await read(_part, source, cursor, head, writer)
+        if part:
+            yield part
+    if opened.extent.final:
+        yield writer.rest().encode("utf-8", "replace")
+
+
+def _part(source: BuildSource, cursor: int, head: int, writer: Writer) -> tuple[int, bytes]:
+    page = source.page(cursor)
+    return (page.upto if page.more else head), _encode([frame for frame in page.frames if frame.id <= head], writer)
+
+
+async def _followed(opened: Opening, writer: Writer) -> AsyncIterator[bytes]:
+    here = hub()
+    if is_draining() or here.is_full(opened.standing):
+        raise CutShort("no stream can be had just now")
+    cursor = max(opened.extent.horizon - 1, 0)
+    viewer = here.enter(opened.source, opened.standing, cursor, "text", frozenset())
+    ending = "gone"
+    try:
+        yield b""  # the headers leave now, not with the first line
+        while ending == "gone":
+            found = await viewer.next(3600)
+            if isinstance(found, str):
+                ending = found
+            elif found is not None and (part := _encode(found.frames, writer)):
+                yield part
+        if ending != "end":
+            raise CutShort(ending)
+        yield writer.rest().encode("utf-8", "replace")
+    finally:
+        here.leave(viewer, ending)
+
+
+def _encode(found: list[Frame], writer: Writer) -> bytes:
+    texts = []
+    for frame in found:
+        _, kind, data = frames.fields(frame.body)
+        if kind in ("log", "cut"):
+            texts.append(writer.feed(kind, json.loads(data)))
+    return "".join(texts).encode("utf-8", "replace")
+
+
+async def _no_text() -> AsyncIterator[bytes]:
+    for part in ():
+        yield part
+
+
+def _away() -> JsonResponse:
+    detail = {"detail": "The database cannot be reached just now."}
+    return JsonResponse(detail, status=503, headers={"Retry-After": "5", "Cache-Control": "no-store"})

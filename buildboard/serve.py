@@ -1,0 +1,72 @@
+"""Runs a web server in this process until it is told to stop: streams hear `restart` first, and it ends in order."""
+
+import signal
+import socket
+from typing import Any
+
+SHUTDOWN_SECONDS = 4
+BACKLOG = 1024
+SERVERS = ("daphne", "uvicorn")
+
+
+class PortTaken(Exception):
+    """The address cannot be listened on; the text says why."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. `PortTaken` where another program has that port, or the address is not of this machine."""
+    bound = None
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(BACKLOG)
+    except OSError as error:
+        if bound is not None:
+            bound.close()
+        raise PortTaken(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+    bound.setblocking(False)
+    return bound
+
+
+def run_daphne(bound: socket.socket) -> None:
+    """Returns when SIGTERM or SIGINT has ended it."""
+    from daphne.server import Server  # first: it chooses Twisted's reactor
+    from twisted.internet import reactor
+
+    from .asgi import application, drain
+
+    reactor.addSystemEventTrigger("before", "shutdown", drain)
+    Server(
+        application=application,
+        endpoints=[f"fd:fileno={bound.fileno()}"],
+        application_close_timeout=SHUTDOWN_SECONDS,
+        server_name="",
+    ).run()
+
+
+def run_uvicorn(bound: socket.socket) -> None:
+    """Returns when SIGTERM or SIGINT has ended it."""
+    import uvicorn
+
+    from .asgi import application, drain
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            """Uvicorn's own waits for open streams, and in the end raises the signal again: no orderly exit."""
+            drain()
+            if self.should_exit and sig == signal.SIGINT:
+                self.force_exit = True
+            self.should_exit = True
+
+    config = uvicorn.Config(
+        application,
+        access_log=False,
+        log_level="warning",
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    Server(config).run(sockets=[bound])

@@ -1,0 +1,67 @@
+"""Server-Sent Events: stored records and control events → bytes, and a frame back into its parts. Pure.
+
+A frame of a stored event carries its number as `id`; a control event has none and so moves no cursor.
+"""
+
+import json
+import re
+from typing import Any, NamedTuple
+
+_BREAKS = re.compile(r"\r\n|\r|\n")
+_FORBIDDEN = re.compile(r"[\r\n\0]")
+
+
+class Frame(NamedTuple):
+    """One encoded event. `key`: a newer frame with the same key replaces this one; `project`: whose it is."""
+
+    id: int
+    key: int
+    project: int
+    body: bytes
+
+
+def encode(number: int, kind: str, data: str) -> bytes:
+    """A stored event. `data` with raw line breaks is split over several `data:` lines, which a reader joins by LF."""
+    return _message(f"id: {number:d}\n", kind, data)
+
+
+def control(kind: str, data: dict[str, Any] | None = None) -> bytes:
+    """An event about the stream itself: no `id`."""
+    return _message("", kind, json.dumps(data or {}, ensure_ascii=False, separators=(",", ":")))
+
+
+def comment(text: str) -> bytes:
+    return f": {_clean(text)}\n".encode("utf-8", "replace")
+
+
+def retry(milliseconds: int) -> bytes:
+    """How long a browser waits before it comes back. Ends with a blank line: it belongs to no event."""
+    return f"retry: {milliseconds:d}\n\n".encode()
+
+
+def fields(body: bytes) -> tuple[int, str, str]:
+    """The number, kind and data of a frame that `encode` made."""
+    number, kind, *data = body.decode().rstrip("\n").split("\n")
+    return int(number.removeprefix("id: ")), kind.removeprefix("event: "), "\n".join(_value(line) for line in data)
+
+
+def as_json(body: bytes) -> str:
+    """A stored event's frame as `{"id", "kind", "data"}`; its data is JSON already and is not parsed again."""
+    number, kind, data = fields(body)
+    return f'{{"id":{number},"kind":{json.dumps(kind)},"data":{data}}}'
+
+
+def _message(head: str, kind: str, data: str) -> bytes:
+    lines = "".join(f"data: {line}\n" for line in _BREAKS.split(data))
+    return f"{head}event: {_clean(kind)}\n{lines}\n".encode("utf-8", "replace")
+
+
+def _clean(text: str) -> str:
+    """`text` if it fits on one line of the format; a break in it would let whoever chose it write other fields."""
+    if _FORBIDDEN.search(text):
+        raise ValueError(f"a line break or NUL in {text[:40]!r}")
+    return text
+
+
+def _value(line: str) -> str:
+    return line.removeprefix("data: ")

@@ -1,0 +1,136 @@
+"""A request → who is it, may they see this, and from which cursor on. One answer for streams, long polls and logs."""
+
+import re
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from ..access import BadToken, Caller, Standing, identify, standing, visible_projects
+from ..events import Extent
+from ..models import Board
+from . import reading
+from .sources import BoardSource, BuildSource, Source, is_void
+
+_NUMBER = re.compile(r"[0-9]{1,18}\Z")
+"""What a cursor looks like: nothing that is longer ever was a seq or a revision."""
+
+
+class Refusal(Exception):
+    """The answer is `response`, and no stream."""
+
+    def __init__(self, response: HttpResponse) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+class Away(Exception):
+    """The database could not be asked."""
+
+
+@dataclass
+class Opening:
+    standing: Standing
+    source: Source
+    extent: Extent
+    cursor: int | None
+    """What the caller has; None: that cursor is void here, and they have to load the page again."""
+    visible: frozenset[int]
+    """The board: ids of the projects whose builds they may see."""
+
+    @property
+    def is_over(self) -> bool:
+        """The build is final, and they have everything."""
+        return self.extent.final and self.cursor == self.extent.head
+
+
+def refuse(status: int, detail: str) -> Refusal:
+    response = JsonResponse({"detail": detail}, status=status, headers={"Cache-Control": "no-store"})
+    if status == 401:
+        response["WWW-Authenticate"] = 'Bearer realm="Buildboard"'
+    return Refusal(response)
+
+
+def only_reads(request: HttpRequest) -> None:
+    """`Refusal` with 405 for anything but GET and HEAD."""
+    if request.method not in ("GET", "HEAD"):
+        refusal = refuse(405, f"{request.method} is not possible here; expected GET or HEAD.")
+        refusal.response["Allow"] = "GET, HEAD"
+        raise refusal
+
+
+def can_stream(request: HttpRequest) -> None:
+    """`Refusal` with 501 under a server that cannot."""
+    if not isinstance(request, ASGIRequest):
+        raise refuse(501, "This server cannot stream: Buildboard has to run under an ASGI server, such as daphne.")
+
+
+async def open_build(request: HttpRequest, build_id: int) -> Opening:
+    """`Refusal`: 401, 404. `Away`."""
+    return await _ask(_build, request, build_id)
+
+
+async def open_board(request: HttpRequest) -> Opening:
+    """`Refusal`: 401. `Away`."""
+    return await _ask(_board, request)
+
+
+def known_caller(request: HttpRequest) -> Caller:
+    """Who asks, or `Refusal` with 401. Asks the database."""
+    try:
+        caller = identify(request)
+        if caller.is_known or settings.BUILDBOARD_PUBLIC:
+            return caller
+    except BadToken as error:
+        raise refuse(401, str(error)) from error
+    raise refuse(401, "Sign in, or send Authorization: Bearer TOKEN.")
+
+
+def no_build(build_id: int) -> Refusal:
+    return refuse(404, f"There is no build {build_id}, or you may not see it.")
+
+
+async def _ask(function, *args) -> Opening:
+    if reading.is_away():
+        raise Away
+    try:
+        return await reading.read(function, *args)
+    except DatabaseError as error:
+        raise Away from error
+
+
+def _build(request: HttpRequest, build_id: int) -> Opening:
+    caller = known_caller(request)
+    project = caller.builds().filter(pk=build_id).values_list("project_id", flat=True).first()
+    if project is None:
+        raise no_build(build_id)
+    source = BuildSource(build_id, project)
+    extent = source.extent()
+    if extent is None:
+        raise no_build(build_id)
+    return Opening(standing(request, caller), source, extent, _cursor(request, extent), frozenset({project}))
+
+
+def _board(request: HttpRequest) -> Opening:
+    caller = known_caller(request)
+    if not caller.may_read():
+        raise refuse(403, "This API token is not good for reading.")
+    source = BoardSource()
+    extent = source.extent()
+    stands = standing(request, caller)
+    visible = visible_projects({stands}).get(stands, frozenset())
+    return Opening(stands, source, extent, _cursor(request, extent), visible)
+
+
+def _cursor(request: HttpRequest, extent: Extent) -> int | None:
+    """By the `Last-Event-ID` header, else `?after=`, else 0; None where it is void."""
+    world = request.GET.get("world")
+    if world is not None and world != Board.get().world:
+        return None
+    text = request.headers.get("Last-Event-ID") or request.GET.get("after", "0")
+    if not _NUMBER.match(text):
+        return None
+    cursor = int(text)
+    return None if is_void(cursor, extent) else cursor

@@ -1,0 +1,114 @@
+"""What a topic is, behind its name: a build's log, or the board. Plain functions of the database, called on a reader.
+
+Both answer the same questions: where it stands, and the next page of frames above a cursor.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+from .. import events, wakes
+from ..events import Extent
+from . import frames
+from .frames import Frame
+
+PAGE_EVENTS = 512
+PAGE_BYTES = 1024 * 1024
+"""A page ends with the event that passes this: one event has at most a chunk's 1,000 lines."""
+_BITE = 32
+BOARD_CHANGES = 500
+"""A viewer of the board that missed more loads the page again: that is one query, and this would be many rows."""
+
+
+class Page(NamedTuple):
+    frames: list[Frame]
+    upto: int
+    """The cursor of whoever has this page."""
+    more: bool
+    """There is more above it already."""
+
+
+class Source(Protocol):
+    topic: str
+    kind: str
+    replaces: bool
+    """Whether a newer frame may take an older one's place."""
+
+    def extent(self) -> Extent | None: ...
+
+    def page(self, after: int) -> Page | None: ...
+
+
+class BuildSource:
+    kind = "build"
+    replaces = False
+
+    def __init__(self, build_id: int, project: int) -> None:
+        self.build_id = build_id
+        self.project = project
+        self.topic = wakes.build_topic(build_id)
+        self._names: list[str] | None = None
+
+    def extent(self) -> Extent | None:
+        """None: the build is gone."""
+        return events.extent(self.build_id)
+
+    def page(self, after: int) -> Page:
+        """Read in growing bites, so that a page of huge events and one of tiny ones both stay within bounds."""
+        if self._names is None:
+            self._names = events.step_names(self.build_id)
+        found: list[Frame] = []
+        size, bite = 0, _BITE
+        while size < PAGE_BYTES and len(found) < PAGE_EVENTS:
+            cursor = found[-1].id if found else after
+            records = events.read(self.build_id, cursor, bite, self._names)
+            for record in records:
+                body = frames.encode(record.seq, record.kind, record.data)
+                found.append(Frame(record.seq, record.seq, self.project, body))
+                size += len(body)
+            if len(records) < bite:
+                return Page(found, found[-1].id if found else after, False)
+            bite = min(bite * 2, 128) if size < PAGE_BYTES // 4 else _BITE
+        return Page(found, found[-1].id, True)
+
+
+class BoardSource:
+    kind = "board"
+    replaces = True
+    topic = wakes.BOARD
+
+    def extent(self) -> Extent:
+        return board_extent()
+
+    def page(self, after: int) -> Page | None:
+        """None: more changed than one page holds."""
+        head = board_extent().head  # first: what is read next has every build's newest state up to it
+        changed = events.changed(after, BOARD_CHANGES + 1)
+        if len(changed) > BOARD_CHANGES:
+            return None
+        found = [
+            Frame(revision, build_id, project, frames.encode(revision, "build", data))
+            for revision, build_id, project, data in changed
+        ]
+        return Page(found, max(head, found[-1].id if found else after), False)
+
+
+def board_extent() -> Extent:
+    """With the horizon as a build has it: the oldest number still stored, not the oldest cursor still good."""
+    extent = events.board_extent()
+    return Extent(extent.horizon + 1, extent.head, False)
+
+
+def extents(build_ids: Iterable[int], board: bool) -> dict[str, Extent]:
+    """By topic, those of many builds in one query, and the board's; a build that is gone is absent."""
+    build_ids = list(build_ids)
+    found = {}
+    if build_ids:
+        found = {wakes.build_topic(pk): extent for pk, extent in events.heads(build_ids).items()}
+    if board:
+        found[wakes.BOARD] = board_extent()
+    return found
+
+
+def is_void(cursor: int, extent: Extent) -> bool:
+    """Whether nothing can follow `cursor` without a gap: what came next is not stored, or it is of another world."""
+    return cursor + 1 < extent.horizon or cursor > extent.head

@@ -1,0 +1,226 @@
+"""A topic's newest frames in memory: read once and encoded once for all its viewers in this process.
+
+`pump()` is the only writer. It is told that there may be news (`mark`), reads what is above its head, keeps it, wakes
+the viewers, and rests for about a third of what that took: news of an idle topic leave at once, bursts in one write.
+Viewers only pull: `after(cursor)` is one slice; what is older than the tail comes in pages from the store.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..events import Extent
+from ..gauges import streams
+from .frames import Frame
+from .reading import read
+from .sources import Page, Source, is_void
+
+if TYPE_CHECKING:
+    from .hub import Viewer
+
+logger = logging.getLogger(__name__)
+
+TAIL_BYTES = 4 * 1024 * 1024
+SLICE_BYTES = 256 * 1024
+PRELOAD = 64
+"""A new tail begins so many events below the head: most of those who come back are that near."""
+FAILED_SECONDS = 0.5
+PROBLEM_SECONDS = 5.0
+"""A tail that cannot read for so long says so to its viewers, instead of looking alive."""
+
+
+Learn = Callable[[set[int]], Awaitable[None]]
+"""Called with the projects of new frames, before any viewer gets them."""
+
+
+class Slice(NamedTuple):
+    frames: list[Frame]
+    body: bytes
+    upto: int
+
+
+class Tail:
+    def __init__(self, source: Source, learn: Learn) -> None:
+        self.source = source
+        self._learn = learn
+        self.topic = source.topic
+        self.viewers: set[Viewer] = set()
+        self.extent: Extent | None = None
+        """As it was last read; its head may be ahead of this tail's. None: not read yet."""
+        self.floor = self.head = 0
+        """The tail holds what is above `floor`, up to `head`."""
+        self.gone = False
+        """The build was deleted."""
+        self.rewound = False
+        """The store's head went back: this is another world."""
+        self.idle_since = time.monotonic()
+        self._frames: OrderedDict[int, Frame] = OrderedDict()
+        self._bytes = 0
+        self._dirty = asyncio.Event()
+        self._dirty.set()
+        self._slices: dict[int, Slice] = {}
+        self._pages: dict[int, asyncio.Task[Page | None]] = {}
+        self._failing_since: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.extent is not None
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing will be added, and this tail has everything."""
+        return self.extent is not None and self.extent.final and self.head >= self.extent.head
+
+    # --- News ---
+
+    def mark(self) -> None:
+        """There may be news: read again."""
+        self._dirty.set()
+
+    def hear(self, head: int | None) -> None:
+        """A wake. Its hint saves a reading where this tail has that much already."""
+        if head is None or head > self.head:
+            self._dirty.set()
+
+    def look(self, known_head: int, extent: Extent | None) -> None:
+        """What a safety look found; `known_head` is this tail's head when that look began."""
+        if not self.is_open:
+            return
+        if extent is None:
+            self.gone = True
+        elif extent.head < known_head:
+            self.rewound = True
+        elif extent.head > self.head or (extent.final and not self.is_final) or extent.horizon > self.extent.horizon:
+            self._dirty.set()
+            return
+        else:
+            return
+        self.wake()
+
+    def wake(self) -> None:
+        for viewer in self.viewers:
+            viewer.wake()
+
+    async def pump(self) -> None:
+        """For as long as the tail is watched. Never fails: what it cannot read, it reads later."""
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            began = time.monotonic()
+            try:
+                await self._flush()
+                self._failing_since = None
+            except Exception as error:
+                logger.warning("action=tail-read topic=%s error=%r", self.topic, error)
+                self._failed()
+                self._dirty.set()
+                await asyncio.sleep(FAILED_SECONDS)
+                continue
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the viewers that were woken have taken it by now
+            await asyncio.sleep((time.monotonic() - began) / 3)
+
+    async def _flush(self) -> None:
+        extent = await read(self.source.extent)
+        if extent is None:
+            self.gone = True
+            self.wake()
+            return
+        if self.extent is None:
+            self.floor = self.head = max(extent.head - PRELOAD, extent.horizon - 1, 0)
+        more = extent.head > self.head
+        while more:
+            page = await read(self.source.page, self.head)
+            if page is not None:
+                await self._learn({frame.project for frame in page.frames})
+            self._keep(page, extent)
+            more = page is not None and page.more
+            if more:
+                self.extent = extent
+                self.wake()
+        self.extent = extent
+        self._slices.clear()
+        self.wake()
+
+    def _keep(self, page: Page | None, extent: Extent) -> None:
+        self._slices.clear()
+        if page is None:  # more than a page of changes: nobody here can follow them
+            self._frames.clear()
+            self._bytes = 0
+            self.floor = self.head = extent.head
+            return
+        for frame in page.frames:
+            old = self._frames.pop(frame.key, None) if self.source.replaces else None
+            self._frames[frame.key] = frame
+            self._bytes += len(frame.body) - (len(old.body) if old else 0)
+        self.head = page.upto
+        while self._bytes > TAIL_BYTES and len(self._frames) > 1:
+            _, oldest = self._frames.popitem(last=False)
+            self._bytes -= len(oldest.body)
+            self.floor = oldest.id
+        if page.frames:
+            _measure_lag(page.frames[-1].body)
+
+    def _failed(self) -> None:
+        now = time.monotonic()
+        self._failing_since = self._failing_since or now
+        if now - self._failing_since > PROBLEM_SECONDS:
+            for viewer in self.viewers:
+                viewer.end("problem")
+
+    # --- Viewers ---
+
+    def is_void(self, cursor: int) -> bool:
+        return self.rewound or (self.extent is not None and is_void(min(cursor, self.extent.head), self.extent))
+
+    def after(self, cursor: int) -> Slice:
+        """What follows `cursor`, which is not below the floor: at most SLICE_BYTES, or one frame. The same bytes for
+        every viewer that stands there."""
+        found = self._slices.get(cursor)
+        if found is None:
+            found = self._slices[cursor] = self._slice(cursor)
+        return found
+
+    def _slice(self, cursor: int) -> Slice:
+        newer: list[Frame] = []
+        for frame in reversed(self._frames.values()):
+            if frame.id <= cursor:
+                break
+            newer.append(frame)
+        newer.reverse()
+        taken: list[Frame] = []
+        size = 0
+        for frame in newer:
+            if taken and size + len(frame.body) > SLICE_BYTES:
+                break
+            taken.append(frame)
+            size += len(frame.body)
+        upto = taken[-1].id if len(taken) < len(newer) else self.head
+        return Slice(taken, b"".join(frame.body for frame in taken), upto)
+
+    async def page(self, cursor: int) -> Slice | None:
+        """What follows `cursor`, from the store. Viewers that ask for the same page at the same time share one read.
+
+        None: too much changed since.
+        """
+        task = self._pages.get(cursor)
+        if task is None:
+            task = self._pages[cursor] = asyncio.create_task(read(self.source.page, cursor))
+            task.add_done_callback(lambda _: self._pages.pop(cursor, None))
+        page = await asyncio.shield(task)  # a viewer that leaves takes only itself away
+        if page is None:
+            return None
+        return Slice(page.frames, b"".join(frame.body for frame in page.frames), max(page.upto, cursor))
+
+
+def _measure_lag(body: bytes) -> None:
+    """From the time in a `log` event's data, whose newest frame was `body`. Other kinds have none."""
+    place = body.rfind(b'"at":"')
+    if place < 0 or not body.startswith(b"event: log\n", body.find(b"\n") + 1):
+        return
+    written = datetime.fromisoformat(body[place + 6 : place + 29].decode("ascii")).replace(tzinfo=UTC)
+    streams.lag((datetime.now(UTC) - written).total_seconds())

@@ -1,0 +1,30 @@
+"""The web server alone: `manage.py web --server daphne|uvicorn --host H --port N`."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from buildboard import serve
+
+
+class Command(BaseCommand):
+    help = "Serve pages, streams and the API in this process, until SIGTERM or SIGINT."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--server", choices=serve.SERVERS, default="daphne")
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=settings.PORT)
+
+    def handle(self, *, server: str, host: str, port: int, **options: Any) -> None:
+        try:
+            bound = serve.listen(host, port)
+        except serve.PortTaken as error:
+            raise CommandError(f"{error}. Choose another one with --port or PORT.") from error
+        self.stdout.write(f"Listening on http://{host}:{bound.getsockname()[1]} ({server})")
+        self.stdout.flush()
+        if server == "uvicorn":
+            serve.run_uvicorn(bound)
+        else:
+            serve.run_daphne(bound)
