@@ -1,0 +1,105 @@
+"""The board's figures for Prometheus. What the database knows is read from it at each scrape, so that every web
+process tells the same; what only this process knows (its viewers, its memory) is this process's own.
+"""
+
+import logging
+from collections.abc import Iterator
+
+from django.db import Error as DatabaseError
+from django.db.models import Count, Min, Sum
+from django.utils import timezone
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from .. import gauges, lifecycle
+from ..models import Board, Build, Project
+from ..states import BUILD_STATUSES, Status
+
+logger = logging.getLogger(__name__)
+
+LIVING_SECONDS = 15
+"""A worker that gave no sign of life for so long does not count as alive."""
+
+
+def render() -> tuple[bytes, str]:
+    """The text, and its content type. Never raises for a database that is away: `buildboard_database_up` says so."""
+    return generate_latest(_registry), CONTENT_TYPE_LATEST
+
+
+class BoardCollector(Collector):
+    def collect(self) -> Iterator[Metric]:
+        try:
+            metrics = list(_from_database())
+            answers = 1
+        except DatabaseError as error:
+            logger.warning("action=metrics error=%r", error)
+            metrics = []
+            answers = 0
+        yield from _of_streams()
+        yield GaugeMetricFamily("buildboard_database_up", "1 while the database answers.", value=answers)
+        yield from metrics
+
+
+def _from_database() -> Iterator[Metric]:
+    counted = dict(Build.objects.order_by().values_list("status").annotate(Count("pk")))
+    builds = GaugeMetricFamily("buildboard_builds", "Builds that are kept, by status.", labels=["status"])
+    for status in BUILD_STATUSES:
+        builds.add_metric([status.value], counted.get(status.value, 0))
+    yield builds
+
+    oldest = Build.objects.filter(status=Status.QUEUED).aggregate(Min("created_at"))["created_at__min"]
+    waits = 0.0 if oldest is None else max((timezone.now() - oldest).total_seconds(), 0.0)
+    yield _gauge("queue_depth", "Builds that wait for a worker.", counted.get("queued", 0))
+    yield _gauge("queue_oldest_seconds", "How long the oldest of them has waited; 0 without one.", waits)
+    cancelling = Build.objects.filter(status=Status.RUNNING, cancel_requested_at__isnull=False).count()
+    yield _gauge("builds_cancelling", "Running builds whose cancel was asked for.", cancelling)
+
+    living = lifecycle.living_workers(LIVING_SECONDS)
+    workers = GaugeMetricFamily("buildboard_workers", "Worker processes that are alive.", labels=["state"])
+    draining = sum(worker.draining for worker in living)
+    workers.add_metric(["taking"], len(living) - draining)
+    workers.add_metric(["draining"], draining)
+    yield workers
+
+    events = Build.objects.aggregate(Sum("head"))["head__sum"] or 0
+    yield _gauge("events", "Events appended to the builds that are kept (the sum of their heads).", events)
+    revision = Board.objects.values_list("revision", flat=True).first() or 0
+    yield _gauge("revision", "The board's revision: how often a build has visibly changed.", revision)
+    yield _gauge("projects", "Projects.", Project.objects.count())
+
+
+def _of_streams() -> Iterator[Metric]:
+    """Of this web process alone: several of them are told apart by their scrape's `instance`."""
+    now = gauges.streams.snapshot()
+    viewers = GaugeMetricFamily("buildboard_viewers", "Open streams of this process, by kind.", labels=["kind"])
+    for kind in ("build", "board", *sorted(set(now["open"]) - {"build", "board"})):
+        viewers.add_metric([kind], now["open"].get(kind, 0))
+    yield viewers
+    yield _counted("streams_opened", "Streams opened, by kind.", "kind", now["opened"])
+    yield _counted("streams_closed", "Streams that ended, by reason.", "reason", now["closed"])
+    yield CounterMetricFamily("buildboard_stream_frames", "Frames handed to viewers.", value=now["frames"])
+    yield CounterMetricFamily("buildboard_stream_writes", "Writes that they left in.", value=now["writes"])
+    lag = now["lag"]
+    buckets = [(str(bound), count) for bound, count in lag["buckets"]] + [("+Inf", lag["count"])]
+    says = "From the writing of a flush's newest event to its leaving this process, in seconds."
+    yield HistogramMetricFamily("buildboard_event_lag_seconds", says, buckets=buckets, sum_value=lag["sum"])
+
+
+def _counted(name: str, help_text: str, label: str, counts: dict[str, int]) -> Metric:
+    metric = CounterMetricFamily(f"buildboard_{name}", help_text, labels=[label])
+    for value, count in sorted(counts.items()):
+        metric.add_metric([value], count)
+    return metric
+
+
+def _gauge(name: str, help_text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"buildboard_{name}", help_text, value=value)
+
+
+_registry = CollectorRegistry()
+_registry.register(BoardCollector())
+ProcessCollector(registry=_registry)
+PlatformCollector(registry=_registry)
+GCCollector(registry=_registry)
