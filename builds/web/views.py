@@ -1,28 +1,234 @@
-from django.http import HttpResponse
+"""The pages. Each reads its cursor before the state that it shows, outside any transaction: what happens in between
+comes again over the stream and changes nothing. Every verb is `lifecycle`'s; who may call it is decided here.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.views import LoginView, redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_POST, require_safe
+
+from .. import events, lifecycle, recipe
+from ..access import Caller
+from ..models import Board, Build, Project, iso
+from ..states import BUILD_STATUSES, Status
+from . import logtail, steps, words
+from .forms import LoginForm, RetryForm, StartForm
+from .rows import Card, card, places, rows, step_medians, usual_range
+
+PAGE = 25
+"""Finished builds on one page of a history."""
+
+View = Callable[..., HttpResponse]
 
 
-def board(request, **kwargs):
-    return HttpResponse(status=501)
+def for_callers(view: View) -> View:
+    """Hand the view its caller; send someone who is not signed in to the sign-in page, unless the board is public."""
+
+    @wraps(view)
+    @cache_control(no_store=True, private=True)
+    def asked(request: HttpRequest, **path: Any) -> HttpResponse:
+        caller = Caller(request.user)
+        if not caller.is_known and not (settings.BUILDBOARD_PUBLIC and request.method in ("GET", "HEAD")):
+            wanted = request.get_full_path() if request.method == "GET" else reverse("board")
+            return redirect_to_login(wanted)
+        return view(request, caller, **path)
+
+    return asked
 
 
-def project(request, **kwargs):
-    return HttpResponse(status=501)
+@require_safe
+@for_callers
+def board(request: HttpRequest, caller: Caller) -> HttpResponse:
+    live = _live_board()
+    builds = caller.builds().select_related("project").prefetch_related("steps")
+    workers, busy, waits = _workers()
+    running, queued = rows(builds.running()), rows(builds.queued()[:100], waits)
+    history = _history(request, builds)
+    cards = [card(project) for project in caller.projects().order_by("name")[:200]]
+    context = {
+        **live,
+        **history,
+        "running": running,
+        "queued": queued,
+        "workers": workers,
+        "busy": busy,
+        "cards": sorted(cards, key=_recency, reverse=True),
+        "may_start": caller.may_start(),
+    }
+    return render(request, "builds/board.html", context)
 
 
-def start(request, **kwargs):
-    return HttpResponse(status=501)
+@require_safe
+@for_callers
+def project(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
+    return _project_page(request, caller, _project(caller, slug))
 
 
-def build(request, **kwargs):
-    return HttpResponse(status=501)
+@require_POST
+@for_callers
+def start(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
+    found = _project(caller, slug)
+    if not caller.may_start():
+        raise PermissionDenied("Starting a build needs the permission “Can start and retry builds”.")
+    form = StartForm(request.POST)
+    if not form.is_valid():
+        return _project_page(request, caller, found, form, status=422)
+    try:
+        made = lifecycle.enqueue(found, by=caller.name, ref=form.cleaned_data["ref"], request_key=form.key())
+    except lifecycle.Refused as refused:
+        messages.error(request, str(refused))
+        return _project_page(request, caller, found, form, status=409)
+    return redirect(made)
 
 
-def cancel(request, **kwargs):
-    return HttpResponse(status=501)
+@require_safe
+@for_callers
+def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
+    extent = events.extent(build_id)  # the cursor, before anything else is read
+    found = _build(caller, build_id)
+    if extent is None:
+        raise Http404
+    own = list(found.steps.all())
+    data = found.data(own)
+    context = {
+        "build": found,
+        "project": found.project,
+        "data": data,
+        "data_json": events.compact(data),
+        "phrase": words.phrase(data),
+        "percent": words.percent(data["progress"]) or "…",
+        "fill": f"{(data['progress'] or 0) * 100:.2f}%",
+        "left": words.left(data["eta_seconds"]) or "no history yet",
+        "waited": ((found.started_at or found.finished_at or timezone.now()) - found.created_at).total_seconds(),
+        "icon": _icon(found.status),
+        "icons": [(status, static(_icon(status))) for status in BUILD_STATUSES],
+        "sections": logtail.sections(found, own, extent.head),
+        "axis": steps.axis(found, own),
+        "usual": usual_range(found.project, found.pk),
+        "place": _workers()[2].get(found.pk, "") if found.status == Status.QUEUED else "",
+        "retries": found.retries.order_by("id")[:20],
+        "retry_form": RetryForm(),
+        "may_start": caller.may_start(),
+        "may_cancel": caller.may_cancel(),
+        "cursor": extent.head,
+        "world": Board.get().world,
+        "now": iso(timezone.now()),
+    }
+    return render(request, "builds/build.html", context)
 
 
-def retry(request, **kwargs):
-    return HttpResponse(status=501)
+@require_POST
+@for_callers
+def cancel(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
+    found = _build(caller, build_id)
+    if not caller.may_cancel():
+        raise PermissionDenied("Cancelling a build needs the permission “Can cancel builds”.")
+    try:
+        lifecycle.cancel(found.pk, by=caller.name)
+    except lifecycle.Refused as refused:
+        messages.error(request, str(refused))
+    return redirect(found)
 
 
-from django.contrib.auth.views import LoginView as Login  # noqa
+@require_POST
+@for_callers
+def retry(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
+    found = _build(caller, build_id)
+    if not caller.may_start():
+        raise PermissionDenied("Starting a build again needs the permission “Can start and retry builds”.")
+    form = RetryForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "The form was not complete. Load the page again and press the button once more.")
+        return redirect(found)
+    try:
+        return redirect(lifecycle.retry(found, by=caller.name, request_key=form.key()))
+    except lifecycle.Refused as refused:
+        messages.error(request, str(refused))
+        return redirect(found)
+
+
+class Login(LoginView):
+    """Sign in. Where one is already, go on."""
+
+    authentication_form = LoginForm
+    redirect_authenticated_user = True
+
+
+# --- Inside ---
+
+
+def _project(caller: Caller, slug: str) -> Project:
+    return get_object_or_404(caller.projects(), slug=slug)
+
+
+def _build(caller: Caller, build_id: int) -> Build:
+    return get_object_or_404(caller.builds().select_related("project", "retry_of"), pk=build_id)
+
+
+def _icon(status: str) -> str:
+    return f"builds/icons/{status}.svg"
+
+
+def _live_board() -> dict[str, Any]:
+    """The board's cursor, and what else its stream is opened with."""
+    stored = Board.get()
+    return {"cursor": stored.revision, "world": stored.world, "now": iso(timezone.now())}
+
+
+def _project_page(
+    request: HttpRequest, caller: Caller, found: Project, form: StartForm | None = None, status: int = 200
+) -> HttpResponse:
+    live = _live_board()
+    builds = found.builds.select_related("project").prefetch_related("steps")
+    try:
+        names, wrong = [step.name for step in recipe.parse(found.recipe).steps], ""
+    except recipe.RecipeError as error:
+        names, wrong = [], str(error)
+    context = {
+        **live,
+        **_history(request, builds),
+        "project": found,
+        "card": card(found),
+        "running": rows(builds.running()),
+        "queued": rows(builds.queued()[:100], _workers()[2]),
+        "medians": step_medians(found, names),
+        "recipe_error": wrong,
+        "form": form or StartForm(),
+        "may_start": caller.may_start(),
+    }
+    return render(request, "builds/project.html", context, status=status)
+
+
+def _history(request: HttpRequest, builds: Any) -> dict[str, Any]:
+    """Finished builds, newest first, a page below number `?before=`: by number, so that new builds move no page."""
+    text = request.GET.get("before", "")
+    before = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+    finished = builds.finished()
+    if before is not None:
+        finished = finished.filter(pk__lt=before)
+    found = list(finished[: PAGE + 1])
+    older = found[PAGE - 1].pk if len(found) > PAGE else None
+    return {"recent": rows(found[:PAGE]), "older": older, "before": before}
+
+
+def _workers() -> tuple[int, int, dict[int, str]]:
+    """How many workers live, how many of them are busy, and the place of every queued build."""
+    alive = [worker.name for worker in lifecycle.living_workers(settings.BUILDBOARD_LEASE_SECONDS)]
+    busy = Build.objects.running().filter(worker__in=alive).count()
+    queue = list(Build.objects.queued().values_list("pk", flat=True)[:1_000])
+    return len(alive), busy, places(queue, len(alive), len(alive) - busy)
+
+
+def _recency(one: Card) -> int:
+    return one.newest.pk if one.newest else 0

@@ -1,0 +1,151 @@
+// @ts-check
+// Colours and links of a stored line → runs of text with classes: the twin of builds/web/ansi.py, held to it by a test.
+
+const TOKEN = new RegExp(
+  "\\x1b\\[([0-9;:]*)m" +
+    "|\\x1b\\]8;[^;\\x07\\x1b]*;([^\\x07\\x1b]*)(?:\\x07|\\x1b\\\\)" +
+    "|\\x1b\\[[0-?]*[ -/]*[@-~]" +
+    "|\\x1b\\][^\\x07\\x1b]*(?:\\x07|\\x1b\\\\)?" +
+    "|\\x1b[()][0-9A-B]",
+  "g",
+);
+const LINK = /^https?:\/\/[!-~]{1,2000}$/i;
+// eslint-disable-next-line no-control-regex
+const CONTROLS = /[\x00-\x08\x0a-\x1f\x7f]/g;
+/** @type {Record<number, string>} */
+const STYLES = { 1: "bo", 2: "di", 3: "it", 4: "un", 7: "iv", 9: "st" };
+/** @type {Record<number, string[]>} */
+const ENDS = { 21: ["bo"], 22: ["bo", "di"], 23: ["it"], 24: ["un"], 27: ["iv"], 29: ["st"] };
+
+/** @typedef {{classes: string, href: string, text: string}} Run */
+
+/** @param {string} line @returns {Run[]} */
+export function runs(line) {
+  if (!/[\x00-\x08\x0a-\x1f\x7f]/.test(line)) return line ? [{ classes: "", href: "", text: line }] : [];
+  /** @type {Run[]} */
+  const found = [];
+  const look = { fore: "", back: "", styles: /** @type {Set<string>} */ (new Set()) };
+  let href = "";
+  let at = 0;
+  for (const token of line.matchAll(TOKEN)) {
+    add(found, classesOf(look), href, line.slice(at, token.index));
+    at = token.index + token[0].length;
+    if (token[1] !== undefined) select(token[1], look);
+    else if (token[2] !== undefined) href = LINK.test(token[2]) ? token[2] : "";
+  }
+  add(found, classesOf(look), href, line.slice(at));
+  return found;
+}
+
+/** The line's text into `target`, by text nodes only. @param {Element} target @param {string} line */
+export function renderLine(target, line) {
+  target.replaceChildren(
+    ...runs(line).map(({ classes, href, text }) => {
+      /** @type {Node} */
+      let node = document.createTextNode(text);
+      if (classes) node = wrapped("i", node, classes);
+      if (href) {
+        const link = /** @type {HTMLAnchorElement} */ (wrapped("a", node, ""));
+        link.href = href;
+        link.target = "_blank";
+        link.rel = "noopener noreferrer nofollow";
+        node = link;
+      }
+      return node;
+    }),
+  );
+}
+
+/** @param {string} name @param {Node} child @param {string} classes */
+function wrapped(name, child, classes) {
+  const element = document.createElement(name);
+  if (classes) element.className = classes;
+  element.append(child);
+  return element;
+}
+
+/** @param {Run[]} found @param {string} classes @param {string} href @param {string} text */
+function add(found, classes, href, text) {
+  text = text.replace(CONTROLS, (one) => String.fromCharCode(one === "\x7f" ? 0x2421 : 0x2400 + one.charCodeAt(0)));
+  if (!text) return;
+  const last = found.at(-1);
+  if (last && last.classes === classes && last.href === href) last.text += text;
+  else found.push({ classes, href, text });
+}
+
+/** @typedef {{fore: string, back: string, styles: Set<string>}} Look */
+
+/** @param {Look} look */
+function classesOf(look) {
+  return [...Object.values(STYLES).filter((name) => look.styles.has(name)), look.fore, look.back]
+    .filter(Boolean)
+    .join(" ");
+}
+
+/** Apply one SGR sequence. @param {string} parameters @param {Look} look */
+function select(parameters, look) {
+  const codes = numbersOf(parameters)[Symbol.iterator]();
+  for (const code of codes) {
+    if (code === 0) {
+      look.fore = look.back = "";
+      look.styles.clear();
+    } else if (code in STYLES) look.styles.add(STYLES[code]);
+    else if (code in ENDS) ENDS[code].forEach((name) => look.styles.delete(name));
+    else if ((code >= 30 && code <= 37) || (code >= 90 && code <= 97)) look.fore = `c${code - (code < 90 ? 30 : 82)}`;
+    else if ((code >= 40 && code <= 47) || (code >= 100 && code <= 107)) look.back = `b${code - (code < 100 ? 40 : 92)}`;
+    else if (code === 38) look.fore = extended("c", codes, look.fore);
+    else if (code === 48) look.back = extended("b", codes, look.back);
+    else if (code === 39) look.fore = "";
+    else if (code === 49) look.back = "";
+  }
+}
+
+/** @param {string} parameters @returns {number[]} */
+function numbersOf(parameters) {
+  return parameters.split(";").flatMap((part) => {
+    let numbers = part.split(":").map((text) => Math.min(Number(text.slice(-6) || "0"), 999));
+    if (numbers[0] !== 38 && numbers[0] !== 48) return numbers.slice(0, 1);
+    if (numbers.length > 4 && numbers[1] === 2) numbers = [...numbers.slice(0, 2), ...numbers.slice(-3)];
+    return numbers;
+  });
+}
+
+/** @param {string} prefix @param {Iterator<number>} codes @param {string} now */
+function extended(prefix, codes, now) {
+  const next = () => {
+    const one = codes.next();
+    return one.done ? null : one.value;
+  };
+  const kind = next();
+  if (kind === 5) {
+    const number = next();
+    return number === null ? now : `${prefix}${of256(Math.min(number, 255))}`;
+  }
+  if (kind === 2) {
+    const [red, green, blue] = [0, 0, 0].map(() => Math.min(next() || 0, 255));
+    return `${prefix}${nearest(red, green, blue)}`;
+  }
+  return now;
+}
+
+/** @param {number} number */
+function of256(number) {
+  if (number < 16) return number;
+  if (number >= 232) {
+    const grey = (number - 232) * 10 + 8;
+    return nearest(grey, grey, grey);
+  }
+  const cube = number - 16;
+  const level = (/** @type {number} */ one) => (one ? 55 + 40 * one : 0);
+  return nearest(level(Math.floor(cube / 36)), level(Math.floor(cube / 6) % 6), level(cube % 6));
+}
+
+/** @param {number} red @param {number} green @param {number} blue */
+function nearest(red, green, blue) {
+  const high = Math.max(red, green, blue);
+  const low = Math.min(red, green, blue);
+  if (high - low < 40) return high < 64 ? 0 : high < 144 ? 8 : high < 216 ? 7 : 15;
+  const middle = Math.floor((high + low) / 2);
+  const hue = Number(red > middle) + 2 * Number(green > middle) + 4 * Number(blue > middle);
+  return high > 215 ? hue + 8 : hue;
+}

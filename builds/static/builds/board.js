@@ -1,0 +1,91 @@
+// @ts-check
+// The board and a project's page. A change of any build has the page's own parts rendered again by the server, so that a
+// row has one template; between changes the bars and times go on by themselves.
+
+import { announce } from "./announce.js";
+import { everySecond, now } from "./clock.js";
+import { goLive, pressOnce, set, tickTimes } from "./live.js";
+import { estimateOf, isFinal } from "./progress.js";
+import { merge } from "./merge.js";
+import * as words from "./words.js";
+
+const main = /** @type {HTMLElement} */ (document.getElementById("main"));
+const own = main.dataset.project;
+
+/** @type {ReturnType<typeof setTimeout>|undefined} */
+let timer;
+let loading = false;
+let dirty = false;
+let rest = 0;
+
+goLive(main, {
+  dense: false,
+  onEvent: ({ kind, data }) => {
+    if (kind !== "build" || (own && data.project !== own)) return;
+    showRow(data);
+    say(data);
+    refresh();
+  },
+});
+everySecond(tick);
+pressOnce(main);
+
+/** The running row of a build, from its newest state; the rest of the page follows when it is rendered again. */
+function showRow(/** @type {words.Build} */ build) {
+  const row = rowOf(build.id);
+  if (!row?.dataset.build || build.status !== "running") return;
+  row.dataset.build = JSON.stringify(build);
+  tickRow(row);
+}
+
+/** Soon, and then at most as often as the server can well bear: it rests ten times as long as it took. */
+function refresh() {
+  dirty = true;
+  if (loading || timer !== undefined) return;
+  timer = setTimeout(load, Math.max(rest - performance.now(), 60 + Math.random() * 120));
+}
+
+async function load() {
+  timer = undefined;
+  dirty = false;
+  loading = true;
+  const began = performance.now();
+  try {
+    const answer = await fetch(location.pathname + location.search, { cache: "no-store" });
+    if (answer.ok && !answer.redirected) {
+      merge(main, new DOMParser().parseFromString(await answer.text(), "text/html"));
+      tick();
+    }
+  } catch {
+    dirty = true; // the connection's own pill says that the network is away
+  }
+  const took = performance.now() - began;
+  rest = performance.now() + Math.min(Math.max(10 * took, 300), 10_000);
+  loading = false;
+  if (dirty) refresh();
+}
+
+function tick() {
+  tickTimes(main, words);
+  for (const row of /** @type {NodeListOf<HTMLElement>} */ (main.querySelectorAll("[data-build]"))) tickRow(row);
+}
+
+function tickRow(/** @type {HTMLElement} */ row) {
+  /** @type {words.Build} */
+  const build = JSON.parse(/** @type {string} */ (row.dataset.build));
+  const { fraction, remaining } = estimateOf(build, now());
+  const slot = (/** @type {string} */ name) => row.querySelector(`[data-slot=${name}]`);
+  slot("fill")?.setAttribute("width", `${((fraction || 0) * 100).toFixed(2)}%`);
+  set(slot("percent"), words.percent(fraction) || "running");
+  set(slot("left"), words.left(remaining) || "no history yet");
+  set(slot("step"), words.currentStep(build));
+}
+
+function say(/** @type {words.Build} */ build) {
+  if (isFinal(build.status)) announce(`Build ${build.id} of ${build.project} ${words.phrase(build)}`);
+}
+
+/** @param {number} id */
+function rowOf(id) {
+  return /** @type {HTMLElement|null} */ (main.querySelector(`[data-key="build-${id}"]`));
+}

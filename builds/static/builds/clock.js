@@ -1,0 +1,24 @@
+// @ts-check
+// The server's clock, as far as a page can know it.
+
+let offset = 0;
+
+/** Set by the time that the page was rendered at, against the moment its first byte arrived. @param {string} served */
+export function setClock(served) {
+  const [entry] = performance.getEntriesByType("navigation");
+  const began = /** @type {PerformanceNavigationTiming|undefined} */ (entry)?.responseStart;
+  const arrived = performance.timeOrigin + (began || performance.now());
+  const found = Date.parse(served) - arrived;
+  // A page from the history cache, or a clock that is right to a breath, tells nothing better than the machine's own.
+  offset = Number.isFinite(found) && Math.abs(found) > 250 ? found : 0;
+}
+
+/** Milliseconds since 1970 by the server's clock. */
+export const now = () => Date.now() + offset;
+
+/** Calls `work` now and every second while the page is visible. @param {() => void} work */
+export function everySecond(work) {
+  work();
+  setInterval(() => document.hidden || work(), 1000);
+  document.addEventListener("visibilitychange", () => document.hidden || work());
+}

@@ -1,0 +1,202 @@
+// @ts-check
+// The log on a build's page. Setting line n of a step to its text is all that ever happens here, so an event may come
+// twice. Only a window of each step's lines is in the document; the rest is fetched by number when it is asked for.
+
+import { Follow } from "./follow.js";
+import { StepLines } from "./steplines.js";
+import { count } from "./words.js";
+
+/** At most about so many lines are in the document. */
+export const KEEP = 3_000;
+const PER_FRAME = 1_000;
+const PAGE = 500;
+
+/** @typedef {{text: string, at: string, open: boolean}} Line */
+
+export class LogView {
+  /**
+   * @param {HTMLElement} root holds one `details` per step
+   * @param {{url: string, names: string[], began: () => number|null}} options  began: when the build began, milliseconds
+   */
+  constructor(root, options) {
+    this.root = root;
+    this.options = options;
+    /** @type {Map<string, StepLines>} */
+    this.steps = new Map();
+    for (const element of /** @type {NodeListOf<HTMLDetailsElement>} */ (root.querySelectorAll("details.sect"))) {
+      const name = options.names[Number(element.dataset.step)];
+      this.steps.set(name, new StepLines(element, name, options.began));
+    }
+    /** @type {Map<StepLines, Map<number, Line>>} */
+    this.pending = new Map();
+    this.frame = 0;
+    this.unseen = 0;
+    this.follow = new Follow(root, {
+      changed: () => this.followChanged(),
+    });
+    root.addEventListener("click", (event) => this.clicked(event));
+    addEventListener("hashchange", () => this.goTo(location.hash));
+  }
+
+  /** Lines `first`… of a step, joined by line feeds, as an event brings them. @param {any} data */
+  add({ step, line, text, at, open }) {
+    const lines = this.steps.get(step);
+    if (!lines) return;
+    const waiting = this.pending.get(lines) || new Map();
+    const texts = String(text).split("\n");
+    texts.forEach((one, index) => {
+      waiting.set(line + index, { text: one, at, open: Boolean(open) && index === texts.length - 1 });
+    });
+    // Far behind, or in a hidden tab: what will not stay in the document need not wait for it.
+    if (waiting.size > 2 * KEEP) {
+      const numbers = [...waiting.keys()].sort((a, b) => a - b);
+      for (const number of numbers.slice(0, -KEEP)) waiting.delete(number);
+    }
+    this.pending.set(lines, waiting);
+    this.frame ||= requestAnimationFrame(() => this.flush());
+  }
+
+  flush() {
+    this.frame = 0;
+    let room = PER_FRAME;
+    for (const [lines, waiting] of this.pending) {
+      const numbers = [...waiting.keys()].sort((a, b) => a - b).slice(0, room);
+      const before = lines.total;
+      for (const number of numbers) {
+        const line = /** @type {Line} */ (waiting.get(number));
+        waiting.delete(number);
+        lines.set(number, line, this.follow.on || this.count() < KEEP);
+      }
+      room -= numbers.length;
+      this.unseen += Math.max(lines.total - before, 0);
+      lines.label();
+      if (!waiting.size) this.pending.delete(lines);
+      if (room <= 0) break;
+    }
+    if (this.follow.on) {
+      this.trim();
+      this.unseen = 0;
+      this.follow.toEnd();
+    }
+    this.follow.offer(this.unseen);
+    if (this.pending.size) this.frame = requestAnimationFrame(() => this.flush());
+  }
+
+  /** How many lines are in the document. */
+  count() {
+    let sum = 0;
+    for (const lines of this.steps.values()) sum += lines.size;
+    return sum;
+  }
+
+  /** How many lines the log has. */
+  total() {
+    let sum = 0;
+    for (const lines of this.steps.values()) sum += lines.total;
+    return sum;
+  }
+
+  /** A step began or ended. @param {string} name @param {string} status @param {string} note */
+  setStatus(name, status, note) {
+    const lines = this.steps.get(name);
+    if (!lines) return;
+    lines.setStatus(status, note);
+    if (status !== "running") return;
+    for (const other of this.steps.values()) if (other !== lines && this.follow.on) other.fold();
+    lines.unfold();
+    if (this.follow.on) this.follow.toEnd();
+  }
+
+  trim() {
+    let excess = this.count() - KEEP;
+    for (const lines of this.steps.values()) {
+      if (excess <= 0) return;
+      excess -= lines.dropFirst(Math.min(excess, lines.size));
+    }
+  }
+
+  followChanged() {
+    if (!this.follow.on) return;
+    this.unseen = 0;
+    this.follow.offer(0);
+    const last = [...this.steps.values()].reverse().find((lines) => lines.total > 0);
+    if (!last) return;
+    last.unfold();
+    if (last.last < last.total) this.load(last, last.total - PAGE + 1, last.total, "replace");
+    else this.follow.toEnd();
+  }
+
+  /** To a line by its address. @param {string} hash `#4:118`: line 118 of the fourth step */
+  async goTo(hash) {
+    const found = /^#(\d{1,9}):(\d{1,12})$/.exec(hash);
+    const lines = found && [...this.steps.values()][Number(found[1]) - 1];
+    if (!found || !lines) {
+      const section = /^#step-\d+$/.test(hash) && document.getElementById(hash.slice(1));
+      if (section) {
+        this.follow.stop();
+        /** @type {HTMLDetailsElement} */ (section).open = true;
+        section.scrollIntoView({ block: "start" });
+      }
+      return;
+    }
+    const number = Number(found[2]);
+    this.follow.stop();
+    lines.unfold();
+    if (!lines.has(number)) await this.load(lines, number - PAGE / 2, number + PAGE / 2, "replace");
+    this.root.querySelector(".picked")?.classList.remove("picked");
+    const line = lines.element(number);
+    line?.classList.add("picked");
+    line?.scrollIntoView({ block: "center" });
+  }
+
+  /** @param {MouseEvent} event */
+  clicked(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    const more = /** @type {HTMLElement|null} */ (target.closest("[data-more]"));
+    const lines = more && [...this.steps.values()].find((one) => one.details.contains(more));
+    if (!more || !lines) {
+      if (target.closest("summary")) this.follow.stop();
+      return;
+    }
+    event.preventDefault();
+    this.follow.stop();
+    if (more.dataset.more === "later") this.load(lines, lines.last + 1, lines.last + PAGE, "after");
+    else if (lines.size) this.load(lines, lines.first - PAGE, lines.first - 1, "before");
+    else this.load(lines, lines.total - PAGE + 1, lines.total, "replace");
+  }
+
+  /**
+   * Fetch lines by number and put them into the window.
+   * @param {StepLines} lines @param {number} from @param {number} to @param {"before"|"after"|"replace"} where
+   */
+  async load(lines, from, to, where) {
+    from = Math.max(from, 1);
+    if (lines.loading || to < from) return;
+    lines.loading = true;
+    try {
+      const query = new URLSearchParams({ step: lines.name, from: String(from), to: String(to) });
+      const answer = await fetch(`${this.options.url}?${query}`, { headers: { Accept: "application/json" } });
+      if (!answer.ok) throw new Error(`status ${answer.status}`);
+      const page = await answer.json();
+      const height = this.root.scrollHeight;
+      lines.insert(page.from, page.lines, where);
+      lines.total = Math.max(lines.total, page.total);
+      if (where === "before") this.root.scrollTop += this.root.scrollHeight - height;
+      // Never more than a window's worth: what was shown longest ago goes from the other end.
+      const excess = this.count() - KEEP - PAGE;
+      if (excess > 0 && where === "before") lines.dropLast(excess);
+      if (excess > 0 && where === "after") lines.dropFirst(excess);
+      lines.label();
+    } catch {
+      lines.complain();
+    } finally {
+      lines.loading = false;
+      if (this.follow.on) this.follow.toEnd();
+    }
+  }
+
+  /** In words, for the foot of the log. */
+  words() {
+    return count(this.total(), "line");
+  }
+}

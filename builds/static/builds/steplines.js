@@ -1,0 +1,207 @@
+// @ts-check
+// One step's heading and the window of its lines that is in the document: numbers `first` to `last` of `total`.
+
+import { renderLine } from "./ansi.js";
+import { count } from "./words.js";
+
+/** @typedef {import("./log.js").Line} Line */
+
+export class StepLines {
+  /** @param {HTMLDetailsElement} details @param {string} name @param {() => number|null} began */
+  constructor(details, name, began) {
+    this.details = details;
+    this.name = name;
+    this.began = began;
+    this.number = Number(details.dataset.step) + 1;
+    this.body = /** @type {HTMLElement} */ (details.querySelector(".lns"));
+    this.note = "";
+    this.loading = false;
+    this.touched = false;
+    /** @type {Map<number, HTMLElement>} */
+    this.rows = new Map();
+    for (const row of /** @type {NodeListOf<HTMLElement>} */ (this.body.querySelectorAll(".ln"))) {
+      this.rows.set(Number(row.id.split(":")[1]), row);
+    }
+    const numbers = [...this.rows.keys()];
+    this.first = numbers[0] || 0;
+    this.last = numbers.at(-1) || 0;
+    this.total = Number(details.dataset.total);
+    details.querySelector("summary")?.addEventListener("click", () => (this.touched = true));
+  }
+
+  get size() {
+    return this.rows.size;
+  }
+
+  /** @param {number} number */
+  has(number) {
+    return this.rows.has(number);
+  }
+
+  /** @param {number} number */
+  element(number) {
+    return this.rows.get(number);
+  }
+
+  /** Line `number` is this. @param {number} number @param {Line} line @param {boolean} mayGrow */
+  set(number, line, mayGrow) {
+    const known = this.rows.get(number);
+    const joined = this.last === this.total;
+    this.total = Math.max(this.total, number);
+    if (known) {
+      fill(known, line, this.began());
+    } else if (number > this.last && joined && mayGrow) {
+      if (this.size && number > this.last + 1) this.body.append(gap(number - this.last - 1));
+      this.append(number, line);
+    }
+  }
+
+  /** @param {number} number @param {Line} line */
+  append(number, line) {
+    const row = this.row(number, line);
+    this.body.append(row);
+    this.rows.set(number, row);
+    this.first ||= number;
+    this.last = number;
+  }
+
+  /**
+   * Lines by number from the store; null is one that was left out.
+   * @param {number} from @param {(string|null)[]} texts @param {"before"|"after"|"replace"} where
+   */
+  insert(from, texts, where) {
+    if (where === "replace") {
+      this.body.replaceChildren();
+      this.rows.clear();
+      this.first = this.last = 0;
+    }
+    const made = document.createDocumentFragment();
+    texts.forEach((text, index) => {
+      const number = from + index;
+      if (text === null || this.rows.has(number)) return;
+      const row = this.row(number, { text, at: "", open: false });
+      this.rows.set(number, row);
+      made.append(row);
+      this.first = this.first ? Math.min(this.first, number) : number;
+      this.last = Math.max(this.last, number);
+    });
+    if (where === "before") this.body.prepend(made);
+    else this.body.append(made);
+  }
+
+  /** Take lines from the top; how many. @param {number} wanted */
+  dropFirst(wanted) {
+    let dropped = 0;
+    for (const [number, row] of this.sorted()) {
+      if (dropped >= wanted) break;
+      while (row.previousElementSibling) row.previousElementSibling.remove();
+      row.remove();
+      this.rows.delete(number);
+      dropped += 1;
+    }
+    this.measure();
+    return dropped;
+  }
+
+  /** Take lines from the bottom. @param {number} wanted */
+  dropLast(wanted) {
+    for (const [number, row] of this.sorted().reverse().slice(0, wanted)) {
+      while (row.nextElementSibling) row.nextElementSibling.remove();
+      row.remove();
+      this.rows.delete(number);
+    }
+    this.measure();
+  }
+
+  sorted() {
+    return [...this.rows].sort(([a], [b]) => a - b);
+  }
+
+  measure() {
+    const numbers = [...this.rows.keys()];
+    this.first = numbers.length ? Math.min(...numbers) : 0;
+    this.last = numbers.length ? Math.max(...numbers) : this.total;
+  }
+
+  /** What stands in the heading, and the ways to the lines that are not here. */
+  label() {
+    const end = this.details.querySelector(".fold .end");
+    const said = [this.total ? count(this.total, "line") : "", this.note].filter(Boolean).join(" · ");
+    if (end && end.textContent !== said) end.textContent = said;
+    const earlier = this.size ? this.first - 1 : this.total;
+    this.way("earlier", earlier, `${count(earlier, "line")} before this`);
+    const later = this.size ? this.total - this.last : 0;
+    this.way("later", later, `${count(later, "line")} after this`);
+  }
+
+  complain() {
+    const way = this.body.querySelector("[data-more]");
+    if (way) way.textContent = "These lines could not be loaded just now. Press to try again.";
+  }
+
+  /** @param {string} status @param {string} note */
+  setStatus(status, note) {
+    this.note = note;
+    const mark = this.details.querySelector(".mark");
+    if (mark) {
+      mark.className = `mark s-${status}`;
+      mark.textContent = status;
+    }
+    this.label();
+  }
+
+  fold() {
+    if (!this.touched) this.details.open = false;
+  }
+
+  unfold() {
+    this.details.open = true;
+  }
+
+  /** @param {"earlier"|"later"} which @param {number} missing @param {string} text */
+  way(which, missing, text) {
+    let link = /** @type {HTMLElement|null} */ (this.body.querySelector(`[data-more=${which}]`));
+    if (!missing) {
+      link?.remove();
+      return;
+    }
+    if (!link) {
+      link = document.createElement("a");
+      link.className = "more";
+      link.dataset.more = which;
+      link.setAttribute("href", `#step-${this.number}`);
+    }
+    if (link.textContent !== text) link.textContent = text;
+    if (which === "earlier" && this.body.firstElementChild !== link) this.body.prepend(link);
+    if (which === "later" && this.body.lastElementChild !== link) this.body.append(link);
+  }
+
+  /** @param {number} number @param {Line} line */
+  row(number, line) {
+    const row = document.createElement("div");
+    row.className = "ln";
+    row.id = `${this.number}:${number}`;
+    const link = document.createElement("a");
+    link.setAttribute("href", `#${row.id}`);
+    link.textContent = String(number);
+    row.append(link, document.createElement("time"), document.createElement("pre"));
+    fill(row, line, this.began());
+    return row;
+  }
+}
+
+/** @param {HTMLElement} row @param {Line} line @param {number|null} began */
+function fill(row, line, began) {
+  const [, time, text] = row.children;
+  if (line.at && began !== null) time.textContent = Math.max((Date.parse(line.at) - began) / 1000, 0).toFixed(2);
+  renderLine(text, line.text);
+  text.classList.toggle("open", line.open);
+}
+
+/** @param {number} lines */
+function gap(lines) {
+  const element = document.createElement("div");
+  element.className = "gap";
+  element.textContent = `${count(lines, "line")} left out here: the log reached its limit`;
+  return element;
+}

@@ -1,0 +1,76 @@
+// @ts-check
+// Times and statuses in words: the twin of builds/web/words.py, held to it by a test.
+
+/**
+ * @typedef {{name: string, status: string, exit_code: number|null, started_at: string|null, finished_at: string|null,
+ *   expected_seconds: number|null, progress: number|null, reason?: string}} Step
+ * @typedef {{id: number, project: string, status: string, reason: string, progress: number|null,
+ *   eta_seconds: number|null, created_at: string, started_at: string|null, finished_at: string|null,
+ *   cancel_requested: boolean, worker: string, steps: Step[]}} Build
+ */
+
+/** @param {number} number @param {number} width */
+const padded = (number, width = 2) => String(number).padStart(width, "0");
+
+/**
+ * `28 s`, `1 m 05 s`, `2 h 03 m`, `3 d 4 h`; empty for null. `fine`: tenths below ten seconds.
+ * @param {number|null} seconds @param {boolean} [fine]
+ */
+export function duration(seconds, fine = false) {
+  if (seconds === null) return "";
+  seconds = Math.max(seconds, 0);
+  if (fine && seconds < 10) return `${(Math.floor(seconds * 10) / 10).toFixed(1)} s`;
+  const whole = Math.floor(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} m ${padded(whole % 60)} s`;
+  if (whole < 48 * 3600) return `${Math.floor(whole / 3600)} h ${padded(Math.floor((whole % 3600) / 60))} m`;
+  return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
+}
+
+/** @param {number} seconds */
+export function ago(seconds) {
+  if (seconds < 5) return "just now";
+  if (seconds < 60) return `${Math.floor(seconds)} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h ago`;
+  return `${Math.floor(seconds / 86400)} d ago`;
+}
+
+/** `about 17 s left`, then `any moment`. @param {number|null} remaining */
+export function left(remaining) {
+  if (remaining === null) return "";
+  if (remaining < 0.5) return "any moment";
+  if (remaining <= 90) return `about ${Math.ceil(remaining)} s left`;
+  if (remaining <= 90 * 60) return `about ${Math.ceil(remaining / 60)} min left`;
+  return `about ${Math.ceil(remaining / 3600)} h left`;
+}
+
+/** `62 %`, never rounded up. @param {number|null} fraction */
+export function percent(fraction) {
+  return fraction === null ? "" : `${Math.floor(fraction * 100 + 1e-9)} %`;
+}
+
+/** `1 line`, `2,143 lines`. @param {number} number @param {string} one */
+export function count(number, one) {
+  return `${String(number).replace(/\B(?=(\d{3})+$)/g, ",")} ${one}${number === 1 ? "" : "s"}`;
+}
+
+/** The status of a build in a few words. @param {Build} build */
+export function phrase(build) {
+  const { status, steps } = build;
+  if (status === "running") {
+    if (build.cancel_requested) return "cancelling, until its worker has stopped it";
+    const at = steps.findIndex((step) => step.status === "running");
+    return at < 0 ? "running" : `running ${steps[at].name}, step ${at + 1} of ${steps.length}`;
+  }
+  if (status === "queued") return "queued, for the next free worker";
+  const step = status === "passed" ? undefined : steps.find((one) => one.status === status);
+  return step ? `${status} in ${step.name}` : status;
+}
+
+/** `compile · step 4 of 6` of a running build. @param {Build} build */
+export function currentStep(build) {
+  if (build.cancel_requested) return "cancelling";
+  const at = build.steps.findIndex((step) => step.status === "running");
+  return at < 0 ? "starting" : `${build.steps[at].name} · step ${at + 1} of ${build.steps.length}`;
+}

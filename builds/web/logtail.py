@@ -1,0 +1,99 @@
+"""The newest lines of a build's log, by step, as its page is first shown: a replay of the log's last events."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from .. import events
+from ..models import Build, Step
+from . import ansi, words
+
+LINES = 500
+_WINDOWS = (32, 128, 512, 2_048)
+"""How many events to look back through, until there are enough lines: big chunks are few, small ones are cheap."""
+
+
+@dataclass(frozen=True)
+class LogLine:
+    number: int
+    text: str
+    at: str
+    """Seconds since the build began, `24.31`; empty where it is not known."""
+    open: bool = False
+    missing: int = 0
+    """How many lines before this one were left out of the log."""
+
+    @property
+    def html(self) -> str:
+        return ansi.to_html(self.text)
+
+    @property
+    def gap(self) -> str:
+        return f"{words.count(self.missing, 'line')} left out here: the log reached its limit" if self.missing else ""
+
+
+@dataclass
+class Section:
+    """One step and those of its lines that the page begins with."""
+
+    step: Step
+    total: int = 0
+    lines: list[LogLine] = field(default_factory=list)
+    open: bool = False
+    """Unfolded: it runs, did not pass, or is the last that printed anything."""
+
+    @property
+    def number(self) -> int:
+        """Of the step, from 1, as it is in addresses: line 118 of the fourth step is `#4:118`."""
+        return self.step.position + 1
+
+    @property
+    def earlier(self) -> int:
+        """How many lines before the first one shown are stored, or were left out."""
+        return self.lines[0].number - 1 if self.lines else self.total
+
+
+def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> list[Section]:
+    """A section for every step, with the last `limit` lines of the whole log spread over them."""
+    found = _replay(build, [step.name for step in steps], head, limit)
+    kept = sorted((position, number) for position, lines in found.items() for number in lines)[-limit:]
+    made = [Section(step) for step in steps]
+    for position, number in kept:
+        text, at, is_open = found[position][number]
+        before = made[position].lines[-1].number if made[position].lines else number - 1
+        made[position].lines.append(
+            LogLine(number, text, _since(build.started_at, at), is_open, missing=number - before - 1)
+        )
+    for section in made:
+        if section.step.started_at is not None:
+            section.total = events.total_lines(build.pk, section.step.position)
+    printed = [section for section in made if section.lines]
+    for section in printed:
+        section.open = section is printed[-1] or section.step.status not in ("passed", "skipped")
+    return made
+
+
+def _replay(build: Build, names: list[str], head: int, limit: int) -> dict[int, dict[int, tuple[str, str, bool]]]:
+    """By step position and line number: text, time and whether it is open. A later event replaces a line."""
+    found: dict[int, dict[int, tuple[str, str, bool]]] = {}
+    for window in _WINDOWS:
+        found = {}
+        after = max(head - window, build.horizon - 1, 0)
+        for record in events.read(build.pk, after, limit=window, names=names):
+            if record.kind != "log":
+                continue
+            data = json.loads(record.data)
+            lines = found.setdefault(names.index(data["step"]), {})
+            texts = data["text"].split("\n")
+            for number, text in enumerate(texts, start=data["line"]):
+                is_last = number == data["line"] + len(texts) - 1
+                lines[number] = (text, data["at"], is_last and data.get("open", False))
+        if after <= build.horizon - 1 or sum(map(len, found.values())) >= limit:
+            break
+    return found
+
+
+def _since(began: datetime | None, at: str) -> str:
+    if began is None or not at:
+        return ""
+    return f"{max((datetime.fromisoformat(at) - began).total_seconds(), 0):.2f}"

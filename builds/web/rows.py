@@ -1,0 +1,167 @@
+"""What the board shows: a row for each build, a card for each project."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+from typing import Any
+
+from django.utils import timezone
+
+from .. import events
+from ..models import Build, Project, Step
+from ..states import FINAL, Status
+from . import words
+
+SPARK = 12
+_SLOT, _FLOOR, _TALLEST, _SHORTEST = 7, 19, 18, 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """One build on a list, in the words of its status."""
+
+    build: Build
+    data: dict[str, Any]
+    """As in a `build` event."""
+    waits: str = ""
+    """Queued: its place and what it waits for."""
+
+    @property
+    def json(self) -> str:
+        return events.compact(self.data)
+
+    @property
+    def step(self) -> str:
+        return words.current_step(self.data)
+
+    @property
+    def percent(self) -> str:
+        return words.percent(self.data["progress"])
+
+    @property
+    def fill(self) -> str:
+        return f"{(self.data['progress'] or 0) * 100:.2f}%"
+
+    @property
+    def left(self) -> str:
+        return words.left(self.data["eta_seconds"])
+
+    @property
+    def said(self) -> str:
+        """What is worth saying beside the project's name."""
+        if self.build.reason:
+            return self.build.reason
+        return f"again after build {self.build.retry_of_id}" if self.build.retry_of_id else ""
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it ran; waiting: since when it waits."""
+        if self.build.status == Status.QUEUED:
+            return (timezone.now() - self.build.created_at).total_seconds()
+        return self.build.duration
+
+    @property
+    def since(self) -> datetime:
+        """From when its figure on the right counts while it goes on."""
+        return self.build.started_at or self.build.created_at
+
+
+def rows(builds: Iterable[Build], waits: dict[int, str] | None = None) -> list[Row]:
+    """`builds` come with their project and steps fetched."""
+    return [Row(build, build.data(list(build.steps.all())), (waits or {}).get(build.pk, "")) for build in builds]
+
+
+def places(queue: Sequence[int], workers: int, free: int) -> dict[int, str]:
+    """By build id, for the ids of all queued builds in order: the place, and what it waits for."""
+    waits = {}
+    for place, build_id in enumerate(queue, start=1):
+        if not workers:
+            why = "no worker is running"
+        elif place <= free:
+            why = "starts now"
+        else:
+            why = "next free worker" if place - free == 1 else f"{words.count(place - 1, 'build')} before it"
+        waits[build_id] = f"{words.ordinal(place)} · {why}"
+    return waits
+
+
+@dataclass(frozen=True)
+class Spark:
+    """Bars of the last builds, as SVG paths: those that passed (or go on), and the others, each with a foot."""
+
+    good: str
+    bad: str
+    running: str
+    said: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One project: how it stands, its last builds as bars, its median."""
+
+    project: Project
+    newest: Build | None
+    spark: Spark
+    median: float | None
+
+    @property
+    def status(self) -> str:
+        return self.newest.status if self.newest else "pending"
+
+
+def card(project: Project) -> Card:
+    newest = list(project.builds.order_by("-id")[:SPARK])
+    passed = [build.duration or 0.0 for build in newest if build.status == Status.PASSED]
+    return Card(project, newest[0] if newest else None, spark(newest[::-1]), median(passed) if passed else None)
+
+
+def spark(builds: Sequence[Build]) -> Spark:
+    """`builds`: oldest first, twelve at most; the newest stands at the right."""
+    longest = max((build.duration or 0.0 for build in builds), default=0.0) or 1.0
+    paths: dict[str, list[str]] = {"good": [], "bad": [], "running": []}
+    for slot, build in enumerate(builds, start=SPARK - len(builds)):
+        x = 3 + _SLOT * slot
+        height = _SHORTEST + round((_TALLEST - _SHORTEST) * (build.duration or 0.0) / longest)
+        if build.status == Status.PASSED:
+            paths["good"].append(f"M{x} {_FLOOR}v-{height}")
+        elif build.status in FINAL:
+            paths["bad"].append(f"M{x} {_FLOOR}v-{height}m0 {height + 2}v3")
+        else:
+            paths["running"].append(f"M{x} {_FLOOR}v-{height}")
+    ended = [build.status for build in builds if build.status in FINAL]
+    said = (
+        f"{ended.count(Status.PASSED)} of the last {words.count(len(ended), 'build')} passed"
+        if ended
+        else "no builds yet"
+    )
+    return Spark(*("".join(paths[kind]) for kind in ("good", "bad", "running")), said)
+
+
+def step_medians(project: Project, names: Sequence[str], history: int = 10) -> list[tuple[str, float | None, int]]:
+    """Of each step of the recipe: name, median seconds over the last passed builds, and how often it failed of late."""
+    recent = list(project.builds.order_by("-id").values_list("pk", "status")[: history * 3])
+    passed = [pk for pk, status in recent if status == Status.PASSED][:history]
+    took: dict[str, list[float]] = {}
+    failed: dict[str, int] = {}
+    steps = Step.objects.filter(build__in=[pk for pk, _ in recent], status__in=(Status.PASSED, Status.FAILED))
+    for name, status, build_id, began, ended in steps.values_list(
+        "name", "status", "build_id", "started_at", "finished_at"
+    ):
+        if status == Status.FAILED:
+            failed[name] = failed.get(name, 0) + 1
+        elif build_id in passed:
+            took.setdefault(name, []).append((ended - began).total_seconds())
+    return [(name, median(took[name]) if name in took else None, failed.get(name, 0)) for name in names]
+
+
+def usual_range(project: Project, before: int, history: int = 10) -> str:
+    """`usually 42–49 s`, from the passed builds before number `before`; empty where there are fewer than three."""
+    builds = project.builds.filter(status=Status.PASSED, pk__lt=before).order_by("-id")[:history]
+    took = sorted(build.duration or 0.0 for build in builds)
+    if len(took) < 3:
+        return ""
+    low, high = took[len(took) // 10], took[-1 - len(took) // 10]
+    if high < 100:
+        return f"usually {low:.0f}–{high:.0f} s" if round(low) != round(high) else f"usually {high:.0f} s"
+    return f"usually {words.duration(low)} – {words.duration(high)}"

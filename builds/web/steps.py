@@ -1,0 +1,49 @@
+"""The steps of a build with their bars, for its page."""
+
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from ..models import Build, Step
+from ..states import Status
+from .axis import Span, lay_out
+
+
+@dataclass(frozen=True)
+class StepLine:
+    step: Step
+    span: Span
+
+    @property
+    def number(self) -> int:
+        return self.step.position + 1
+
+
+@dataclass(frozen=True)
+class StepAxis:
+    lines: list[StepLine]
+    ticks: list[tuple[float, str]]
+    now: float | None
+    """Percent of the axis; None: the build does not run."""
+
+
+def axis(build: Build, steps: list[Step]) -> StepAxis:
+    began = build.started_at
+    if began is None:
+        laid = lay_out([(None, None, step.expected_seconds) for step in steps], 0.0)
+    else:
+        end = build.finished_at or timezone.now()
+        laid = lay_out(
+            [
+                (
+                    (step.started_at - began).total_seconds() if step.started_at else None,
+                    (step.finished_at - began).total_seconds() if step.started_at and step.finished_at else None,
+                    step.expected_seconds,
+                )
+                for step in steps
+            ],
+            (end - began).total_seconds(),
+        )
+    lines = [StepLine(step, span) for step, span in zip(steps, laid.spans, strict=True)]
+    runs = build.status == Status.RUNNING
+    return StepAxis(lines, laid.ticks, (build.duration or 0.0) / laid.seconds * 100 if runs else None)

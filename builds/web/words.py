@@ -1,0 +1,96 @@
+"""Times and statuses in words, as pages show them. Pure: no database, no clock.
+
+`static/builds/words.js` has the same functions for what changes while a page is open, and a test holds the two
+together.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+ORDINALS = {1: "st", 2: "nd", 3: "rd"}
+
+
+def duration(seconds: float | None, *, fine: bool = False) -> str:
+    """`28 s`, `1 m 05 s`, `2 h 03 m`, `3 d 4 h`; empty for None. `fine`: tenths below ten seconds."""
+    if seconds is None:
+        return ""
+    seconds = max(seconds, 0.0)
+    if fine and seconds < 10:
+        return f"{math.floor(seconds * 10) / 10:.1f} s"
+    whole = math.floor(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60:02d} s"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} m"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def ago(seconds: float) -> str:
+    """How long ago something was that happened `seconds` before now."""
+    if seconds < 5:
+        return "just now"
+    for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (48 * 3600, 3600, "h")):
+        if seconds < limit:
+            return f"{math.floor(seconds / size)} {unit} ago"
+    return f"{math.floor(seconds / 86400)} d ago"
+
+
+def left(remaining: float | None) -> str:
+    """`about 17 s left`, then `any moment`; empty where nothing is known."""
+    if remaining is None:
+        return ""
+    if remaining < 0.5:
+        return "any moment"
+    if remaining <= 90:
+        return f"about {math.ceil(remaining)} s left"
+    if remaining <= 90 * 60:
+        return f"about {math.ceil(remaining / 60)} min left"
+    return f"about {math.ceil(remaining / 3600)} h left"
+
+
+def percent(fraction: float | None) -> str:
+    """`62 %`, never rounded up; empty where nothing is known."""
+    return "" if fraction is None else f"{math.floor(fraction * 100 + 1e-9)} %"
+
+
+def ordinal(number: int) -> str:
+    if 10 <= number % 100 <= 20:
+        return f"{number}th"
+    return f"{number}{ORDINALS.get(number % 10, 'th')}"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 line`, `2,143 lines`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def phrase(build: Mapping[str, Any]) -> str:
+    """The status of a build in a few words, from its `data` (see `Build.data`)."""
+    status, steps = build["status"], build["steps"]
+    if status == "running":
+        if build["cancel_requested"]:
+            return "cancelling, until its worker has stopped it"
+        for position, step in enumerate(steps, start=1):
+            if step["status"] == "running":
+                return f"running {step['name']}, step {position} of {len(steps)}"
+        return "running"
+    if status == "queued":
+        return "queued, for the next free worker"
+    for step in steps:
+        if step["status"] == status and status != "passed":
+            return f"{status} in {step['name']}"
+    return status
+
+
+def current_step(build: Mapping[str, Any]) -> str:
+    """`compile · step 4 of 6` of a running build; `starting` before the first."""
+    if build["cancel_requested"]:
+        return "cancelling"
+    steps = build["steps"]
+    for position, step in enumerate(steps, start=1):
+        if step["status"] == "running":
+            return f"{step['name']} · step {position} of {len(steps)}"
+    return "starting"
