@@ -135,8 +135,8 @@ class _Bell:
 
     def mark(self, topic: str, head: int | None) -> None:
         with self._lock:
-            known = self._marked.get(topic)
-            self._marked[topic] = head if known is None or head is None else max(known, head)
+            known = self._marked.get(topic, head)
+            self._marked[topic] = None if known is None or head is None else max(known, head)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="wakes", daemon=True)
                 self._thread.start()

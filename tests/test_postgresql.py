@@ -1,0 +1,31 @@
+"""The modules that are bound to the database, once more on a real PostgreSQL: row locks, visibility, constraints."""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+from django.test import SimpleTestCase
+
+from .support import ROOT
+from .support.servers import postgres_url
+
+MODULES = ("tests.test_models", "tests.test_events", "tests.test_lifecycle")
+
+
+class PostgresqlTests(SimpleTestCase):
+    def test_the_core_holds_there_too(self):
+        with tempfile.TemporaryDirectory() as data:
+            environment = os.environ | {"DATABASE_URL": postgres_url(), "BUILDBOARD_DATA": data}
+            done = subprocess.run(
+                [sys.executable, "manage.py", "test", *MODULES],
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=240,
+                check=False,
+            )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, r"Ran (5|6|7|8|9)\d tests")
+        self.assertNotIn("skipped", done.stderr)

@@ -1,0 +1,248 @@
+import asyncio
+import json
+import os
+import sys
+import threading
+import time
+from unittest import mock
+
+from channels.layers import get_channel_layer
+from django.test import SimpleTestCase, override_settings
+
+from builds import wakes
+
+from .support.processes import Process, eventually
+from .support.servers import Redis
+
+MEMORY = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+LISTENER = """
+import asyncio, sys
+import django
+django.setup()
+from builds import wakes
+
+async def main():
+    async with wakes.listen() as ear:
+        for topic in sys.argv[1:]:
+            while not await ear.join(topic):
+                await asyncio.sleep(0.05)
+        print("listening", flush=True)
+        while True:
+            try:
+                wake = await ear.next()
+            except Exception as error:
+                print("error", type(error).__name__, flush=True)
+                await asyncio.sleep(0.1)
+            else:
+                print("heard", wake.topic, wake.head, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def over(redis: Redis) -> dict:
+    """The settings of a layer over that server, as the product has them."""
+    options = {"hosts": [redis.url], "prefix": "buildboard"}
+    return {"default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": options}}
+
+
+class FreshBell(SimpleTestCase):
+    """Each test has a bell of its own: its thread keeps its loop's connections to a server that goes."""
+
+    def setUp(self):
+        bell = mock.patch.object(wakes, "_bell", wakes._Bell())
+        bell.start()
+        self.addCleanup(bell.stop)
+
+    def assert_costs_nothing(self, count: int = 1_000) -> None:
+        began = time.monotonic()
+        for n in range(count):
+            wakes.wake("build.1", n)
+            wakes.wake("board")
+        self.assertLess(time.monotonic() - began, 1.0, "a wake makes nobody wait")
+
+
+@override_settings(CHANNEL_LAYERS=MEMORY)
+class InOneProcessTests(FreshBell):
+    async def test_a_wake_of_another_thread_is_heard(self):
+        async with wakes.listen() as ear:
+            self.assertTrue(await ear.join("build.1"))
+            self.assertTrue(await ear.join("build.1"))
+            await asyncio.to_thread(wakes.wake, "build.1", 7)
+            self.assertEqual(await asyncio.wait_for(ear.next(), 5), ("build.1", 7))
+
+    async def test_only_joined_topics_are_heard_until_they_are_left(self):
+        async with wakes.listen() as ear:
+            await ear.join("build.1")
+            await ear.join("board")
+            await ear.leave("build.1")
+            await ear.leave("build.1")
+            wakes.wake("build.1", 1)
+            wakes.wake("build.2", 1)
+            await asyncio.sleep(0.05)
+            wakes.wake("board", 3)
+            self.assertEqual(await asyncio.wait_for(ear.next(), 5), ("board", 3))
+
+    async def test_many_wakes_are_merged_and_the_last_head_arrives(self):
+        async with wakes.listen() as ear:
+            await ear.join("build.1")
+            writers = [threading.Thread(target=lambda: [wakes.wake("build.1", n) for n in range(2_000)]) for _ in "ab"]
+            for writer in writers:
+                writer.start()
+            heard = []
+            while not heard or heard[-1].head != 1_999:
+                heard.append(await asyncio.wait_for(ear.next(), 5))
+            for writer in writers:
+                writer.join()
+        self.assertLess(len(heard), 4_000)
+
+    async def test_without_a_head_it_is_still_a_wake(self):
+        async with wakes.listen() as ear:
+            await ear.join("board")
+            wakes.wake("board")
+            self.assertEqual(await asyncio.wait_for(ear.next(), 5), ("board", None))
+
+    def test_without_a_listener_it_costs_nothing(self):
+        self.assertFalse(wakes.is_shared())
+        self.assert_costs_nothing()
+
+    async def test_a_blocked_loop_blocks_no_writer(self):
+        async with wakes.listen() as ear:
+            await ear.join("board")
+            writer = threading.Thread(target=self.assert_costs_nothing)
+            writer.start()
+            writer.join(5)  # the loop stands still here
+            self.assertFalse(writer.is_alive())
+
+    def test_the_end_of_a_listener_ends_no_writer(self):
+        async def short() -> None:
+            async with wakes.listen() as ear:
+                await ear.join("board")
+
+        asyncio.run(short())
+        self.assert_costs_nothing(10)
+
+        async def again() -> wakes.Wake:
+            async with wakes.listen() as ear:
+                await ear.join("board")
+                await asyncio.to_thread(wakes.wake, "board", 4)
+                return await asyncio.wait_for(ear.next(), 5)
+
+        self.assertEqual(asyncio.run(again()).topic, "board")
+
+    def test_merged_wakes_keep_the_highest_head_and_none_where_one_had_none(self):
+        bell = wakes._Bell()
+        with mock.patch.object(bell, "_thread", threading.current_thread()):  # nobody empties it
+            for heads, merged in (((3, 5, 4), 5), ((None, 5), None), ((5, None), None), ((None,), None)):
+                bell._marked.clear()
+                for head in heads:
+                    bell.mark("board", head)
+                self.assertEqual(bell._marked, {"board": merged})
+
+    def test_threads_that_ask_first_get_the_same_layer(self):
+        found = []
+        gate = threading.Barrier(8)
+
+        def ask() -> None:
+            gate.wait(5)
+            found.append(wakes._layer())
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(5)
+        self.assertEqual({id(layer) for layer in found}, {id(get_channel_layer())})
+
+
+class BetweenProcessesTests(FreshBell):
+    """Over a real Redis-protocol server, with a listener in another process."""
+
+    def setUp(self):
+        super().setUp()
+        self.redis = Redis()
+        self.addCleanup(self.redis.close)
+        layers = override_settings(CHANNEL_LAYERS=over(self.redis))
+        layers.enable()
+        self.addCleanup(layers.disable)
+
+    def listener(self) -> Process:
+        environment = os.environ | {"REDIS_URL": self.redis.url, "DJANGO_SETTINGS_MODULE": "buildboard.settings"}
+        process = Process([sys.executable, "-c", LISTENER, "build.1", "board"], env=environment)
+        self.addCleanup(process.close)
+        process.wait_for("listening")
+        return process
+
+    def heard(self, listener: Process, topic: str, head: int, seconds: float = 15) -> None:
+        """Until it heard that head: it is told again and again, as a log that goes on would."""
+
+        def told() -> bool:
+            wakes.wake(topic, head)
+            return f"heard {topic} {head}\n" in listener.output()
+
+        eventually(told, seconds, lambda: listener.output())
+
+    def test_a_wake_crosses_and_heals_after_every_kind_of_outage(self):
+        listener = self.listener()
+        self.assertTrue(wakes.is_shared())
+        self.heard(listener, "build.1", 1)
+        self.heard(listener, "board", 2)
+        wakes.wake("build.2", 3)
+        with self.subTest("killed"):
+            self.redis.kill()
+            self.assert_costs_nothing()
+            self.redis.start()
+            self.heard(listener, "build.1", 4)
+            self.heard(listener, "board", 5)
+        with self.subTest("paused"):
+            self.redis.pause()
+            self.assert_costs_nothing()
+            time.sleep(0.2)
+            self.assert_costs_nothing()
+            self.redis.resume()
+            self.heard(listener, "build.1", 6)
+        with self.subTest("flushed"):
+            self.redis.command("FLUSHALL")
+            self.heard(listener, "board", 7)
+        self.assertNotIn("build.2", listener.output())
+
+    def test_many_wakes_use_few_connections(self):
+        listener = self.listener()
+        for n in range(200):
+            wakes.wake("build.1", n)
+            time.sleep(0.001)
+        self.heard(listener, "build.1", 500)
+        clients = self.redis.command("CLIENT", "LIST").count(b" addr=")
+        self.assertLessEqual(clients, 4)
+
+    async def test_a_dead_server_takes_no_join_and_raises_nothing(self):
+        self.redis.kill()
+        async with wakes.listen() as ear:
+            self.assertFalse(await ear.join("board"))
+            wakes.wake("board", 1)
+            self.redis.start()
+            for _ in range(100):
+                if await ear.join("board"):
+                    break
+                await asyncio.sleep(0.05)
+            hearing = asyncio.create_task(ear.next())
+            for n in range(200):
+                wakes.wake("board", n)
+                await asyncio.sleep(0.05)
+                if hearing.done():
+                    break
+            self.assertEqual(hearing.result().topic, "board")
+
+    def test_the_message_is_a_topic_and_a_number(self):
+        sent = []
+
+        class Layer:
+            async def group_send(self, group: str, message: dict) -> None:
+                sent.append((group, message))
+
+        with mock.patch.object(wakes, "get_channel_layer", Layer):
+            wakes.wake("build.1", 5)
+            eventually(lambda: sent, 5)
+        self.assertEqual(sent[0][0], "build.1")
+        self.assertEqual(json.loads(json.dumps(sent[0][1])), {"type": "wake", "topic": "build.1", "head": 5})
