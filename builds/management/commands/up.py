@@ -150,7 +150,7 @@ class Command(BaseCommand):
             self._password = demo.first_run()
             if not settings.DEBUG:
                 _collect_static()
-        call_command("check")
+        self.check()
         connection.close()
         if connection.vendor == "postgresql":
             connection.close_pool()  # type: ignore[attr-defined]  # it has threads, and nobody asks here any more
