@@ -10,6 +10,10 @@ MAX_BYTES = 16 * 1024
 """A line is stored up to this length in UTF-8, colours included; then comes a mark that says how much was cut."""
 MAX_COLUMNS = 2 * MAX_BYTES
 """Kept while the line is open: a quarter of `MAX_BYTES` of characters fits in whatever they are, tabs included."""
+MAX_MOVE = 1_000
+"""A terminal ends somewhere: moving to the right goes no further."""
+MAX_BLANKS = 4_000_000
+"""Columns that a line may blank; what asks for more is hostile, and is passed over."""
 _TAB = 8
 
 _TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f]+")
@@ -37,6 +41,7 @@ class Canvas:
         self._beyond = 0  # columns written past the last that is kept
         self._attached = 0  # combining characters kept
         self._dropped = 0
+        self._blanked = 0
         self._narrow = True  # each cell is one character of one column: no character to break when overwriting
 
     def write(self, text: str, *, final: bool = False) -> str:
@@ -220,14 +225,14 @@ class Canvas:
                 self.pen = styled(self.pen, parameters)
             return
         first = parameters.partition(";")[0]
-        number = min(int(first), MAX_COLUMNS) if first.isdigit() else 0
+        number = min(int(first), MAX_MOVE) if first.isdigit() else 0
         count = max(number, 1)
         if command in "KJ":
             self._erase(number)
         elif command in "G`":
             self._column = count - 1
         elif command in "Ca":
-            self._column = max(self._column, min(self._column + count, MAX_COLUMNS))
+            self._column = max(self._column, min(self._column + count, MAX_MOVE))
         elif command == "D":
             self._column = max(self._column - count, 0)
         elif command in "EF":
@@ -257,7 +262,8 @@ class Canvas:
 
     def _blank(self, first: int, last: int) -> None:
         last = min(last, len(self._cells))
-        if first < last:
+        if first < last and self._blanked < MAX_BLANKS:
+            self._blanked += last - first
             self._break(first)
             self._break(last)
             self._cells[first:last] = " " * (last - first)
@@ -278,4 +284,4 @@ def width(character: str) -> int:
         return 1
     if unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0
-    return 2 if unicodedata.east_asianwidth(character) in "WF" else 1
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -8,15 +8,19 @@ next line and every line ends neutral, so that any line can be shown without the
 
 import codecs
 import re
+from functools import lru_cache
+from operator import add
 
 from .canvas import MAX_BYTES, Canvas, width
-from .style import PLAIN, change, styled
+from .style import PLAIN, Pen, change, styled
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CONTROL_BUT_ESCAPE = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
 _SGR = re.compile(r"\x1b\[([0-9;:]{0,64})m")
 _SHORT = MAX_BYTES // 4
 """Characters that fit into `MAX_BYTES` whatever they are."""
+_FEW = 64
+"""Colour changes of a line, up to which what they come to is remembered."""
 
 
 class LineReader:
@@ -106,19 +110,31 @@ class LineReader:
     def _coloured(self, text: str) -> str | None:
         """A line of text and colours alone; None: there is more in it, or it grows too long."""
         pieces = _SGR.split(text)
-        pen, shown = self._canvas.pen, PLAIN
-        parts: list[str] = []
-        for index, piece in enumerate(pieces):
-            if index % 2:
-                pen = styled(pen, piece)
-            elif "\x1b" in piece or (piece and width(piece[0]) == 0):
-                return None  # a combining character has the colour of what it joins
-            elif piece:
-                parts += [change(shown, pen), piece]
-                shown = pen
-        parts.append(change(shown, PLAIN))
-        line = "".join(parts)
+        texts, codes = pieces[::2], pieces[1::2]
+        if text.count("\x1b") != len(codes) or len(codes) > _FEW:
+            return None
+        if not text.isascii() and any(piece and width(piece[0]) == 0 for piece in texts):
+            return None  # a combining character has the colour of what it joins
+        openings, closing, pen = _changes(self._canvas.pen, tuple(codes), tuple(map(bool, texts)))
+        line = "".join(map(add, openings, texts)) + closing
         if len(line) > _SHORT:
             return None
         self._canvas.pen = pen
         return line
+
+
+@lru_cache(maxsize=4096)
+def _changes(pen: Pen, codes: tuple[str, ...], filled: tuple[bool, ...]) -> tuple[tuple[str, ...], str, Pen]:
+    """What to write before each text of a line, and at its end, and the pen that is carried over.
+
+    `codes` stand between the texts; `filled`: which of those are not empty. Lines of one kind repeat, so this is kept.
+    """
+    shown = PLAIN
+    openings = []
+    for index, has_text in enumerate(filled):
+        if index:
+            pen = styled(pen, codes[index - 1])
+        openings.append(change(shown, pen) if has_text else "")
+        if has_text:
+            shown = pen
+    return tuple(openings), change(shown, PLAIN), pen
