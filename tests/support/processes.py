@@ -38,15 +38,14 @@ class Process:
     ) -> None:
         self.args = [os.fspath(arg) for arg in args]
         self._file = tempfile.TemporaryFile(prefix="buildboard-test-")  # noqa: SIM115 - open as long as the child writes
+        self._said = ""  # once it is closed
         self.popen = subprocess.Popen(  # type: ignore[call-overload]
             self.args,
             env=env,
             cwd=cwd,
             stdin=subprocess.DEVNULL,
-            stdout=self._file,
-            stderr=subprocess.STDOUT,
             process_group=0,
-            **options,
+            **({"stdout": self._file, "stderr": subprocess.STDOUT} | options),
         )
         _STARTED.append(self)
 
@@ -63,6 +62,8 @@ class Process:
 
     def output(self) -> str:
         """All that it has printed so far."""
+        if self._file.closed:
+            return self._said
         size = os.fstat(self._file.fileno()).st_size
         return os.pread(self._file.fileno(), size, 0).decode("utf-8", "replace")
 
@@ -130,6 +131,8 @@ class Process:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self.popen.wait()
+        self._said = self.output()
+        self._file.close()
         if self in _STARTED:
             _STARTED.remove(self)
 
