@@ -1,0 +1,151 @@
+"""`manage.py startbuild SLUG`: start a build; with `--follow` print its log live and exit with its result.
+
+The log goes to stdout, and everything that is said about it to stderr, so that `startbuild … --follow > log` keeps
+what the steps printed and nothing else.
+"""
+
+import getpass
+import io
+import os
+import re
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from builds import events, lifecycle
+from builds.management.replay import Header, Replay, Said
+from builds.models import Build, Project
+from builds.states import Status
+
+EXIT_CODES = {Status.PASSED: 0, Status.FAILED: 1, Status.CANCELLED: 2, Status.LOST: 3}
+INTERRUPTED = 130
+_BROKEN_PIPE = 141
+
+_REST = 0.15
+"""Seconds between two looks at the log."""
+_REST_WITHOUT_DATABASE = 1.0
+_LIVING_SECONDS = 15
+
+
+class Command(BaseCommand):
+    help = "Start a build. With --follow: exits with 0 passed, 1 failed, 2 cancelled, 3 lost; 130 after Ctrl-C."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("slug", metavar="SLUG", help="the project's name in addresses")
+        parser.add_argument("--ref", default="", metavar="R", help="branch, tag or commit")
+        parser.add_argument("--input", action="append", default=[], metavar="K=V", help="a value of the recipe's input")
+        parser.add_argument("--follow", action="store_true", help="print the log live, exit with the result")
+
+    def handle(self, *, slug: str, ref: str, input: list[str], follow: bool, **_: Any) -> None:
+        build = _start(slug, ref, _inputs(input))
+        where = f"Build {build.pk} of {slug}: {build.get_absolute_url()}"
+        if not follow:
+            self.stdout.write(where)
+            return
+        self._tell(where)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a step prints what this terminal's encoding may not have
+        try:
+            status = self._follow(build.pk)
+        except KeyboardInterrupt:
+            self._tell(f"\nStopped following; build {build.pk} goes on. Cancel it at {build.get_absolute_url()}")
+            sys.exit(INTERRUPTED)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to be flushed at exit
+            sys.exit(_BROKEN_PIPE)
+        sys.exit(EXIT_CODES[status])
+
+    def _follow(self, build_id: int) -> Status:
+        replay = Replay(colours=self.stdout.isatty())
+        told_waiting = False
+        for records in self._pages(build_id):
+            for record in records:
+                self._show(replay.feed(record.kind, record.data))
+            if replay.final is not None:
+                self._tell(f"Build {build_id} {replay.final}.{f' {replay.reason}' if replay.reason else ''}")
+                return replay.final
+            if not records and not told_waiting and replay.status == Status.QUEUED and not _someone_works():
+                self._tell("Waiting for a worker: none is alive. Start one with: manage.py worker")
+                told_waiting = True
+        raise CommandError(f"Build {build_id} was deleted.")
+
+    def _pages(self, build_id: int) -> Iterator[list[events.Record]]:
+        """The log from its beginning, as it grows; an empty page each time that nothing was new. Ends if it is deleted.
+
+        A database that is away is asked again until it answers: the cursor is what was read last.
+        """
+        cursor = 0
+        away = False
+        while True:
+            try:
+                records = events.read(build_id, cursor)
+                if not records and events.extent(build_id) is None:
+                    return
+                if records:
+                    cursor = records[-1].seq
+                yield records
+                away = False
+            except DatabaseError as error:
+                if not away:
+                    self._tell(f"The database does not answer ({type(error).__name__}); asking again.")
+                away = True
+                connection.close()
+                time.sleep(_REST_WITHOUT_DATABASE)
+                continue
+            if len(records) < events.PAGE:
+                time.sleep(_REST)
+
+    def _show(self, said: list[Said]) -> None:
+        for each in said:
+            if isinstance(each, Header):
+                self.stdout.flush()
+                self._tell(each.text)
+            else:
+                self.stdout.write(each)
+        self.stdout.flush()
+
+    def _tell(self, text: str) -> None:
+        self.stderr.write(text, style_func=str)
+        self.stderr.flush()
+
+
+def _start(slug: str, ref: str, inputs: dict[str, str]) -> Build:
+    try:
+        project = Project.objects.filter(slug=slug).first()
+        if project is None:
+            slugs = list(Project.objects.order_by("slug").values_list("slug", flat=True)[:20])
+            raise CommandError(f"There is no project {slug!r}. Projects: {', '.join(slugs) or 'none'}.")
+        return lifecycle.enqueue(project, by=f"command ({_os_user()})", ref=ref, inputs=inputs)
+    except lifecycle.Refused as refusal:
+        raise CommandError(str(refusal)) from refusal
+    except DatabaseError as error:
+        raise CommandError(f"The database refused: {error}. No build was started.") from error
+
+
+def _inputs(given: list[str]) -> dict[str, str]:
+    inputs: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_][\w-]*", name, re.ASCII):
+            raise CommandError(f"--input {text[:80]!r}: expected NAME=VALUE, such as --input target=linux.")
+        if name in inputs:
+            raise CommandError(f"--input {name}: it is given twice.")
+        inputs[name] = value
+    return inputs
+
+
+def _someone_works() -> bool:
+    return bool(lifecycle.living_workers(_LIVING_SECONDS))
+
+
+def _os_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as containers have it
+        return str(os.getuid())

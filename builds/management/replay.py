@@ -1,0 +1,102 @@
+"""A build's log as a terminal shows it: events in, whole lines and headers out. Pure.
+
+A line that is still open is withheld until it is whole, or its step or the build is over: a terminal cannot take back
+what it has printed.
+"""
+
+import json
+import re
+from typing import Any, NamedTuple
+
+from builds.states import FINAL, Status
+
+_COLOURS_AND_LINKS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+
+
+class Header(NamedTuple):
+    """What is said about the log."""
+
+    text: str
+
+
+Said = Header | str
+"""A `str` is one whole line that a step printed, without its line feed."""
+
+
+class Replay:
+    """Feed it every event of one build, in order."""
+
+    def __init__(self, *, colours: bool) -> None:
+        self.status = Status.QUEUED
+        self.reason = ""
+        self._colours = colours
+        self._current = ""
+        self._printed: dict[str, int] = {}
+        self._held: dict[str, tuple[int, str]] = {}
+
+    @property
+    def final(self) -> Status | None:
+        """What the build has become, once it is over."""
+        return self.status if self.status in FINAL else None
+
+    def feed(self, kind: str, data: str) -> list[Said]:
+        """What there is to be shown for this event; `data` is its JSON."""
+        facts = json.loads(data)
+        if kind == "log":
+            return self._log(facts)
+        if kind == "step":
+            return self._step(facts)
+        if kind == "build":
+            return self._build(facts)
+        if kind == "cut":
+            return [Header(f"── {facts.get('lines', 'some')} lines of {facts.get('step', 'this build')} were cut here")]
+        return []
+
+    def _build(self, facts: dict[str, Any]) -> list[Said]:
+        self.status, self.reason = Status(facts["status"]), facts["reason"]
+        if self.final is None:
+            return []
+        return [said for step in list(self._held) for said in self._release(step)]
+
+    def _step(self, facts: dict[str, Any]) -> list[Said]:
+        name, status = facts["name"], Status(facts["status"])
+        if status == Status.RUNNING:
+            self._current = name
+            return [Header(f"── {name}")]
+        if status not in FINAL:
+            return []
+        exit_code = f", exit code {facts['exit_code']}" if facts["exit_code"] else ""
+        reason = f": {facts['reason']}" if facts.get("reason") else ""
+        return [*self._release(name), Header(f"── {name} {status}{exit_code}{reason}")]
+
+    def _log(self, facts: dict[str, Any]) -> list[Said]:
+        step, first, texts = facts["step"], facts["line"], facts["text"].split("\n")
+        said: list[Said] = []
+        held = self._held.get(step)
+        if held is not None and held[0] < first:
+            said += self._release(step)
+        last = first + len(texts) - 1
+        for number, text in enumerate(texts, start=first):
+            if number == last and facts.get("open"):
+                self._held[step] = (number, text)
+            else:
+                said += self._line(step, number, text)
+        return said
+
+    def _release(self, step: str) -> list[Said]:
+        held = self._held.pop(step, None)
+        return self._line(step, *held) if held else []
+
+    def _line(self, step: str, number: int, text: str) -> list[Said]:
+        """The line, once: a chunk that is repeated has nothing new."""
+        held = self._held.get(step)
+        if held is not None and held[0] <= number:
+            del self._held[step]
+        if number <= self._printed.get(step, 0):
+            return []
+        self._printed[step] = number
+        shown = text if self._colours else _COLOURS_AND_LINKS.sub("", text)
+        if step == self._current:
+            return [shown]
+        self._current = step
+        return [Header(f"── {step}, once more"), shown]
