@@ -1,0 +1,19 @@
+"""A PostgreSQL for a question, or a note that there is none: a bench measures what the machine has."""
+
+import contextlib
+from collections.abc import Iterator
+from unittest import SkipTest
+
+from tests.support.servers import postgres_url
+
+from .figures import Answer
+
+
+@contextlib.contextmanager
+def optional_postgres(answer: Answer) -> Iterator[str | None]:
+    try:
+        url = postgres_url()
+    except SkipTest as reason:
+        answer.notes.append(f"not measured on PostgreSQL: {reason}")
+        url = None
+    yield url

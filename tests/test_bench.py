@@ -1,0 +1,54 @@
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from django.test import SimpleTestCase, tag
+
+from .bench.figures import Answer, percentile, table
+from .support import ROOT
+
+
+class BenchTests(SimpleTestCase):
+    def test_every_question_is_answered_in_a_short_form(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(
+                [sys.executable, "-m", "tests.bench", "--short", "--out", folder],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=180,
+                check=False,
+            )
+            self.assertEqual(done.returncode, 0, done.stderr)
+            (written,) = Path(folder).glob("*.json")
+            report = json.loads(written.read_text())
+        self.assertTrue(report["short"])
+        self.assertIn("Django", report["machine"]["packages"])
+        self.assertEqual(len(report["answers"]), 4)
+        for answer in report["answers"]:
+            self.assertTrue(answer["rows"], answer)
+            self.assertIn(answer["question"], done.stdout)
+
+    def test_an_unknown_question_is_refused_by_name(self):
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.bench", "speed"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("'speed'", done.stderr)
+
+
+@tag("fast")
+class FiguresTests(SimpleTestCase):
+    def test_percentiles_are_of_the_nearest_rank(self):
+        ordered = [float(n) for n in range(1, 101)]
+        self.assertEqual([percentile(ordered, share) for share in (0, 0.5, 0.95, 1)], [1, 51, 96, 100])
+        self.assertEqual(percentile([7.0], 0.99), 7)
+
+    def test_a_table_is_aligned_and_has_every_column(self):
+        answer = Answer("how much?", notes=["a note"])
+        answer.add(name="one", lines=1000)
+        answer.add(name="another", ratio=1.5)
+        shown = table(answer).splitlines()
+        self.assertEqual(shown[2:], ["name     lines  ratio", "one      1,000", "another         1.5", "(a note)"])
