@@ -15,11 +15,12 @@ def main(users: dict[str, str], *, static: bool) -> None:
     from django.contrib.auth.models import Permission, User
     from django.core.management import call_command
 
+    from builds.management.commands import up
     from builds.models import Board
 
     call_command("migrate", verbosity=0)
     if static:
-        call_command("collectstatic", interactive=False, verbosity=0)
+        up.collect_static()
     may = Permission.objects.filter(content_type__app_label="builds", codename__in=["start_build", "cancel_build"])
     for name, password in users.items():
         user = User.objects.create_user(name, password=password, is_staff=name == "admin", is_superuser=name == "admin")

@@ -149,7 +149,7 @@ class Command(BaseCommand):
             call_command("migrate", interactive=False, verbosity=0)
             self._password = demo.first_run()
             if not settings.DEBUG:
-                _collect_static()
+                collect_static()
         self.check()
         connection.close()
         if connection.vendor == "postgresql":
@@ -165,7 +165,7 @@ class Command(BaseCommand):
             if self._ready:
                 for child in children:
                     if said := child.keep():
-                        self.stderr.write(said)
+                        self._say(said)
             elif _answers(host, port, path):
                 self._ready = True
                 self._say(f"Buildboard is ready: http://{_shown(host)}:{port}/")
@@ -177,7 +177,7 @@ class Command(BaseCommand):
                         raise CommandError(f"{child.name} could not start: {_told(code)}. What it said is above.")
                 if patience and time.monotonic() > patience:
                     patience = 0
-                    self.stderr.write(f"Still not ready after {READY_SECONDS} s: {path} does not answer 200.")
+                    self._say(f"Still not ready after {READY_SECONDS} s: {path} does not answer 200.")
             time.sleep(0.1)
 
     def _stop(self, *_: Any) -> None:
@@ -196,7 +196,7 @@ class Command(BaseCommand):
         web.send(signal.SIGTERM)
         for child in children:
             if not child.wait(began + STOP_SECONDS):
-                self.stderr.write(f"{child.name} did not stop in time and is killed.")
+                self._say(f"{child.name} did not stop in time and is killed.")
                 child.kill()
 
     def _show_password(self) -> None:
@@ -210,9 +210,13 @@ class Command(BaseCommand):
             self._say(f"Sign in as {demo.ADMIN} with the password {password} (it is shown only this once).")
 
     def _say(self, line: str) -> None:
-        with contextlib.suppress(OSError):  # a terminal that has gone keeps nothing from being stopped in order
+        try:
             self.stdout.write(line)
             self.stdout.flush()
+        except OSError:  # whoever read it has gone: that keeps nothing from being run, and stopped, in order
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
 
 
 def _refuse_taken(host: str, port: int) -> None:
@@ -247,7 +251,7 @@ def _alone() -> Iterator[None]:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
-def _collect_static() -> None:
+def collect_static() -> None:
     """Into STATIC_ROOT under hashed names; not again while no source has changed."""
     digest = hashlib.sha256()
     for finder in get_finders():
