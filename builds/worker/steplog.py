@@ -48,7 +48,10 @@ class StepLog:
 
     def close(self, now: float) -> None:
         """The step prints no more: an open line is a line."""
-        self._hold(self._reader.close(), now)
+        lines = self._reader.close()
+        if lines == [""] and self._shown is None:
+            lines = []  # a last colour reset, and nothing to see
+        self._hold(lines, now)
 
     def _hold(self, lines: list[str], now: float) -> None:
         if lines:
