@@ -14,7 +14,7 @@ from .frames import Frame
 PAGE_EVENTS = 512
 PAGE_BYTES = 1024 * 1024
 """A page ends with the event that passes this: one event has at most a chunk's 1,000 lines."""
-_BITE = 32
+_BITE = 8
 BOARD_CHANGES = 500
 """A viewer of the board that missed more loads the page again: that is one query, and this would be many rows."""
 
@@ -67,7 +67,7 @@ class BuildSource:
                 size += len(body)
             if len(records) < bite:
                 return Page(found, found[-1].id if found else after, False)
-            bite = min(bite * 2, 128) if size < PAGE_BYTES // 4 else _BITE
+            bite = min(bite * 4, 128) if size < PAGE_BYTES // 8 else _BITE
         return Page(found, found[-1].id, True)
 
 
