@@ -60,6 +60,7 @@ class Listener:
     def __init__(self) -> None:
         self._layer = _layer()
         self._channel: str | None = None
+        self._naming = asyncio.Lock()
         self._joined: set[str] = set()
 
     async def join(self, topic: str) -> bool:
@@ -97,9 +98,10 @@ class Listener:
             await self.leave(topic)
 
     async def _name(self) -> str:
-        if self._channel is None:
-            self._channel = await self._layer.new_channel()
-        return self._channel
+        async with self._naming:  # who joins and who hears are two tasks: both have to mean the same channel
+            if self._channel is None:
+                self._channel = await self._layer.new_channel()
+            return self._channel
 
 
 _first = threading.Lock()

@@ -234,6 +234,14 @@ class BetweenProcessesTests(FreshBell):
                     break
             self.assertEqual(hearing.result().topic, "board")
 
+    async def test_one_that_hears_before_it_has_joined_hears(self):
+        async with wakes.listen() as ear:
+            hearing = asyncio.create_task(ear.next())
+            joined = await asyncio.gather(*(ear.join(f"build.{n}") for n in range(5)))
+            self.assertEqual(joined, [True] * 5)
+            wakes.wake("build.4", 9)
+            self.assertEqual(await asyncio.wait_for(hearing, 5), ("build.4", 9))
+
     def test_the_message_is_a_topic_and_a_number(self):
         sent = []
 

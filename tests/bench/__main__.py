@@ -6,17 +6,23 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.support import ROOT
+
+from .figures import Answer, report, table
+
 QUESTIONS = ("latency", "flood", "append", "idle")
+"""Each is a module here with a `measure(short)` that returns its answers."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="The benchmarks of Buildboard.")
     parser.add_argument("questions", nargs="*", metavar="QUESTION", help=f"some of {', '.join(QUESTIONS)}; all if none")
     parser.add_argument("--short", action="store_true", help="a second each: only whether they work")
-    parser.add_argument("--out", type=Path, help="the folder for the JSON (var/bench)")
+    parser.add_argument("--out", type=Path, default=ROOT / "var" / "bench", help="the folder for the JSON (var/bench)")
     options = parser.parse_args()
     for unknown in set(options.questions) - set(QUESTIONS):
         parser.error(f"unknown question {unknown!r}; expected some of {', '.join(QUESTIONS)}")
@@ -26,22 +32,24 @@ def main() -> None:
         import django
 
         django.setup()
-        from tests.support import ROOT
-
-        from . import figures
-
         answers = []
-        for name in options.questions or QUESTIONS:
-            for answer in importlib.import_module(f"tests.bench.{name}").measure(options.short):
-                answers.append(answer)
-                sys.stdout.write(figures.table(answer) + "\n")
-                sys.stdout.flush()
-        report = figures.report(answers, options.short)
-    folder = options.out or ROOT / "var" / "bench"
+        for answer in ask(options.questions or QUESTIONS, short=options.short):
+            answers.append(answer)
+            sys.stdout.write(table(answer) + "\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"written to {write(answers, options.out, short=options.short)}\n")
+
+
+def ask(questions: Sequence[str], *, short: bool) -> Iterator[Answer]:
+    for name in questions:
+        yield from importlib.import_module(f"tests.bench.{name}").measure(short)
+
+
+def write(answers: Sequence[Answer], folder: Path, *, short: bool) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"
-    path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-    sys.stdout.write(f"written to {path}\n")
+    path.write_text(json.dumps(report(answers, short), indent=1, ensure_ascii=False) + "\n")
+    return path
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
     python -m tests.bench.viewers PORT PATH TOKEN COUNT
 
 Prints `ready` once every viewer has had its first bytes, and at the end of all streams one JSON object: `seconds` from
-the stamp in a line (`@` and the nanoseconds of the machine's monotonic clock) to the moment the whole frame was read,
-sorted, over all viewers; `lines`, how many of them each viewer got; `order`, whether each got them in order and once.
-While it runs it only notes bytes and times: they are taken apart afterwards, so that the measure does not disturb
-what is measured.
+the stamp in a line (`@` and the nanoseconds of the machine's clock) to the moment the whole frame was read, sorted,
+over all viewers; the two parts of it, `stored` (to the time in the event) and `sent` (from there on); `lines`, how many
+of them each viewer got; `order`, whether each got them in order and once. While it runs it only notes bytes and times:
+they are taken apart afterwards, so that the measure does not disturb what is measured.
 """
 
 import bisect
@@ -16,9 +16,11 @@ import selectors
 import socket
 import sys
 import time
+from datetime import datetime
 
 SILENCE_SECONDS = 60
 _STAMP = re.compile(rb"@(\d{9,20}) ")
+_AT = re.compile(rb'"at":"([0-9T:.-]+)Z"')
 
 
 class Viewer:
@@ -34,19 +36,21 @@ class Viewer:
     def read(self) -> bool:
         """False: the stream has ended."""
         data = self.socket.recv(262_144)
-        now = time.monotonic_ns()
+        now = time.time_ns()
         self.raw += data
         self.arrivals.append((len(self.raw), now))
         return bool(data) and not self.raw.endswith((b"event: end\ndata: {}\n\n\r\n", b"0\r\n\r\n"))
 
-    def stamps(self) -> list[tuple[int, int]]:
-        """(printed, arrived) of each line, in the order in which they came."""
+    def stamps(self) -> list[tuple[int, int, int]]:
+        """(printed, stored, arrived) of each line, in the order in which they came."""
         ends = [size for size, _ in self.arrivals]
         found = []
         for match in _STAMP.finditer(self.raw):
             whole = self.raw.find(b"\n\n", match.end())
             arrived = self.arrivals[bisect.bisect_left(ends, whole + 2)][1]
-            found.append((int(match[1]), arrived))
+            at = _AT.search(self.raw, match.end(), whole)
+            stored = datetime.fromisoformat(f"{at[1].decode()}+00:00").timestamp() if at else 0.0
+            found.append((int(match[1]), int(stored * 1e9), arrived))
         return found
 
 
@@ -69,15 +73,15 @@ def main(port: str, path: str, token: str, count: str) -> None:
                 if not waiting:
                     say("ready")
     stamps = [viewer.stamps() for viewer in viewers]
-    say(
-        json.dumps(
-            {
-                "seconds": sorted((arrived - printed) / 1e9 for one in stamps for printed, arrived in one),
-                "lines": [len(one) for one in stamps],
-                "order": all(a < b for one in stamps for (a, _), (b, _) in zip(one, one[1:], strict=False)),
-            }
-        )
-    )
+    every = [times for one in stamps for times in one]
+    found = {
+        "seconds": sorted((arrived - printed) / 1e9 for printed, _, arrived in every),
+        "stored": sorted((stored - printed) / 1e9 for printed, stored, _ in every),
+        "sent": sorted((arrived - stored) / 1e9 for _, stored, arrived in every),
+        "lines": [len(one) for one in stamps],
+        "order": all(a[0] < b[0] for one in stamps for a, b in zip(one, one[1:], strict=False)),
+    }
+    say(json.dumps(found))
 
 
 def say(text: str) -> None:
