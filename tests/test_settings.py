@@ -1,0 +1,129 @@
+"""Settings: each from the environment, refused by name where it is wrong, and on the page that lists them."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+from django.test import SimpleTestCase, tag
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buildboard.environment import Environment
+
+from .support import ROOT
+from .support.board import environment
+
+READ = re.compile(r"_env\.(?:text|flag|number|items|folder)\(\s*\"([A-Z_]+)\"")
+
+
+@tag("fast")
+class EnvironmentTest(SimpleTestCase):
+    def test_what_is_not_set_or_empty_is_the_default(self) -> None:
+        for variables in ({}, {"X": ""}, {"X": "  "}):
+            env = Environment(variables)
+            self.assertEqual(env.text("X", "d"), "d")
+            self.assertIs(env.flag("X", None), None)
+            self.assertEqual(env.number("X", 7, least=1), 7)
+            self.assertEqual(env.items("X"), [])
+            self.assertEqual(env.folder("X", Path("/d")), Path("/d"))
+
+    def test_flags_take_the_usual_words_and_nothing_else(self) -> None:
+        for word, value in (("1", True), ("Yes", True), ("ON", True), ("0", False), ("False", False), ("no", False)):
+            self.assertIs(Environment({"X": word}).flag("X", None), value)
+        for word in ("2", "ja", "truee", "-"):
+            with self.assertRaisesRegex(ImproperlyConfigured, r"^X='.*': expected 1 or 0"):
+                Environment({"X": word}).flag("X", None)
+
+    def test_numbers_have_bounds_that_the_refusal_tells(self) -> None:
+        self.assertEqual(Environment({"X": " 12 "}).number("X", 1, least=3, most=12), 12)
+        for value in ("2", "13", "-4", "3.0", "1e1", "٣", "0x4", "9" * 40):
+            with self.assertRaisesRegex(ImproperlyConfigured, r"^X='.*': expected a whole number from 3 to 12"):
+                Environment({"X": value}).number("X", 5, least=3, most=12)
+
+    @given(st.text())
+    def test_any_text_is_read_or_refused_by_name(self, value: str) -> None:
+        for read in (
+            lambda env: env.flag("X", None),
+            lambda env: env.number("X", 1, least=0),
+            lambda env: env.items("X"),
+        ):
+            try:
+                read(Environment({"X": value}))
+            except ImproperlyConfigured as refused:
+                self.assertTrue(str(refused).startswith("X="), refused)
+
+    def test_a_list_ignores_empty_parts(self) -> None:
+        self.assertEqual(Environment({"X": "a, b ,,c,"}).items("X"), ["a", "b", "c"])
+
+    def test_a_folder_must_not_be_a_file(self) -> None:
+        with self.assertRaisesRegex(ImproperlyConfigured, "^X=.*a folder"):
+            Environment({"X": __file__}).folder("X", Path("/"))
+
+
+class StartTest(SimpleTestCase):
+    """What a command says to settings, in a process of its own."""
+
+    def setUp(self) -> None:
+        self.data = Path(tempfile.mkdtemp(prefix="bb-settings-"))
+        self.addCleanup(shutil.rmtree, self.data)
+
+    def tell(self, names: str, **env: str) -> subprocess.CompletedProcess[str]:
+        code = f"from buildboard import settings as s; print({names})"
+        whole = environment() | {"BUILDBOARD_DATA": str(self.data)} | env
+        return subprocess.run([sys.executable, "-c", code], env=whole, capture_output=True, text=True, check=False)
+
+    def refusal(self, **env: str) -> str:
+        done = self.tell("s", **env)
+        self.assertNotEqual(done.returncode, 0)
+        return done.stderr.strip().splitlines()[-1]
+
+    def test_a_wrong_value_is_refused_by_name(self) -> None:
+        for name, value in (
+            ("BUILDBOARD_LEASE_SECONDS", "2"),
+            ("PORT", "70000"),
+            ("DATABASE_URL", "mysql://u:secret-word@h/n"),
+            ("DATABASE_URL", "nonsense"),
+            ("REDIS_URL", "http://secret-word"),
+            ("CSRF_TRUSTED_ORIGINS", "board.example"),
+            ("BUILDBOARD_DATA", __file__),
+            ("BUILDBOARD_DATA", "/proc/nothing"),
+        ):
+            with self.subTest(name, value=value):
+                said = self.refusal(**{name: value})
+                self.assertIn(f"ImproperlyConfigured: {name}", said)
+                self.assertNotIn("secret-word", said)
+
+    def test_one_key_is_made_and_kept_for_its_owner_alone(self) -> None:
+        first, second = (self.tell("s.SECRET_KEY").stdout for _ in range(2))
+        self.assertEqual(first, second)
+        self.assertGreater(len(first), 50)
+        self.assertEqual(stat.S_IMODE(os.stat(self.data / "secret-key").st_mode), 0o600)
+
+    def test_processes_that_start_at_once_agree_on_one_key(self) -> None:
+        command = [sys.executable, "-c", "from buildboard import settings as s; print(s.SECRET_KEY)"]
+        env = environment() | {"BUILDBOARD_DATA": str(self.data)}
+        started = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+        self.assertEqual(len({process.communicate()[0] for process in started}), 1)
+
+    def test_a_board_for_others_needs_a_key_of_its_own(self) -> None:
+        for env in ({"DEBUG": "0"}, {"ALLOWED_HOSTS": "board.example"}):
+            self.assertIn("SECRET_KEY is not set", self.refusal(**env))
+        self.assertEqual(self.tell("s.SECRET_KEY", ALLOWED_HOSTS="b.example", SECRET_KEY="given").stdout, "given\n")
+
+
+@tag("fast")
+class DocumentedTest(SimpleTestCase):
+    def test_every_variable_is_in_the_readme_and_in_the_docs_and_no_other(self) -> None:
+        read = set(READ.findall((ROOT / "buildboard/settings.py").read_text()))
+        self.assertGreater(len(read), 12)
+        table = re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+        self.assertEqual(set(table), read)
+        self.assertEqual(len(table), len(set(table)))
+        docs = (ROOT / "docs/settings.md").read_text()
+        self.assertEqual({name for name in read if f"**`{name}`**" not in docs}, set())
