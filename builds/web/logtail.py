@@ -96,4 +96,10 @@ def _replay(build: Build, names: list[str], head: int, limit: int) -> dict[int, 
 def _since(began: datetime | None, at: str) -> str:
     if began is None or not at:
         return ""
-    return f"{max((datetime.fromisoformat(at) - began).total_seconds(), 0):.2f}"
+    return stamp((datetime.fromisoformat(at) - began).total_seconds())
+
+
+def stamp(seconds: float) -> str:
+    """As wide as its column at most."""
+    seconds = max(seconds, 0.0)
+    return f"{seconds:.2f}" if seconds < 1_000 else f"{seconds:.1f}" if seconds < 10_000 else f"{seconds:.0f}"

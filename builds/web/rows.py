@@ -102,6 +102,7 @@ class Card:
 
     project: Project
     newest: Build | None
+    """Of its builds: the newest that runs, else the newest."""
     spark: Spark
     median: float | None
 
@@ -113,7 +114,8 @@ class Card:
 def card(project: Project) -> Card:
     newest = list(project.builds.order_by("-id")[:SPARK])
     passed = [build.duration or 0.0 for build in newest if build.status == Status.PASSED]
-    return Card(project, newest[0] if newest else None, spark(newest[::-1]), median(passed) if passed else None)
+    shown = next((build for build in newest if build.status == Status.RUNNING), newest[0] if newest else None)
+    return Card(project, shown, spark(newest[::-1]), median(passed) if passed else None)
 
 
 def spark(builds: Sequence[Build]) -> Spark:

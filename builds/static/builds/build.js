@@ -32,12 +32,15 @@ goLive(main, {
     else if (kind === "step") changeStep(data);
     else if (kind === "progress") changeStep({ name: data.step, progress: data.progress });
   },
-  onOver: () => tick(),
+  onOver: () => {
+    log.follow.toggle.hidden = isFinal(build.status);
+    tick();
+  },
 });
 pressOnce(main);
 tools();
 if (!location.hash && !isFinal(build.status)) log.follow.start();
-else log.follow.show();
+else if (!isFinal(build.status)) log.follow.show();
 log.goTo(location.hash);
 if (isFinal(build.status) && !location.hash) log.follow.toEnd();
 everySecond(tick);
@@ -143,7 +146,7 @@ function tickSteps(began, elapsed, moment) {
     const took = step.started_at
       ? (step.finished_at ? Date.parse(step.finished_at) : moment) - Date.parse(step.started_at)
       : null;
-    const usual = step.expected_seconds === null ? "" : `usually ${words.duration(step.expected_seconds, true)}`;
+    const usual = step.expected_seconds === null ? "" : `usually ${words.duration(step.expected_seconds)}`;
     const text = took !== null ? words.duration(took / 1000, true) : usual;
     set(row?.querySelector(".dur"), step.status === "skipped" ? "skipped" : text);
   });

@@ -68,8 +68,9 @@ export class StepLines {
   /**
    * Lines by number from the store; null is one that was left out.
    * @param {number} from @param {(string|null)[]} texts @param {"before"|"after"|"replace"} where
+   * @param {boolean} [open] whether the last one is unfinished
    */
-  insert(from, texts, where) {
+  insert(from, texts, where, open = false) {
     if (where === "replace") {
       this.body.replaceChildren();
       this.rows.clear();
@@ -79,7 +80,7 @@ export class StepLines {
     texts.forEach((text, index) => {
       const number = from + index;
       if (text === null || this.rows.has(number)) return;
-      const row = this.row(number, { text, at: "", open: false });
+      const row = this.row(number, { text, at: "", open: open && index === texts.length - 1 });
       this.rows.set(number, row);
       made.append(row);
       this.first = this.first ? Math.min(this.first, number) : number;
@@ -193,7 +194,10 @@ export class StepLines {
 /** @param {HTMLElement} row @param {Line} line @param {number|null} began */
 function fill(row, line, began) {
   const [, time, text] = row.children;
-  if (line.at && began !== null) time.textContent = Math.max((Date.parse(line.at) - began) / 1000, 0).toFixed(2);
+  if (line.at && began !== null) {
+    const seconds = Math.max((Date.parse(line.at) - began) / 1000, 0);
+    time.textContent = seconds.toFixed(seconds < 1_000 ? 2 : seconds < 10_000 ? 1 : 0);
+  }
   renderLine(text, line.text);
   text.classList.toggle("open", line.open);
 }

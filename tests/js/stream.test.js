@@ -1,0 +1,242 @@
+// @ts-check
+// The connection against a server that is not there: an EventSource, a fetch and a clock that the test turns.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Connection } from "../../builds/static/builds/stream.js";
+
+class FakeSource {
+  constructor(url) {
+    this.url = url;
+    this.readyState = 0;
+    this.listeners = {};
+  }
+  addEventListener(kind, work) {
+    (this.listeners[kind] ||= []).push(work);
+  }
+  close() {
+    this.readyState = 2;
+    this.closed = true;
+  }
+  send(kind, data = {}, lastEventId = "") {
+    for (const work of this.listeners[kind] || []) work({ data: JSON.stringify(data), lastEventId: String(lastEventId) });
+  }
+}
+
+function setUp({ cursor = 0, dense = true, answers = [] } = {}) {
+  let time = 1_000_000;
+  let next = 1;
+  const timers = new Map();
+  const sources = [];
+  const asked = [];
+  const world = {
+    EventSource: class extends FakeSource {
+      constructor(url) {
+        super(url);
+        sources.push(this);
+      }
+    },
+    AbortController,
+    Date: { now: () => time },
+    Math: { random: () => 0.5 },
+    setTimeout: (work, wait) => (timers.set(next, { work, at: time + wait }), next++),
+    clearTimeout: (id) => timers.delete(id),
+    setInterval: (work, every) => (timers.set(next, { work, at: time + every, every }), next++),
+    clearInterval: (id) => timers.delete(id),
+    fetch: async (url) => {
+      asked.push(url);
+      const answer = answers.length ? answers.shift() : "never";
+      if (answer === "never") return new Promise(() => {});
+      if (answer === "down") throw new TypeError("refused");
+      return { status: answer.status || 200, ok: !answer.status || answer.status < 300, json: async () => answer };
+    },
+  };
+  const events = [];
+  const states = [];
+  let resets = 0;
+  const connection = new Connection(
+    {
+      events: "/e/",
+      poll: "/e.json",
+      world: "w 1",
+      cursor,
+      dense,
+      onEvent: (event) => events.push(event.id),
+      onState: (state) => states.at(-1) !== state.name && states.push(state.name),
+      onReset: () => (resets += 1),
+    },
+    world,
+  );
+  const pass = async (seconds) => {
+    const end = time + seconds * 1000;
+    for (;;) {
+      const due = [...timers].filter(([, timer]) => timer.at <= end).sort((a, b) => a[1].at - b[1].at)[0];
+      if (!due) break;
+      const [id, timer] = due;
+      time = Math.max(time, timer.at);
+      if (timer.every) timer.at = time + timer.every;
+      else timers.delete(id);
+      timer.work();
+      for (let turn = 0; turn < 12; turn++) await null;
+    }
+    time = end;
+    for (let turn = 0; turn < 12; turn++) await null;
+  };
+  return { connection, sources, asked, events, states, pass, timers, resets: () => resets };
+}
+
+test("it opens at the page's cursor and is live at the first word", () => {
+  const { connection, sources } = setUp({ cursor: 7 });
+  connection.start();
+  assert.equal(sources[0].url, "/e/?after=7&world=w%201");
+  sources[0].send("ping");
+  assert.equal(connection.state.name, "live");
+});
+
+test("events are handed on once, in order", () => {
+  const { connection, sources, events } = setUp();
+  connection.start();
+  for (const id of [1, 2, 2, 1, 3]) sources[0].send("log", {}, id);
+  assert.deepEqual(events, [1, 2, 3]);
+});
+
+test("a gap opens the stream again from the last good cursor", () => {
+  const { connection, sources, events } = setUp();
+  connection.start();
+  sources[0].send("log", {}, 1);
+  sources[0].send("log", {}, 3);
+  assert.ok(sources[0].closed);
+  assert.equal(sources[1].url, "/e/?after=1&world=w%201");
+  sources[0].send("log", {}, 2); // a word from the old one is not heard
+  for (const id of [2, 3]) sources[1].send("log", {}, id);
+  assert.deepEqual(events, [1, 2, 3]);
+});
+
+test("silence after opening means polling, with the same cursor", async () => {
+  const { connection, sources, asked, events, pass } = setUp({
+    answers: [{ events: [{ id: 1, kind: "log", data: {} }], head: 1, final: false }],
+  });
+  connection.start();
+  sources[0].send("open");
+  await pass(5.1);
+  assert.ok(sources[0].closed);
+  assert.equal(asked[0], "/e.json?after=0&world=w%201&wait=25");
+  assert.deepEqual(events, [1]);
+  assert.equal(connection.state.name, "polling");
+  assert.equal(asked[1], "/e.json?after=1&world=w%201&wait=25");
+});
+
+test("two heartbeats and a half without a word: it asks, and opens again", async () => {
+  const { connection, sources, asked, pass } = setUp({ answers: [{ events: [], head: 0, final: false }] });
+  connection.start();
+  sources[0].send("ping");
+  await pass(36);
+  assert.equal(sources.length, 1);
+  await pass(3);
+  assert.equal(asked.length, 1);
+  assert.equal(sources.length, 2);
+});
+
+test("a browser that comes back by itself is left alone", async () => {
+  const { connection, sources, asked, pass } = setUp();
+  connection.start();
+  sources[0].send("ping");
+  sources[0].readyState = 0;
+  sources[0].send("error");
+  await pass(10);
+  assert.equal(connection.state.name, "reconnecting");
+  assert.deepEqual([sources.length, asked.length], [1, 0]);
+  sources[0].send("ping");
+  assert.equal(connection.state.name, "live");
+});
+
+for (const [status, name] of [
+  [401, "denied"],
+  [403, "denied"],
+  [404, "gone"],
+]) {
+  test(`status ${status} stops it for good`, async () => {
+    const { connection, sources, asked, pass } = setUp({ answers: [{ status }] });
+    connection.start();
+    sources[0].readyState = 2;
+    sources[0].send("error");
+    await pass(300);
+    assert.equal(connection.state.name, name);
+    assert.deepEqual([sources.length, asked.length], [1, 1]);
+    connection.wake();
+    assert.equal(sources.length, 1);
+  });
+}
+
+test("a server that is away is asked ever more slowly, and said to be away", async () => {
+  const { connection, sources, asked, states, pass } = setUp({ answers: Array(100).fill("down") });
+  connection.start();
+  sources[0].readyState = 2;
+  sources[0].send("error");
+  await pass(60);
+  assert.ok(asked.length >= 4 && asked.length <= 9, `${asked.length} tries in a minute`);
+  assert.deepEqual(states, ["connecting", "reconnecting", "offline"]);
+});
+
+test("once the server is back, the stream goes on from the cursor", async () => {
+  const { connection, sources, events, pass } = setUp({
+    answers: ["down", { status: 503 }, { events: [{ id: 1, kind: "log", data: {} }], head: 1, final: false }],
+  });
+  connection.start();
+  sources[0].readyState = 2;
+  sources[0].send("error");
+  await pass(10);
+  assert.deepEqual(events, [1]);
+  assert.equal(sources.at(-1).url, "/e/?after=1&world=w%201");
+});
+
+test("a final build that has been shown whole is complete after one question", async () => {
+  const { connection, sources, asked, pass } = setUp({ cursor: 9, answers: [{ events: [], head: 9, final: true }] });
+  connection.start(true);
+  await pass(100);
+  assert.equal(connection.state.name, "ended");
+  assert.deepEqual([sources.length, asked.length], [0, 1]);
+});
+
+test("end ends it, denied stops it, reset asks for the page once", () => {
+  for (const [kind, name, times] of [
+    ["end", "ended", 0],
+    ["denied", "denied", 0],
+    ["reset", "stuck", 1],
+  ]) {
+    const { connection, sources, resets, timers } = setUp();
+    connection.start();
+    sources[0].send(kind);
+    assert.equal(connection.state.name, name);
+    assert.equal(resets(), times);
+    assert.ok(sources[0].closed);
+    assert.equal(timers.size, 0, "nothing ticks on");
+  }
+});
+
+test("a page that was left closes its stream, and opens it again when it is looked at", () => {
+  const { connection, sources } = setUp();
+  connection.start();
+  sources[0].send("log", {}, 1);
+  connection.sleep();
+  assert.ok(sources[0].closed);
+  connection.wake();
+  assert.equal(sources[1].url, "/e/?after=1&world=w%201");
+});
+
+test("ids of a board may jump", () => {
+  const { connection, sources, events } = setUp({ dense: false });
+  connection.start();
+  for (const id of [4, 9, 9, 12]) sources[0].send("build", {}, id);
+  assert.deepEqual(events, [4, 9, 12]);
+});
+
+test("a kind that the page does not know stops nothing", () => {
+  const { connection, sources, events } = setUp();
+  connection.start();
+  sources[0].send("log", {}, 1);
+  sources[0].send("log", {}, 3); // 2 was of an unknown kind
+  sources[1].send("log", {}, 3);
+  assert.deepEqual(events, [1, 3]);
+  assert.equal(sources.length, 2);
+});

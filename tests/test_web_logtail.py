@@ -1,0 +1,89 @@
+from django.test import TestCase
+
+from builds import events, lifecycle
+from builds.events import Chunk, Lease
+from builds.models import Build, Project
+from builds.states import Status
+from builds.web.logtail import Section, sections, stamp
+
+
+class SectionsTest(TestCase):
+    def setUp(self) -> None:
+        project = Project.objects.create(
+            name="p", slug="p", recipe="steps: [{name: a, run: x}, {name: b, run: x}, {name: c, run: x}]"
+        )
+        lifecycle.enqueue(project, by="alice")
+        with self.captureOnCommitCallbacks(execute=True):
+            lease = lifecycle.claim("host:1:x", "token")
+        assert lease is not None
+        self.lease: Lease = lease
+
+    def append(self, *chunks: Chunk) -> None:
+        with self.captureOnCommitCallbacks(execute=True):
+            events.append(self.lease, chunks)
+
+    def begin(self, position: int) -> None:
+        with self.captureOnCommitCallbacks(execute=True):
+            lifecycle.begin_step(self.lease, position)
+
+    def end(self, position: int) -> None:
+        with self.captureOnCommitCallbacks(execute=True):
+            lifecycle.end_step(self.lease, position, Status.PASSED, exit_code=0)
+
+    def sections(self, limit: int = 500) -> list[Section]:
+        build = Build.objects.get()
+        return sections(build, list(build.steps.all()), build.head, limit)
+
+    def shown(self, limit: int = 500) -> list[list[tuple[int, str]]]:
+        return [[(line.number, line.text) for line in section.lines] for section in self.sections(limit)]
+
+    def test_lines_stand_under_their_steps(self) -> None:
+        self.begin(0)
+        self.append(Chunk(0, 1, ["one", "two"]))
+        self.end(0)
+        self.begin(1)
+        self.append(Chunk(1, 1, ["three"]))
+        self.assertEqual(self.shown(), [[(1, "one"), (2, "two")], [(1, "three")], []])
+
+    def test_a_line_that_went_on_is_shown_as_it_is_now(self) -> None:
+        self.begin(0)
+        self.append(Chunk(0, 1, ["compil"], open=True))
+        self.assertTrue(self.sections()[0].lines[0].open)
+        self.append(Chunk(0, 1, ["compiled", "next"]))
+        self.assertEqual(self.shown()[0], [(1, "compiled"), (2, "next")])
+        self.assertFalse(self.sections()[0].lines[0].open)
+
+    def test_only_the_tail_is_shown_and_the_rest_is_counted(self) -> None:
+        self.begin(0)
+        for number in range(1, 301):
+            self.append(Chunk(0, number, [f"line {number}"]))
+        first = self.sections(limit=100)[0]
+        self.assertEqual((len(first.lines), first.lines[-1].number, first.earlier, first.total), (100, 300, 200, 300))
+
+    def test_few_lines_in_many_events_are_all_found(self) -> None:
+        self.begin(0)
+        for number in range(1, 201):
+            self.append(Chunk(0, number, ["x"]))
+        self.assertEqual(len(self.sections()[0].lines), 200)
+
+    def test_what_is_missing_in_the_middle_is_said(self) -> None:
+        self.begin(0)
+        self.append(Chunk(0, 1, ["head"]), Chunk(0, 2001, ["tail"]))
+        gaps = [line.gap for line in self.sections()[0].lines]
+        self.assertEqual(gaps, ["", "1,999 lines left out here: the log reached its limit"])
+
+    def test_what_runs_is_unfolded_and_what_passed_is_not(self) -> None:
+        self.begin(0)
+        self.append(Chunk(0, 1, ["one"]))
+        self.assertEqual([section.open for section in self.sections()], [True, False, False])
+        self.end(0)
+        self.begin(1)
+        self.append(Chunk(1, 1, ["two"]))
+        self.assertEqual([section.open for section in self.sections()], [False, True, False])
+
+    def test_a_queued_build_has_empty_sections(self) -> None:
+        self.assertEqual(self.shown(), [[], [], []])
+
+    def test_times_are_as_wide_as_their_column(self) -> None:
+        said = [stamp(seconds) for seconds in (-1, 0.456, 999.99, 1234.56, 66564.06)]
+        self.assertEqual(said, ["0.00", "0.46", "999.99", "1234.6", "66564"])

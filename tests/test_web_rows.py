@@ -1,0 +1,77 @@
+from datetime import timedelta
+
+from django.test import TestCase, tag
+from django.utils import timezone
+
+from builds.models import Build, Project, Step
+from builds.web.rows import SPARK, card, places, spark, step_medians, usual_range
+
+
+@tag("fast")
+class PlacesTest(TestCase):
+    def test_each_place_says_what_it_waits_for(self) -> None:
+        self.assertEqual(
+            places([7, 8, 9], workers=2, free=1),
+            {7: "1st · starts now", 8: "2nd · next free worker", 9: "3rd · 2 builds before it"},
+        )
+        self.assertEqual(places([7], workers=0, free=0), {7: "1st · no worker is running"})
+        self.assertEqual(places([], workers=1, free=1), {})
+
+
+class HistoryTest(TestCase):
+    def setUp(self) -> None:
+        self.project = Project.objects.create(name="p", slug="p", recipe="steps: [{name: a, run: x}]")
+
+    def build(self, status: str, seconds: float) -> Build:
+        now = timezone.now()
+        build = Build.objects.create(
+            project=self.project,
+            recipe=self.project.recipe,
+            status=status,
+            worker="w",
+            started_at=now - timedelta(seconds=seconds),
+            finished_at=None if status == "running" else now,
+            lease_token="t" if status == "running" else None,
+        )
+        if status in ("passed", "failed"):
+            Step.objects.create(
+                build=build,
+                position=0,
+                name="a",
+                status=status,
+                exit_code=0 if status == "passed" else 1,
+                started_at=build.started_at,
+                finished_at=now,
+            )
+        return build
+
+    def test_a_card_shows_what_runs_before_what_waits(self) -> None:
+        running = self.build("running", 3)
+        Build.objects.create(project=self.project, recipe="x")
+        self.assertEqual(card(self.project).newest, running)
+
+    def test_bars_of_what_did_not_pass_have_a_foot(self) -> None:
+        made = spark([self.build("passed", 10), self.build("failed", 5), self.build("running", 1)])
+        self.assertEqual(
+            (made.good.count("M"), made.bad.count("M"), made.bad.count("m0"), made.running.count("M")), (1, 1, 1, 1)
+        )
+        self.assertEqual(made.said, "1 of the last 2 builds passed")
+        self.assertTrue(made.running.startswith(f"M{3 + 7 * (SPARK - 1)} "), "the newest stands at the right")
+
+    def test_a_project_without_builds_has_an_empty_card(self) -> None:
+        empty = card(self.project)
+        self.assertEqual((empty.status, empty.median, empty.spark.said), ("pending", None, "no builds yet"))
+
+    def test_medians_count_only_what_passed(self) -> None:
+        for seconds in (10, 20, 30):
+            self.build("passed", seconds)
+        self.build("failed", 1)
+        ((name, median, failed),) = step_medians(self.project, ["a"])
+        self.assertEqual((name, round(median or 0), failed), ("a", 20, 1))
+
+    def test_what_is_usual_needs_three_builds(self) -> None:
+        for seconds in (42, 45):
+            self.build("passed", seconds)
+        self.assertEqual(usual_range(self.project, 10**9), "")
+        self.build("passed", 49)
+        self.assertEqual(usual_range(self.project, 10**9), "usually 42–49 s")

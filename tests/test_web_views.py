@@ -1,0 +1,355 @@
+import html
+import json
+import re
+from typing import Any
+from unittest import mock
+
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client, TestCase, override_settings
+from django.urls import reverse
+
+from builds import events, lifecycle
+from builds.events import Chunk, Lease
+from builds.models import Board, Build, Project
+from builds.states import Status
+from builds.web import views
+
+RECIPE = "steps: [{name: compile, run: make}, {name: pack it, run: make dist}]"
+HOSTILE = [
+    "</script><script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "line\u2028separator \u202e right to left",
+    "\x1b[31mred \x1b]8;;javascript:alert(1)\x1b\\no link\x1b]8;;\x1b\\ \x1b[999;;;m\x00\x1b",
+    "x" * 1_000_000,
+]
+
+
+class PagesCase(TestCase):
+    def setUp(self) -> None:
+        self.alice = User.objects.create_user("alice", password="a-long-password")
+        self.alice.user_permissions.set(
+            Permission.objects.filter(content_type__app_label="builds", codename__in=["start_build", "cancel_build"])
+        )
+        self.stranger = User.objects.create_user("stranger", password="a-long-password")
+        self.project = Project.objects.create(name="Lantern", slug="lantern", recipe=RECIPE)
+        self.client.force_login(self.alice, backend="django.contrib.auth.backends.ModelBackend")
+
+    def as_user(self, user: User | None) -> None:
+        self.client.logout()
+        if user is not None:
+            self.client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+
+    def build(self, *, by: str = "alice") -> Build:
+        return lifecycle.enqueue(self.project, by=by)
+
+    def running(self, lines: list[str] | None = None) -> tuple[Build, Lease]:
+        build = self.build()
+        with self.captureOnCommitCallbacks(execute=True):
+            lease = lifecycle.claim("host:1:x", f"token-{build.pk}")
+        assert lease is not None and lease.build_id == build.pk
+        with self.captureOnCommitCallbacks(execute=True):
+            lifecycle.begin_step(lease, 0)
+        if lines:
+            self.append(lease, 1, lines)
+        return build, lease
+
+    def append(self, lease: Lease, line: int, lines: list[str]) -> None:
+        with self.captureOnCommitCallbacks(execute=True):
+            events.append(lease, [Chunk(0, line, lines)])
+
+    def finished(self, status: Status = Status.PASSED, reason: str = "") -> Build:
+        build, lease = self.running(["hello"])
+        with self.captureOnCommitCallbacks(execute=True):
+            lifecycle.end_step(lease, 0, status, exit_code=0 if status == Status.PASSED else 2)
+        with self.captureOnCommitCallbacks(execute=True):
+            lifecycle.finish(lease, status, reason)
+        build.refresh_from_db()
+        return build
+
+    def page(self, path: str, status: int = 200) -> str:
+        answer = self.client.get(path)
+        self.assertEqual(answer.status_code, status)
+        return answer.content.decode()
+
+
+class WhoTest(PagesCase):
+    def test_nobody_is_asked_to_sign_in_and_led_back(self) -> None:
+        build = self.build()
+        self.as_user(None)
+        for path in ("/", "/projects/lantern/", f"/builds/{build.pk}/"):
+            self.assertRedirects(self.client.get(path), f"/accounts/login/?next={path}")
+        for path in (f"/builds/{build.pk}/cancel/", f"/builds/{build.pk}/retry/", "/projects/lantern/start/"):
+            self.assertRedirects(self.client.post(path), "/accounts/login/?next=/")
+        self.assertEqual(Build.objects.get().status, Status.QUEUED)
+
+    @override_settings(BUILDBOARD_PUBLIC=True)
+    def test_a_public_board_is_read_and_not_touched(self) -> None:
+        build = self.build()
+        self.as_user(None)
+        for path in ("/", "/projects/lantern/", f"/builds/{build.pk}/"):
+            self.assertNotIn('method="post"', self.page(path))
+        self.assertEqual(self.client.post(f"/builds/{build.pk}/cancel/").status_code, 302)
+        self.assertEqual(Build.objects.get().status, Status.QUEUED)
+
+    def test_a_stranger_may_watch_and_gets_no_buttons(self) -> None:
+        build, _ = self.running(["hello"])
+        self.as_user(self.stranger)
+        self.assertIn("hello", self.page(f"/builds/{build.pk}/"))
+        self.assertNotIn("/cancel/", self.page(f"/builds/{build.pk}/"))
+        self.assertNotIn("/start/", self.page("/projects/lantern/"))
+
+    def test_a_stranger_who_posts_is_told_no_and_nothing_happens(self) -> None:
+        build = self.build()
+        self.as_user(self.stranger)
+        for path in (f"/builds/{build.pk}/cancel/", f"/builds/{build.pk}/retry/", "/projects/lantern/start/"):
+            with self.assertLogs("django.request"):
+                answer = self.client.post(path)
+            self.assertContains(answer, "needs the permission", status_code=403)
+        self.assertEqual(Build.objects.get().status, Status.QUEUED)
+
+    def test_what_one_may_not_see_is_not_there(self) -> None:
+        build = self.build()
+        self.project.groups.add(Group.objects.create(name="insiders"))
+        for path in ("/projects/lantern/", f"/builds/{build.pk}/", "/builds/999/", "/builds/99999999999999999999999/"):
+            self.assertIn("Nothing is here", self.page(path, 404))
+        for path in (f"/builds/{build.pk}/cancel/", "/projects/lantern/start/"):
+            self.assertEqual(self.client.post(path).status_code, 404)
+        self.assertNotIn("Lantern", self.page("/"))
+
+    def test_verbs_are_posts(self) -> None:
+        build = self.build()
+        for path in (f"/builds/{build.pk}/cancel/", f"/builds/{build.pk}/retry/", "/projects/lantern/start/"):
+            self.assertEqual(self.client.get(path).status_code, 405)
+
+
+class VerbsTest(PagesCase):
+    def key(self) -> str:
+        found = re.search(r'name="request_key" value="([^"]+)"', self.page("/projects/lantern/"))
+        assert found
+        return found[1]
+
+    def test_a_second_click_is_the_same_build(self) -> None:
+        form = {"ref": "main", "request_key": self.key()}
+        first = self.client.post("/projects/lantern/start/", form)
+        second = self.client.post("/projects/lantern/start/", form)
+        build = Build.objects.get()
+        self.assertRedirects(first, build.get_absolute_url())
+        self.assertEqual(first.headers["Location"], second.headers["Location"])
+        self.assertEqual((build.ref, build.started_by), ("main", "alice"))
+
+    def test_each_page_has_a_key_of_its_own(self) -> None:
+        self.assertNotEqual(self.key(), self.key())
+
+    def test_a_refused_start_says_why_and_keeps_what_was_typed(self) -> None:
+        answer = self.client.post("/projects/lantern/start/", {"ref": "-x", "request_key": self.key()})
+        self.assertContains(answer, "expected a branch, tag or commit", status_code=409)
+        self.assertContains(answer, 'value="-x"', status_code=409)
+        self.assertEqual(Build.objects.count(), 0)
+
+    def test_a_ref_that_is_too_long_is_named_at_its_field(self) -> None:
+        answer = self.client.post("/projects/lantern/start/", {"ref": "x" * 201})
+        self.assertContains(answer, "up to 200 characters", status_code=422)
+
+    def test_a_disabled_project_starts_nothing(self) -> None:
+        Project.objects.update(enabled=False)
+        self.assertIn("This project is disabled", self.page("/projects/lantern/"))
+        answer = self.client.post("/projects/lantern/start/", {})
+        self.assertContains(answer, "disabled", status_code=409)
+
+    def test_a_broken_recipe_is_named_with_its_line(self) -> None:
+        Project.objects.update(recipe="steps:\n  - {name: a}\n")
+        self.assertIn("line 2", self.page("/projects/lantern/"))
+        self.assertContains(self.client.post("/projects/lantern/start/", {}), "line 2", status_code=409)
+
+    def test_cancel_is_asked_for_once_and_a_finished_build_says_that_it_has_ended(self) -> None:
+        build, _ = self.running()
+        self.assertRedirects(self.client.post(f"/builds/{build.pk}/cancel/"), build.get_absolute_url())
+        self.assertIn("Cancelling", self.page(f"/builds/{build.pk}/"))
+        over = Build.objects.get(pk=build.pk)
+        self.assertEqual(over.cancelled_by, "alice")
+        done = self.finished()
+        answer = self.client.post(f"/builds/{done.pk}/cancel/", follow=True)
+        self.assertContains(answer, "has already ended: passed")
+
+    def test_a_retry_is_a_new_build_and_both_point_to_each_other(self) -> None:
+        old = self.finished(Status.FAILED, "compile failed")
+        answer = self.client.post(f"/builds/{old.pk}/retry/", {"request_key": "once"})
+        again = self.client.post(f"/builds/{old.pk}/retry/", {"request_key": "once"})
+        new = Build.objects.exclude(pk=old.pk).get()
+        self.assertEqual((answer.headers["Location"], again.headers["Location"]), (f"/builds/{new.pk}/",) * 2)
+        self.assertIn(f"/builds/{old.pk}/", self.page(f"/builds/{new.pk}/"))
+        self.assertIn(f'started again as <a href="/builds/{new.pk}/"', self.page(f"/builds/{old.pk}/"))
+
+    def test_a_build_that_is_not_over_cannot_be_retried(self) -> None:
+        build = self.build()
+        answer = self.client.post(f"/builds/{build.pk}/retry/", follow=True)
+        self.assertContains(answer, "only a finished build can be retried")
+        self.assertEqual(Build.objects.count(), 1)
+
+
+class BuildPageTest(PagesCase):
+    def test_the_cursor_is_older_than_the_state(self) -> None:
+        """Whatever is written while the page is made comes again over the stream."""
+        build, lease = self.running(["first"])
+        before = Build.objects.get(pk=build.pk).head
+        made = views._build
+
+        def late(*args: Any) -> Build:
+            self.append(lease, 2, ["second"])
+            return made(*args)
+
+        with mock.patch.object(views, "_build", late):
+            text = self.page(f"/builds/{build.pk}/")
+        self.assertIn(f'data-cursor="{before}"', text)
+
+    def test_it_is_never_kept_and_carries_what_the_stream_needs(self) -> None:
+        build, _ = self.running(["hello"])
+        answer = self.client.get(f"/builds/{build.pk}/")
+        self.assertIn("no-store", answer.headers["Cache-Control"])
+        self.assertIn("script-src 'self'", answer.headers["Content-Security-Policy"])
+        self.assertNotIn("unsafe", answer.headers["Content-Security-Policy"])
+        for part in (f'data-world="{Board.get().world}"', f'data-events="/builds/{build.pk}/events/"', "data-now="):
+            self.assertContains(answer, part)
+        data = re.search(r'data-build="([^"]+)"', answer.content.decode())
+        assert data
+        self.assertEqual(json.loads(html.unescape(data[1]))["id"], build.pk)
+
+    def test_without_script_it_reads_and_works(self) -> None:
+        build, _ = self.running(["hello \x1b[31mred\x1b[0m"])
+        text = self.page(f"/builds/{build.pk}/")
+        self.assertIn('hello <i class="c1">red</i>', text)
+        self.assertIn("running compile, step 1 of 2", text)
+        self.assertIn(f'action="/builds/{build.pk}/cancel/"', text)
+        self.assertIn('<meta http-equiv="refresh"', text)
+        self.assertIn(f'href="/builds/{build.pk}/log.txt"', text)
+        self.assertIn('id="1:1"', text)
+
+    def test_whatever_a_step_prints_is_text(self) -> None:
+        build, _ = self.running(HOSTILE)
+        text = self.page(f"/builds/{build.pk}/")
+        self.assertNotIn("<script>alert", text)
+        self.assertNotIn("<img src=x", text)
+        self.assertNotIn('href="javascript', text)
+        self.assertIn("&lt;/script&gt;&lt;script&gt;alert(1)", text)
+        self.assertIn("x" * 1_000_000, text)
+
+    def test_a_long_log_begins_with_its_tail_and_says_what_is_before(self) -> None:
+        build, lease = self.running([f"line {number}" for number in range(1, 1001)])
+        self.append(lease, 1001, ["the newest"])
+        text = self.page(f"/builds/{build.pk}/")
+        self.assertIn("the newest", text)
+        self.assertIn("line 600<", text)
+        self.assertNotIn("line 500<", text)
+        self.assertIn("501 lines before this", text)
+
+    def test_every_status_is_said_in_words(self) -> None:
+        for status, reason in (
+            (Status.PASSED, ""),
+            (Status.FAILED, "compile: exit code 2"),
+            (Status.CANCELLED, "Cancelled by alice."),
+        ):
+            build = self.finished(status, reason)
+            text = self.page(f"/builds/{build.pk}/")
+            self.assertIn(f'<i class="mark s-{status}">{status}</i>', text)
+            self.assertIn(reason, text)
+            self.assertNotIn('http-equiv="refresh"', text)
+        self.assertIn("queued, for the next free worker", self.page(f"/builds/{self.build().pk}/"))
+
+    def test_staff_find_it_in_the_admin_and_others_do_not(self) -> None:
+        build = self.build()
+        link = reverse("admin:builds_build_change", args=[build.pk])
+        self.assertNotIn(link, self.page(f"/builds/{build.pk}/"))
+        self.as_user(User.objects.create_superuser("admin", password="a-long-password"))
+        self.assertIn(link, self.page(f"/builds/{build.pk}/"))
+
+
+class BoardTest(PagesCase):
+    def test_it_shows_what_runs_what_waits_and_what_was(self) -> None:
+        done = self.finished(Status.FAILED, "compile: exit code 2")
+        running, _ = self.running()
+        waiting = self.build()
+        text = self.page("/")
+        for build in (done, running, waiting):
+            self.assertIn(f'data-key="build-{build.pk}"', text)
+        self.assertIn("compile · step 1 of 2", text)
+        self.assertIn("1st · no worker is running", text)
+        self.assertIn("compile: exit code 2", text)
+        self.assertIn("0 of the last 1 build passed", text)
+
+    def test_the_history_is_paged_by_number(self) -> None:
+        with mock.patch.object(views, "PAGE", 2):
+            numbers = [self.finished().pk for _ in range(5)]
+            first = self.page("/")
+            self.assertIn(f"?before={numbers[3]}", first)
+            second = self.page(f"/?before={numbers[3]}")
+            self.assertIn(f'data-key="build-{numbers[2]}"', second)
+            self.assertNotIn(f'data-key="build-{numbers[3]}"', second)
+            self.assertNotIn("Older", self.page(f"/?before={numbers[1]}"))
+            for wrong in ("x", "-1", "9" * 40, "٣"):
+                self.assertEqual(self.client.get("/", {"before": wrong}).status_code, 200)
+
+    def test_an_empty_board_says_so(self) -> None:
+        Project.objects.all().delete()
+        self.assertIn("No projects", self.page("/"))
+
+    def test_the_number_of_queries_does_not_grow_with_builds(self) -> None:
+        self.finished()
+        self.page("/")
+        with self.assertNumQueries(Within(25)):
+            self.page("/")
+        for _ in range(6):
+            self.finished()
+        with self.assertNumQueries(Within(25)):
+            self.page("/")
+
+
+class Within(int):
+    """Equal to every number up to itself."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, int) and int(other) <= int(self)
+
+    def __hash__(self) -> int:
+        return int(self)
+
+
+class SignInTest(PagesCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.client.logout()
+
+    def test_a_right_password_leads_on(self) -> None:
+        form = {"username": "alice", "password": "a-long-password", "next": "/projects/lantern/"}
+        self.assertRedirects(self.client.post("/accounts/login/", form), "/projects/lantern/")
+
+    def test_it_leads_nowhere_else(self) -> None:
+        form = {"username": "alice", "password": "a-long-password", "next": "https://elsewhere.example/"}
+        self.assertRedirects(self.client.post("/accounts/login/", form), "/")
+
+    def test_a_wrong_password_is_told_without_telling_which_was_wrong(self) -> None:
+        answer = self.client.post("/accounts/login/", {"username": "alice", "password": "wrong"})
+        self.assertContains(answer, "Name and password do not match.")
+
+    def test_ten_wrong_passwords_lock_for_a_while(self) -> None:
+        for _ in range(10):
+            answer = self.client.post("/accounts/login/", {"username": "alice", "password": "wrong"})
+        self.assertContains(answer, "Too many wrong passwords", status_code=429)
+
+    def test_signing_out_is_a_post(self) -> None:
+        self.as_user(self.alice)
+        self.assertEqual(self.client.get("/accounts/logout/").status_code, 405)
+        self.assertRedirects(self.client.post("/accounts/logout/"), "/accounts/login/")
+
+
+class ErrorPagesTest(PagesCase):
+    def test_a_mistake_of_the_board_has_a_page_that_needs_no_database(self) -> None:
+        self.client.raise_request_exception = False
+        with mock.patch.object(views, "_live_board", side_effect=RuntimeError), self.assertLogs("django.request"):
+            answer = self.client.get("/")
+        self.assertContains(answer, "Something failed here", status_code=500)
+
+    def test_a_form_without_its_token_is_refused(self) -> None:
+        strict = Client(enforce_csrf_checks=True)
+        strict.force_login(self.alice, backend="django.contrib.auth.backends.ModelBackend")
+        self.assertEqual(strict.post("/projects/lantern/start/", {}).status_code, 403)
+        self.assertEqual(Build.objects.count(), 0)

@@ -1,0 +1,93 @@
+from typing import Any
+
+from django.test import SimpleTestCase, tag
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builds.states import BUILD_STATUSES, STEP_STATUSES
+from builds.web import words
+
+from .node import twins
+
+seconds = st.floats(min_value=-5, max_value=4e6, allow_nan=False)
+
+
+def build(status: str, steps: list[tuple[str, str]], *, cancelling: bool = False) -> dict[str, Any]:
+    return {
+        "status": status,
+        "cancel_requested": cancelling,
+        "steps": [{"name": name, "status": one} for name, one in steps],
+    }
+
+
+builds = st.builds(
+    build,
+    st.sampled_from([str(status) for status in BUILD_STATUSES]),
+    st.lists(st.tuples(st.text(max_size=9), st.sampled_from([str(status) for status in STEP_STATUSES])), max_size=5),
+    cancelling=st.booleans(),
+)
+
+
+@tag("fast")
+class WordsTest(SimpleTestCase):
+    def test_durations_keep_two_figures(self) -> None:
+        for length, said in (
+            (None, ""),
+            (-3, "0 s"),
+            (0, "0 s"),
+            (28.9, "28 s"),
+            (65, "1 m 05 s"),
+            (3599, "59 m 59 s"),
+            (7380, "2 h 03 m"),
+            (3 * 86400 + 4 * 3600, "3 d 4 h"),
+        ):
+            self.assertEqual(words.duration(length), said)
+        self.assertEqual(words.duration(1.19, fine=True), "1.1 s")
+        self.assertEqual(words.duration(10.9, fine=True), "10 s")
+
+    def test_the_remaining_time_is_said_as_what_it_is_a_guess(self) -> None:
+        self.assertEqual(words.left(16.2), "about 17 s left")
+        self.assertEqual(words.left(0.2), "any moment")
+        self.assertEqual(words.left(600), "about 10 min left")
+        self.assertEqual(words.left(None), "")
+
+    def test_a_share_is_never_rounded_up(self) -> None:
+        self.assertEqual(words.percent(0.9999), "99 %")
+        self.assertEqual(words.percent(0.62), "62 %")
+
+    def test_the_phrase_names_the_step_that_matters(self) -> None:
+        steps = [("fetch", "passed"), ("compile", "running"), ("link", "pending")]
+        self.assertEqual(words.phrase(build("running", steps)), "running compile, step 2 of 3")
+        self.assertIn("cancelling", words.phrase(build("running", steps, cancelling=True)))
+        self.assertEqual(words.phrase(build("failed", [("a", "passed"), ("b", "failed")])), "failed in b")
+        self.assertEqual(words.phrase(build("passed", [("a", "passed")])), "passed")
+
+    def test_places_in_a_queue(self) -> None:
+        said = [words.ordinal(number) for number in (1, 2, 3, 4, 11, 12, 13, 21, 101, 111)]
+        self.assertEqual(said, ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "101st", "111th"])
+
+    def test_counts(self) -> None:
+        self.assertEqual(words.count(1, "line"), "1 line")
+        self.assertEqual(words.count(2143, "line"), "2,143 lines")
+
+
+class TwinTest(SimpleTestCase):
+    def test_the_pages_use_the_same_words_as_the_server(self) -> None:
+        cases: list[tuple[str, list[Any], Any]] = []
+
+        @settings(max_examples=300, database=None)
+        @given(seconds, st.floats(min_value=0, max_value=1), st.integers(min_value=0, max_value=10**9), builds)
+        def collect(length: float, share: float, number: int, one: dict[str, Any]) -> None:
+            cases.append(("duration", [length], words.duration(length)))
+            cases.append(("duration", [length, True], words.duration(length, fine=True)))
+            cases.append(("ago", [length], words.ago(length)))
+            cases.append(("left", [length], words.left(length)))
+            cases.append(("percent", [share], words.percent(share)))
+            cases.append(("count", [number, "line"], words.count(number, "line")))
+            cases.append(("phrase", [one], words.phrase(one)))
+            cases.append(("currentStep", [one], words.current_step(one)))
+
+        collect()
+        answers = twins([(name, given_) for name, given_, _ in cases])
+        for (name, given_, said), answer in zip(cases, answers, strict=True):
+            self.assertEqual(answer, said, f"{name}({given_})")
