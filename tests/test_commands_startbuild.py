@@ -4,12 +4,14 @@ import io
 import re
 import signal
 from typing import Any
+from unittest.mock import patch
 
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.test import SimpleTestCase, TestCase, tag
 
-from builds import access, lifecycle
+from builds import access, events, lifecycle
 from builds.models import ApiToken, Build, Project
 
 from .support.board import Board
@@ -57,6 +59,32 @@ class StartTests(TestCase):
     def test_a_recipe_that_is_wrong_names_its_line(self) -> None:
         Project.objects.update(recipe="steps:\n  - name: a")
         self.assertIn("line 2", self.refused("open"))
+
+    def test_a_database_that_goes_away_is_asked_again_from_where_it_was(self) -> None:
+        errors = [OperationalError("away"), OperationalError("still away")]
+
+        def read(build_id: int, after: int) -> list[events.Record]:
+            if after and errors:
+                raise errors.pop()
+            return stored(build_id, after)
+
+        def rest(seconds: float) -> None:
+            if not errors and Build.objects.get().status == "queued":
+                lifecycle.cancel(Build.objects.get().pk, by="alice")
+
+        stored = events.read
+        where = "builds.management.commands.startbuild"
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            patch(f"{where}.events.read", read),
+            patch(f"{where}.time.sleep", rest),
+            patch(f"{where}.connection"),
+            self.assertRaises(SystemExit) as ended,
+        ):
+            call_command("startbuild", "open", "--follow", stdout=out, stderr=err)
+        self.assertEqual(ended.exception.code, 2)
+        self.assertEqual(err.getvalue().count("The database does not answer"), 1)
+        self.assertIn("cancelled. Cancelled by alice", err.getvalue())
 
 
 class FollowTests(SimpleTestCase):

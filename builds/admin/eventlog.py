@@ -52,8 +52,9 @@ def summary(kind: str, data: str) -> str:
     if kind == "log":
         text = _COLOURS_AND_LINKS.sub("", facts["text"])
         lines = text.split("\n")
-        numbers = str(facts["line"]) if len(lines) == 1 else f"{facts['line']}–{facts['line'] + len(lines) - 1}"
-        said = f"{facts['step']}, line {numbers}: {lines[0]}"
+        first, last = facts["line"], facts["line"] + len(lines) - 1
+        numbers = f"line {first}" if first == last else f"lines {first}–{last}"
+        said = f"{facts['step']}, {numbers}: {lines[0]}"
     elif kind == "build":
         said = facts["status"] + (", cancel requested" if facts["cancel_requested"] else "")
         said += f": {facts['reason']}" if facts["reason"] else ""
