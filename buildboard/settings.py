@@ -2,6 +2,7 @@
 
 import secrets
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 from csp.constants import NONE, SELF
@@ -161,7 +162,7 @@ def _database() -> dict:
     url = _env.text("DATABASE_URL", f"sqlite:///{BUILDBOARD_DATA / 'buildboard.sqlite3'}")
     expected = "a database URL, such as postgres://user:password@host/name or sqlite:////path/to/file"
     try:
-        database = dict(dj_database_url.parse(url, conn_health_checks=True))
+        database: dict[str, Any] = dict(dj_database_url.parse(url, conn_health_checks=True))
     except Exception as error:  # the library raises several kinds; the URL may hold a password, so it is not shown
         raise refused("DATABASE_URL", "", expected) from error
     engine = database.get("ENGINE", "").rpartition(".")[2]

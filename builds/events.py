@@ -228,7 +228,7 @@ def lines(build_id: int, step: int, first: int, last: int) -> list[Line]:
     for start, is_open, body in chunks.iterator(chunk_size=200):
         texts = body.split("\n")
         end = start + len(texts) - 1
-        for number in range(max(start, first), min(end, last) + 1):
+        for number in range(max(start, first), min(end, last) + 1):  # type: ignore[arg-type, type-var]
             found[number] = Line(number, texts[number - start], is_open and number == end)
     return [found[number] for number in sorted(found)]
 

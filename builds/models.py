@@ -78,7 +78,7 @@ class ProjectQuerySet(models.QuerySet["Project"]):
         if user.is_authenticated and user.is_active:
             if getattr(user, "is_superuser", False):
                 return self
-            return self.filter(Q(groups__isnull=True) | Q(groups__in=Group.objects.filter(user=user))).distinct()
+            return self.filter(Q(groups__isnull=True) | Q(groups__in=Group.objects.filter(user=user))).distinct()  # type: ignore[misc]
         if settings.BUILDBOARD_PUBLIC:
             return self.filter(groups__isnull=True)
         return self.none()

@@ -56,7 +56,7 @@ def to_html(line: str) -> SafeString:
 
 
 def _markup(run: Run) -> str:
-    text = escape(run.text)
+    text: str = escape(run.text)
     if run.classes:
         text = f'<i class="{run.classes}">{text}</i>'
     if run.href:

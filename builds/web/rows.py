@@ -137,7 +137,8 @@ def spark(builds: Sequence[Build]) -> Spark:
         if ended
         else "no builds yet"
     )
-    return Spark(*("".join(paths[kind]) for kind in ("good", "bad", "running")), said)
+    good, bad, running = ("".join(paths[kind]) for kind in ("good", "bad", "running"))
+    return Spark(good, bad, running, said)
 
 
 def step_medians(project: Project, names: Sequence[str], history: int = 10) -> list[tuple[str, float | None, int]]:

