@@ -37,6 +37,8 @@ LINGER_SECONDS = 5.0
 REJOIN_SECONDS = 3600.0
 """Group memberships expire in some layers; listening starts over before they do."""
 RETRY_SECONDS = 1.0
+OPENING_SECONDS = 5.0
+"""Whoever has no time to wait still waits for a new tail's first reading: before it, nothing is known to be new."""
 AGE_SECONDS = (480.0, 600.0)
 """A connection ends itself somewhere in between, so that those opened together do not come back together."""
 
@@ -94,6 +96,7 @@ class Viewer:
         """What follows the cursor, which is moved; or the name of the control event to end with; or None: for
         `seconds` there was nothing."""
         until = time.monotonic() + seconds
+        opened_by = time.monotonic() + max(seconds, OPENING_SECONDS)
         while True:
             now = time.monotonic()
             if now >= self._until:
@@ -110,9 +113,10 @@ class Viewer:
                     streams.sent(len(shown.frames))
                     return shown
                 continue
-            if now >= until:
+            patience = until if self.tail.is_open else opened_by
+            if now >= patience:
                 return None
-            await self._wait(min(until, self._until) - now)
+            await self._wait(min(patience, self._until) - now)
 
     async def _pull(self) -> Slice | str | None:
         tail = self.tail

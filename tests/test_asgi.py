@@ -1,0 +1,184 @@
+"""The doorman: against a server and an application that the test plays, and then by SIGTERM to the real ones."""
+
+import asyncio
+import time
+from functools import partial
+from unittest.mock import patch
+
+from django.test import SimpleTestCase, TransactionTestCase, tag
+
+from buildboard import asgi
+from builds.live import hub
+from tests import live
+from tests.support.board import Board
+from tests.support.sse import SseClient
+
+SCOPE = {"type": "http", "path": "/events/", "method": "GET", "headers": []}
+START = {"type": "http.response.start", "status": 200, "headers": [(b"Content-Type", b"text/event-stream")]}
+
+
+def part(body: bytes, *, more: bool = True) -> dict:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+class Served:
+    """A server of one request: what was sent to it, and a queue of what it will say."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict] = []
+        self.says: asyncio.Queue[dict] = asyncio.Queue()
+        self.says.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+
+    async def send(self, message: dict) -> None:
+        self.sent.append(message)
+
+    def run(self, application, **scope) -> asyncio.Task:
+        async def serve() -> None:
+            with patch.object(asgi, "django", application):
+                await asgi.application(SCOPE | scope, self.says.get, self.send)
+
+        return asyncio.create_task(serve())
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.sent)
+
+
+@tag("fast")
+class DoormanTest(SimpleTestCase):
+    def setUp(self) -> None:
+        self.addCleanup(setattr, hub, "_draining", False)
+
+    async def test_an_application_is_told_of_the_servers_cancellation_and_waited_for(self) -> None:
+        story: list[str] = []
+
+        async def application(scope, receive, send) -> None:
+            await receive()
+            await send(START)
+            story.append((await receive())["type"])
+            await asyncio.sleep(0.01)
+            story.append("cleaned up")
+
+        served = Served()
+        task = served.run(application)
+        await asyncio.sleep(0.01)
+        with patch.object(asgi, "FAREWELL_SECONDS", 0.2):
+            task.cancel()
+            await task
+        self.assertEqual(story, ["http.disconnect", "cleaned up"])
+        self.assertTrue(hub.is_draining())
+
+    async def test_a_client_that_leaves_is_no_drain(self) -> None:
+        async def application(scope, receive, send) -> None:
+            await receive()
+            await send(START)
+            await receive()
+            await asyncio.sleep(5)
+
+        served = Served()
+        task = served.run(application)
+        await asyncio.sleep(0.01)
+        served.says.put_nowait({"type": "http.disconnect"})
+        await asyncio.sleep(0.01)
+        with patch.object(asgi, "FAREWELL_SECONDS", 0.1):
+            task.cancel()
+            await task
+        self.assertFalse(hub.is_draining())
+
+    async def test_a_stream_that_fails_ends_with_a_problem_and_nothing_is_raised(self) -> None:
+        async def application(scope, receive, send) -> None:
+            await send(START)
+            await send(part(b"id: 1\ndata: {}\n\n"))
+            raise ZeroDivisionError
+
+        served = Served()
+        with self.assertLogs("buildboard.asgi", "ERROR"):
+            await served.run(application)
+        self.assertIn(b"event: problem\n", served.body)
+        self.assertEqual(served.sent[-1].get("more_body", False), False)
+
+    async def test_what_fails_before_the_response_is_the_servers_to_answer(self) -> None:
+        async def application(scope, receive, send) -> None:
+            raise ZeroDivisionError
+
+        with self.assertLogs("buildboard.asgi", "ERROR"), self.assertRaises(ZeroDivisionError):
+            await Served().run(application)
+
+    async def test_a_viewer_that_takes_nothing_is_cut_off(self) -> None:
+        ended = asyncio.Event()
+
+        async def application(scope, receive, send) -> None:
+            await receive()
+            await send(START)
+            await send(part(b"too much"))
+            if (await receive())["type"] == "http.disconnect":
+                ended.set()
+
+        class Stalled(Served):
+            async def send(self, message: dict) -> None:
+                await super().send(message)
+                if message["type"] == "http.response.body":
+                    await asyncio.sleep(60)
+
+        with patch.object(asgi, "STALLED_SECONDS", 0.02), self.assertLogs("buildboard.asgi", "INFO"):
+            await asyncio.wait_for(Stalled().run(application), 5)
+        self.assertTrue(ended.is_set())
+
+    async def test_where_no_brake_is_found_a_connection_ends_after_its_fill(self) -> None:
+        class Channel:
+            aborted = False
+
+            def abortConnection(self) -> None:  # noqa: N802 - Twisted's name
+                self.aborted = True
+
+        request = type("WebRequest", (), {"__module__": "daphne.http_protocol", "channel": Channel()})()
+        sent = []
+
+        async def reply(request, message) -> None:
+            sent.append(message)
+
+        connection = asgi._connection(partial(reply, request))
+        with self.assertLogs("buildboard.asgi", "DEBUG"):
+            connection.brake()
+        for _ in range(9):
+            await connection.send(part(b"x" * 1024 * 1024))
+        self.assertTrue(request.channel.aborted)
+
+    async def test_the_lifespan_and_a_websocket_are_answered_politely(self) -> None:
+        served = Served()
+        served.says = asyncio.Queue()
+        for message in ("lifespan.startup", "lifespan.shutdown"):
+            served.says.put_nowait({"type": message})
+        await asgi.application({"type": "lifespan"}, served.says.get, served.send)
+        self.assertEqual(
+            [message["type"] for message in served.sent], ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+        )
+        served = Served()
+        await asgi.application({"type": "websocket", "path": "/"}, served.says.get, served.send)
+        self.assertEqual(served.sent, [{"type": "websocket.close"}])
+
+
+class DrainTest(TransactionTestCase):
+    def test_fifty_streams_are_told_to_come_back_and_the_server_exits_with_0(self) -> None:
+        with Board() as board:
+            with board.database():
+                lease = live.running()
+            webs = [board.web("daphne"), board.web("uvicorn")]
+            for web in webs:
+                with self.subTest(web.server):
+                    paths = [f"/builds/{lease.build_id}/events/", "/events/"]
+                    token = board.token("alice")
+                    clients = [SseClient(web.port, path, token=token) for path in paths * 25]
+                    follow = SseClient(web.port, f"/builds/{lease.build_id}/log.txt?follow=1", token=token)
+                    for client in (*clients, follow):
+                        self.addCleanup(client.close)
+                    for client in clients:
+                        client.read_until(lambda message: message.event == "ping")
+                    began = time.monotonic()
+                    self.assertEqual(web.terminate(), 0, web.process.output())
+                    self.assertLess(time.monotonic() - began, 5)
+                    self.assertEqual({client.read_all(5)[-1].event for client in clients}, {"restart"})
+                    self.assertTrue(all(client.ended for client in clients))
+                    follow.body()
+                    self.assertFalse(follow.ended, "a text that is cut short has to look cut short")
+                    self.assertNotIn("Traceback", web.process.output())

@@ -1,0 +1,158 @@
+"""Lines by number, and the whole log as text."""
+
+import asyncio
+import random
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from django.test import AsyncClient, Client, SimpleTestCase, TransactionTestCase, tag
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builds import lifecycle
+from builds.access import new_token
+from builds.live import hub
+from builds.live.logs import MAX_LINES, CutShort, Writer
+from builds.states import Status
+from tests import live
+
+
+@tag("fast")
+class WriterTest(SimpleTestCase):
+    @given(st.lists(st.text(st.characters(exclude_characters="\n\x1b", exclude_categories=["Cs"])), max_size=30))
+    def test_however_lines_were_cut_into_chunks_the_text_is_the_same(self, lines: list[str]) -> None:
+        writer, text, first = Writer(keeps_styling=False), "", 1
+        for number, line in enumerate(lines, start=1):
+            if random.random() < 0.5:  # shown while it is open, some of it, then all
+                chunk = [*lines[first - 1 : number - 1], line[: len(line) // 2]]
+                text += writer.feed("log", {"step": "a", "line": first, "text": "\n".join(chunk), "open": True})
+                first = number
+            if random.random() < 0.5:
+                text += writer.feed("log", {"step": "a", "line": first, "text": "\n".join(lines[first - 1 : number])})
+                first = number + 1
+        if first <= len(lines):
+            text += writer.feed("log", {"step": "a", "line": first, "text": "\n".join(lines[first - 1 :])})
+        self.assertEqual(text + writer.rest(), "".join(f"{line}\n" for line in lines))
+
+    def test_colours_and_links_go_unless_they_are_asked_for(self) -> None:
+        styled = "\x1b[1;31mred\x1b[0m \x1b]8;;https://x.example/\x1b\\link\x1b]8;;\x1b\\ \x1b]8;;y\x07z\x1b]8;;\x07"
+        data = {"step": "a", "line": 1, "text": styled}
+        self.assertEqual(Writer(keeps_styling=False).feed("log", data), "red link z\n")
+        self.assertEqual(Writer(keeps_styling=True).feed("log", data), styled + "\n")
+
+    def test_a_cut_says_what_is_missing_and_an_open_line_waits_for_the_end(self) -> None:
+        writer = Writer(keeps_styling=False)
+        self.assertIn("7 lines", writer.feed("cut", {"step": "a", "line": 3, "lines": 7, "bytes": 99}))
+        self.assertEqual(writer.feed("log", {"step": "a", "line": 10, "text": "half", "open": True}), "")
+        self.assertEqual(writer.feed("log", {"step": "b", "line": 1, "text": "whole"}), "whole\n")
+        self.assertEqual(writer.feed("step", {"name": "a"}), "")
+        self.assertEqual(writer.rest(), "half\n")
+
+
+class LogsCase(TransactionTestCase):
+    def setUp(self) -> None:
+        self.addCleanup(setattr, hub, "_draining", False)
+        self.headers = {"authorization": f"Bearer {new_token(User.objects.create_user('alice'))}"}
+
+    async def get(self, path: str, **query: object):
+        return await AsyncClient().get(path, query, headers=self.headers)
+
+    async def text(self, build_id: int, **query: object) -> str:
+        response = await self.get(f"/builds/{build_id}/log.txt", **query)
+        self.assertEqual(response.status_code, 200)
+        return b"".join([part async for part in response.streaming_content]).decode()
+
+
+class LinesTest(LogsCase):
+    async def test_both_ends_are_included_and_what_is_out_of_range_is_empty(self) -> None:
+        lease = await sync_to_async(live.running)()
+        await sync_to_async(live.printed)(lease, 1, "a", "b", "c")
+        await sync_to_async(live.printed)(lease, 4, "d", "e", is_open=True)
+        path = f"/builds/{lease.build_id}/log/"
+        found = (await self.get(path, step="one", **{"from": 2, "to": 4})).json()
+        self.assertEqual(
+            found, {"step": "one", "from": 2, "to": 4, "lines": ["b", "c", "d"], "total": 5, "open": False}
+        )
+        found = (await self.get(path, step="one")).json()
+        self.assertEqual((found["lines"], found["open"]), (list("abcde"), True))
+        found = (await self.get(path, step="one", **{"from": 9, "to": 10})).json()
+        self.assertEqual((found["lines"], found["total"]), ([], 5))
+        self.assertEqual((await self.get(path, step="two")).json()["total"], 0)
+
+    async def test_one_answer_is_bounded_and_says_where_it_ends(self) -> None:
+        lease = await sync_to_async(live.running)()
+        for first in (1, 1001, 2001):
+            await sync_to_async(live.printed)(lease, first, *[str(first + n) for n in range(1000)])
+        found = (await self.get(f"/builds/{lease.build_id}/log/", step="one", **{"from": 500, "to": 2900})).json()
+        self.assertEqual((found["to"], len(found["lines"]), found["total"]), (500 + MAX_LINES - 1, MAX_LINES, 3000))
+        self.assertEqual(found["lines"][0], "500")
+
+    async def test_bad_arguments_are_told_what_was_expected(self) -> None:
+        build = await sync_to_async(live.queued)()
+        path = f"/builds/{build.pk}/log/"
+        self.assertIn("step: expected", (await self.get(path)).json()["detail"])
+        for bad in ("0", "-1", "x", "1e9", "9" * 50, ""):
+            response = await self.get(path, step="one", **{"from": bad})
+            self.assertEqual(response.status_code, 400, bad)
+            self.assertIn("from: expected", response.json()["detail"])
+        unknown = await self.get(path, step="three")
+        self.assertEqual(unknown.status_code, 404)
+        self.assertIn("one, two", unknown.json()["detail"])
+        self.assertEqual((await AsyncClient().get(path, {"step": "one"})).status_code, 401)
+        self.assertEqual((await self.get("/builds/99/log/", step="one")).status_code, 404)
+
+
+class TextTest(LogsCase):
+    async def test_it_is_the_lines_of_all_steps_in_every_state_of_a_build(self) -> None:
+        build = await sync_to_async(live.queued)()
+        self.assertEqual(await self.text(build.pk), "")
+        await sync_to_async(lifecycle.cancel)(build.pk, by="alice")
+        self.assertEqual(await self.text(build.pk, follow=1), "")
+        lease = await sync_to_async(self._two_steps)()
+        self.assertEqual(await self.text(lease.build_id), "a\nred\nc\n")
+        self.assertEqual(await self.text(lease.build_id, ansi=1), "a\n\x1b[31mred\x1b[0m\nc\n")
+        await sync_to_async(live.ended)(lease, 1)
+        for follow in (0, 1):
+            self.assertEqual(await self.text(lease.build_id, follow=follow), "a\nred\nc\nhalf\n")
+
+    def _two_steps(self):
+        lease = live.running()
+        live.printed(lease, 1, "a", "\x1b[31mred\x1b[0m")
+        lifecycle.end_step(lease, 0, Status.PASSED, exit_code=0)
+        lifecycle.begin_step(lease, 1)
+        live.printed(lease, 1, "c", "ha", step=1, is_open=True)
+        live.printed(lease, 2, "half", step=1, is_open=True)
+        return lease
+
+    async def test_following_stays_to_the_end_and_withholds_open_lines(self) -> None:
+        lease = await sync_to_async(live.running)()
+        following = asyncio.create_task(self.text(lease.build_id, follow=1))
+        for first, lines, is_open in ((1, ["a", "b"], True), (2, ["bb"], False), (3, ["c"], False)):
+            await asyncio.sleep(0.1)
+            await sync_to_async(live.printed)(lease, first, *lines, is_open=is_open)
+        self.assertFalse(following.done())
+        await sync_to_async(live.ended)(lease)
+        self.assertEqual(await asyncio.wait_for(following, 10), "a\nbb\nc\n")
+
+    async def test_a_text_that_is_cut_short_is_no_orderly_end(self) -> None:
+        lease = await sync_to_async(live.running)()
+        response = await self.get(f"/builds/{lease.build_id}/log.txt", follow=1)
+        parts = aiter(response.streaming_content)
+        self.assertEqual(await anext(parts), b"")
+        hub.drain()
+        with self.assertRaises(CutShort):
+            await asyncio.wait_for(anext(parts), 10)
+
+    async def test_head_answers_headers_and_a_wrong_flag_is_refused(self) -> None:
+        build = await sync_to_async(live.queued)()
+        path = f"/builds/{build.pk}/log.txt"
+        response = await AsyncClient().head(path, headers=self.headers)
+        self.assertEqual((response.status_code, response.headers["Content-Type"]), (200, "text/plain; charset=utf-8"))
+        self.assertEqual((await self.get(path, ansi="yes")).status_code, 400)
+
+    def test_a_server_that_cannot_stream_says_so(self) -> None:
+        build = live.queued()
+        for path in (f"/builds/{build.pk}/log.txt", f"/builds/{build.pk}/events/", "/events/"):
+            response = Client().get(path, headers=self.headers)
+            self.assertEqual(response.status_code, 501)
+            self.assertIn("ASGI", response.json()["detail"])

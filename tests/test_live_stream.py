@@ -1,0 +1,397 @@
+"""Streams as clients get them, from the real servers: both of them, on one database."""
+
+import functools
+import json
+import socket
+import threading
+import time
+import unittest
+
+from django.test import TransactionTestCase
+
+from builds import events, lifecycle
+from builds.events import Chunk
+from builds.models import Build, Project
+from builds.states import Status
+from tests import live
+from tests.support.board import Board
+from tests.support.processes import eventually
+from tests.support.sse import Message, SseClient
+
+SERVERS = ("daphne", "uvicorn")
+
+
+@functools.cache
+def _board(servers: tuple[str, ...], **env: str) -> Board:
+    """Kept for all classes of this module that want the same one."""
+    board = Board(BUILDBOARD_RECHECK_SECONDS="1", **env)
+    unittest.addModuleCleanup(board.close)
+    for server in servers:
+        board.web(server)
+    return board
+
+
+class ServersCase(TransactionTestCase):
+    """One board for the class, served by daphne and by uvicorn. Each test has a project and builds of its own."""
+
+    servers = SERVERS
+    env: dict[str, str] = {}
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.board = _board(cls.servers, **cls.env)
+        cls.webs = dict(zip(cls.servers, cls.board.webs, strict=True))
+
+    def setUp(self) -> None:
+        database = self.board.database()
+        database.__enter__()
+        self.addCleanup(database.__exit__, None, None, None)
+
+    def open(self, server: str, path: str, **options) -> SseClient:
+        options.setdefault("token", self.board.token("alice"))
+        client = SseClient(self.webs[server].port, path, **options)
+        self.addCleanup(client.close)
+        return client
+
+    def pid(self, server: str) -> int:
+        return self.webs[server].process.pid
+
+
+def ids(messages: list[Message]) -> list[int]:
+    return [message.seq for message in messages if message.seq is not None]
+
+
+def is_event(kind: str):
+    return lambda message: message.event == kind
+
+
+class AnswerTest(ServersCase):
+    def test_headers_and_first_bytes_leave_at_once(self) -> None:
+        build = live.queued()
+        for server in SERVERS:
+            for path in (f"/builds/{build.pk}/events/?after={build.head or 1}", "/events/"):
+                with self.subTest(server=server, path=path):
+                    client = self.open(server, path)
+                    self.assertEqual(client.status, 200)
+                    self.assertEqual(client.headers["content-type"], "text/event-stream; charset=utf-8")
+                    self.assertEqual(client.headers["cache-control"], "no-cache, no-transform")
+                    self.assertEqual(client.headers["x-accel-buffering"], "no")
+                    self.assertEqual(client.headers["content-encoding"], "identity")
+                    for absent in ("content-length", "etag", "set-cookie", "connection"):
+                        self.assertNotIn(absent, client.headers)
+                    first, second = client.read_until(is_event("ping"), 5)
+                    self.assertTrue(first.comment)
+                    self.assertGreaterEqual(first.retry, 1000)
+                    self.assertEqual((second.id, second.event), (None, "ping"))
+                    self.assertIsInstance(second.json, dict)
+
+    def test_head_answers_headers_and_anything_else_than_get_is_405(self) -> None:
+        build = live.queued()
+        for server in SERVERS:
+            for path in (f"/builds/{build.pk}/events/", "/events/"):
+                with self.subTest(server=server, path=path):
+                    answer = self.board.request("HEAD", path, port=self.webs[server].port, seconds=5)
+                    self.assertEqual((answer.status, answer.content), (200, b""))
+                    self.assertEqual(answer.headers["content-type"], "text/event-stream; charset=utf-8")
+                    for method in ("POST", "PUT", "DELETE"):
+                        answer = self.board.request(method, path, port=self.webs[server].port)
+                        self.assertEqual((answer.status, answer.headers["allow"]), (405, "GET, HEAD"))
+
+    def test_nobody_gets_401_and_no_redirect_and_an_unknown_build_404(self) -> None:
+        build = live.queued()
+        for server in SERVERS:
+            port = self.webs[server].port
+            for path in (f"/builds/{build.pk}/events/", "/events/", f"/builds/{build.pk}/log.txt"):
+                with self.subTest(server=server, path=path):
+                    self.assertEqual(self.board.get(path, token=None, port=port).status, 401)
+                    bad = {"Authorization": "Bearer bb_no-such-token"}
+                    self.assertEqual(self.board.get(path, token=None, headers=bad, port=port).status, 401)
+            for unknown in (build.pk + 1_000_000, 10**30):
+                answer = self.board.get(f"/builds/{unknown}/events/", port=port)
+                self.assertEqual((answer.status, answer.headers["content-type"]), (404, "application/json"))
+
+    def test_a_stranger_to_a_project_sees_neither_its_builds_nor_their_changes(self) -> None:
+        from django.contrib.auth.models import Group, User
+
+        group, _ = Group.objects.get_or_create(name="insiders")
+        group.user_set.add(User.objects.get(username="alice"))
+        closed = Project.objects.create(slug="closed", name="closed", recipe=live.RECIPE)
+        closed.groups.add(group)
+        hidden, shown = live.queued("closed"), live.queued()
+        for server in SERVERS:
+            with self.subTest(server):
+                path = f"/builds/{hidden.pk}/events/"
+                self.assertEqual(self.open(server, path, token=self.board.token("stranger")).status, 404)
+                self.assertEqual(self.open(server, path).status, 200)
+                board = self.open(server, "/events/", token=self.board.token("stranger"))
+                seen = board.read_until(lambda message: message.event == "build" and message.json["id"] == shown.pk)
+                self.assertNotIn(hidden.pk, [message.json["id"] for message in seen if message.event == "build"])
+
+    def test_void_cursors_get_a_reset_and_no_error(self) -> None:
+        build = live.queued()
+        cursors = ["-1", "99999", "9" * 40, "1.5", "x" * 10_000, "%C3%A9", "", "1e3", "0x1", "%00", "١"]
+        for server in SERVERS:
+            for cursor in cursors[:-1]:
+                with self.subTest(server=server, cursor=cursor[:20]):
+                    client = self.open(server, f"/builds/{build.pk}/events/?after={cursor}")
+                    self.assertEqual([client.status, client.read_all(5)[-1].event], [200, "reset"])
+            for header in ("-1", "abc", "99999999999999999999", "x" * 10_000, "é"):
+                with self.subTest(server=server, header=header[:20]):
+                    client = self.open(server, f"/builds/{build.pk}/events/?after=1", last_event_id=header)
+                    self.assertEqual([client.status, client.read_all(5)[-1].event], [200, "reset"])
+            client = self.open(server, f"/builds/{build.pk}/events/?after=1&world=another")
+            self.assertEqual(client.read_all(5)[-1].event, "reset")
+
+    def test_the_header_wins_over_the_query_and_the_end_is_said_once(self) -> None:
+        lease = live.running()
+        live.printed(lease, 1, "a", "b\N{LINE SEPARATOR}c", "\N{GRINNING FACE}")
+        live.ended(lease)
+        path = f"/builds/{lease.build_id}/events/"
+        for server in SERVERS:
+            with self.subTest(server):
+                messages = self.open(server, path).read_all()
+                self.assertEqual(ids(messages), list(range(1, 7)))
+                self.assertEqual(messages[-1].event, "end")
+                self.assertEqual(messages[-2].json["status"], "failed")
+                self.assertEqual(messages[5].json["text"], "a\nb\N{LINE SEPARATOR}c\n\N{GRINNING FACE}")
+                self.assertEqual(ids(self.open(server, f"{path}?after=1", last_event_id=4).read_all()), [5, 6])
+                self.assertEqual(self.open(server, f"{path}?after=6").status, 204)
+
+
+class ResumeTest(ServersCase):
+    def test_a_stream_that_is_cut_again_and_again_under_a_storm_of_writes_misses_and_doubles_nothing(self) -> None:
+        for server in SERVERS:
+            with self.subTest(server):
+                lease = live.running()
+                writer = threading.Thread(target=self._storm, args=(lease, 400))
+                writer.start()
+                got: list[Message] = []
+                cuts = 0
+                while not got or got[-1].event != "end":
+                    client = self.open(server, f"/builds/{lease.build_id}/events/", last_event_id=_last(got))
+                    got += client.cut_after(3_000 + 977 * cuts % 9_000) if cuts < 20 else client.read_all()
+                    cuts += 1
+                    if client.status == 204:
+                        break
+                writer.join()
+                with self.board.database():
+                    stored = self.board.stored(lease.build_id)
+                events_got = [message for message in got if message.id is not None]
+                self.assertEqual([m.seq for m in events_got], [record.seq for record in stored])
+                self.assertEqual([m.data for m in events_got], [record.data for record in stored])
+                self.assertGreaterEqual(cuts, 20)
+
+    def _storm(self, lease, count: int) -> None:
+        with self.board.database():
+            for number in range(count):
+                events.append(lease, [Chunk(0, 1 + number * 3, [f"{number} " + "x" * 80] * 3)])
+                if number % 50 == 0:
+                    time.sleep(0.02)
+            live.ended(lease)
+
+    def test_a_long_replay_and_a_huge_event_arrive_whole_and_in_order(self) -> None:
+        lease = live.running()
+        for first in range(1, 3_000, 100):
+            events.append(lease, [Chunk(0, first + place, [f"line {first + place}"]) for place in range(100)])
+        live.printed(lease, 3_001, *["y" * 16_000] * 20)
+        live.ended(lease)
+        for server in SERVERS:
+            with self.subTest(server):
+                messages = self.open(server, f"/builds/{lease.build_id}/events/").read_all()
+                self.assertEqual(ids(messages), list(range(1, 3_007)))
+                self.assertEqual(len(max((m.data for m in messages if m.data), key=len)) > 320_000, True)
+
+    def test_the_board_tells_newest_states_once_and_resets_whoever_missed_too_much(self) -> None:
+        start = lifecycle_revision()
+        first, second = live.queued(), live.queued()
+        lifecycle.cancel(first.pk, by="alice")
+        for server in SERVERS:
+            with self.subTest(server):
+                client = self.open(server, f"/events/?after={start}")
+                last = client.read_until(lambda m: m.event == "build" and m.json["status"] == "cancelled")
+                told = [(m.json["id"], m.json["status"]) for m in last if m.event == "build"]
+                self.assertEqual(told, [(second.pk, "queued"), (first.pk, "cancelled")])
+                third = live.queued()
+                told = client.read_until(lambda m, pk=third.pk: m.event == "build" and m.json["id"] == pk)[-1]
+                self.assertEqual(told.seq, lifecycle_revision())
+        Build.objects.filter(pk=second.pk).delete()
+        lifecycle.deleted()
+        self.assertEqual(client.read_until(is_event("reset"))[-1].event, "reset")
+
+
+def _last(messages: list[Message]) -> int | None:
+    return next((message.seq for message in reversed(messages) if message.id is not None), None)
+
+
+def lifecycle_revision() -> int:
+    return events.board_extent().head
+
+
+class ResourcesTest(ServersCase):
+    def test_two_hundred_idle_viewers_cost_few_threads_and_connections(self) -> None:
+        lease = live.running()
+        for server in SERVERS:
+            with self.subTest(server):
+                pid = self.pid(server)
+                self.board.get("/events.json", port=self.webs[server].port)
+                threads, connections = live.threads(pid), live.database_files(pid)
+                path = f"/builds/{lease.build_id}/events/"
+                clients = [self.open(server, path) for _ in range(200)]
+                for client in clients:
+                    client.read_until(lambda message, head=lease.head: message.seq == head)
+                self.assertLessEqual(live.threads(pid), threads + 4)
+                self.assertLessEqual(live.database_files(pid), connections + 2)
+                live.printed(lease, lease.head, "for all of them")
+                for client in clients:
+                    client.read_until(lambda message, head=lease.head: message.seq == head)
+                    client.abort()
+                self._back_to(server, 0)
+
+    def test_hundreds_of_viewers_that_come_and_vanish_leave_nothing(self) -> None:
+        lease = live.running()
+        path = f"/builds/{lease.build_id}/events/"
+        for server in SERVERS:
+            self._come_and_go(server, path, 60)
+        before = {server: (live.files(self.pid(server)), live.memory(self.pid(server))) for server in SERVERS}
+        for server in SERVERS:
+            self._come_and_go(server, path, 200)
+        for server in SERVERS:
+            with self.subTest(server):
+                self._back_to(server, 0)
+                pid, (files, size) = self.pid(server), before[server]
+                # Up to two connections to the database may be open now, of three files each.
+                eventually(lambda p=pid, n=files + 6: live.files(p) <= n, 20, "files stay open")
+                self.assertLess(live.memory(pid) - size, 8 * 2**20)
+
+    def _come_and_go(self, server: str, path: str, count: int) -> None:
+        token = self.board.token("alice")
+        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+        for number in range(count):
+            with socket.create_connection(("127.0.0.1", self.webs[server].port)) as one:
+                one.sendall(head)
+                if number % 3:
+                    one.recv(100)
+                if number % 2:
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    def _back_to(self, server: str, wanted: int) -> None:
+        eventually(lambda: self._open(server) == wanted, 10, lambda: f"{self._open(server)} streams are open")
+
+    def _open(self, server: str) -> int:
+        text = self.board.get("/metrics", port=self.webs[server].port).text
+        return sum(int(float(line.split()[-1])) for line in text.splitlines() if line.startswith("buildboard_viewers{"))
+
+    def test_a_viewer_that_reads_nothing_costs_little_memory_and_the_others_go_on(self) -> None:
+        lease = live.running()
+        path = f"/builds/{lease.build_id}/events/"
+        stalled, readers, size = [], {}, {}
+        for server in SERVERS:
+            stalled += [self.open(server, path, receive_buffer=4096) for _ in range(4)]
+            readers[server] = self.open(server, path)
+            readers[server].read_until(lambda message, head=lease.head: message.seq == head)
+            size[server] = live.memory(self.pid(server))
+        for number in range(500):
+            live.printed(lease, 1 + number * 4, *["z" * 16_000] * 4)
+        for server in SERVERS:
+            with self.subTest(server):
+                readers[server].read_until(lambda message, head=lease.head: message.seq == head)
+                # 32 MB were written for each of four; the tail, its slices and a page each are allowed for.
+                self.assertLess(live.memory(self.pid(server)) - size[server], 60 * 2**20)
+        for client in stalled:
+            client.abort()
+
+
+class RightsTest(ServersCase):
+    def test_a_stream_is_denied_soon_after_its_right_ends(self) -> None:
+        from django.contrib.auth.models import User
+        from django.contrib.sessions.models import Session
+        from django.test import Client
+
+        from builds.access import new_token
+        from builds.models import ApiToken
+
+        def session(user: User) -> str:
+            client = Client()
+            client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+            return client.cookies["sessionid"].value
+
+        build = live.queued()
+        made = [User.objects.create_user(f"leaver{n}", password="something") for n in range(4)]
+        cookies = [session(user) for user in made]
+        token = new_token(made[0])
+        for server in SERVERS:
+            path = f"/builds/{build.pk}/events/"
+            by_token = self.open(server, path, token=token)
+            by_session = [self.open(server, path, token=None, headers={"Cookie": f"sessionid={c}"}) for c in cookies]
+            stays = self.open(server, path)
+            for client in (by_token, stays, *by_session):
+                client.read_until(is_event("build"))
+            setattr(self, server, (by_token, by_session, stays))
+        ApiToken.objects.filter(user=made[0]).delete()
+        Session.objects.filter(session_key=cookies[0]).delete()
+        made[1].set_password("another")
+        made[1].save()
+        User.objects.filter(pk=made[2].pk).update(is_active=False)
+        for server in SERVERS:
+            by_token, by_session, stays = getattr(self, server)
+            with self.subTest(server):
+                self.assertEqual(by_token.read_all(10)[-1].event, "denied")
+                for client in by_session[:3]:
+                    self.assertEqual(client.read_all(10)[-1].event, "denied")
+                lifecycle.cancel(live.queued().pk, by="alice")
+                for client in (stays, by_session[3]):
+                    client.socket.settimeout(0.5)
+                    self.assertRaises(TimeoutError, next, client.events(0.5))
+
+
+class LimitsTest(ServersCase):
+    servers = ("uvicorn",)
+    env = {"BUILDBOARD_STREAMS_PER_USER": "3"}
+
+    def test_too_many_streams_of_one_user_are_sent_away_for_long_and_others_are_not(self) -> None:
+        build = live.queued()
+        path = f"/builds/{build.pk}/events/"
+        for server in self.servers:
+            with self.subTest(server):
+                kept = [self.open(server, path) for _ in range(3)]
+                for client in kept:
+                    client.read_until(is_event("build"))
+                messages = self.open(server, path).read_all(5)
+                self.assertGreaterEqual(messages[0].retry, 30_000)
+                self.assertEqual(messages[-1].event, "problem")
+                self.assertEqual(
+                    self.board.get(f"/builds/{build.pk}/events.json", port=self.webs[server].port).status, 429
+                )
+                self.open(server, path, token=self.board.token("stranger")).read_until(is_event("build"))
+                kept[0].close()
+                eventually(
+                    lambda p=path, s=server: self.open(s, p).read_until(is_event("ping"))[0].retry < 30_000, 5, ""
+                )
+
+
+class JsonDataTest(ServersCase):
+    def test_every_event_has_an_object_as_data(self) -> None:
+        lease = live.running()
+        live.printed(lease, 1, "half", is_open=True)
+        lifecycle.report_progress(lease, 0, 0.5)
+        lifecycle.end_step(lease, 0, Status.PASSED, exit_code=0)
+        lifecycle.finish(lease, Status.FAILED, "No.")
+        for message in self.open("uvicorn", f"/builds/{lease.build_id}/events/").read_all():
+            if message.event is not None:
+                self.assertIsInstance(json.loads(message.data), dict)
+
+    def test_a_pipelined_request_and_a_half_close_do_no_harm(self) -> None:
+        build = live.queued()
+        for server in SERVERS:
+            with self.subTest(server), http_connection(self.webs[server].port) as one:
+                one.sendall(
+                    f"GET /builds/{build.pk}/events/ HTTP/1.1\r\nHost: localhost\r\n"
+                    f"Authorization: Bearer {self.board.token('alice')}\r\n\r\nGET /x HTTP/1.1\r\n".encode()
+                )
+                self.assertIn(b"200", one.recv(20))
+                one.shutdown(socket.SHUT_WR)
+
+
+def http_connection(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=5)
