@@ -24,9 +24,9 @@ class ProcessTests(SimpleTestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def start(self, script: str, *, grace: float = 0.3, interpreter: str = "sh") -> Process:
+    def start(self, script: str, *, grace: float = 0.3, interpreter: str = "sh", silence: float = 60) -> Process:
         env = {"PATH": os.environ["PATH"]}
-        process = Process([interpreter, "-e", "-c", script], env=env, cwd=self.folder, grace=grace)
+        process = Process([interpreter, "-e", "-c", script], env=env, cwd=self.folder, grace=grace, silence=silence)
         self.addCleanup(process.close)
         return process
 
@@ -98,7 +98,7 @@ class ProcessTests(SimpleTestCase):
         self.over(process)
 
     def test_stopping_ends_what_resists_and_what_daemonised(self) -> None:
-        process = self.start(DAEMONISE + WAIT_FOR_DAEMON + "trap '' TERM; while :; do sleep 0.1; done")
+        process = self.start("trap '' TERM; " + DAEMONISE + WAIT_FOR_DAEMON + "while :; do sleep 0.1; done")
         daemon = self.daemon()
         process.stop(0.2)
         self.over(process)
@@ -125,6 +125,15 @@ class ProcessTests(SimpleTestCase):
         guardian = process._guardian.pid
         process.close()
         eventually(lambda: not alive(daemon) and not alive(guardian), 10)
+
+    def test_a_worker_that_hangs_is_as_good_as_dead(self) -> None:
+        process = self.start("echo $$; exec sleep 60", silence=0.5)
+        pid = int(eventually(process.read, 10))
+        for _ in range(8):
+            time.sleep(0.1)
+            process.reassure()
+        self.assertTrue(alive(pid))
+        eventually(lambda: not alive(pid), 10)
 
     def test_a_step_whose_guardian_is_killed_ends(self) -> None:
         process = self.start("echo $$; exec sleep 60")

@@ -2,10 +2,10 @@
 
 import os
 import signal
-from pathlib import Path
 
 import psutil
-from django.test import SimpleTestCase
+from django.core.management import CommandError, call_command
+from django.test import SimpleTestCase, tag
 
 from tests.support.board import Board
 from tests.support.processes import Process, alive, eventually
@@ -29,17 +29,18 @@ class SupervisorTests(SimpleTestCase):
     def setUp(self) -> None:
         self.board = Board(BUILDBOARD_LEASE_SECONDS="3", BUILDBOARD_GRACE_SECONDS="1")
         self.addCleanup(self.board.close)
-        self.pids_folder = self.board.data
 
-    def begin(self, recipe: str = DAEMON) -> int:
-        """A build that has got as far as `ready`."""
-        self.board.project("p", f"env: {{PIDS: {self.pids_folder}}}\n{recipe}")
-        build_id = self.board.enqueue("p")
+    def begin(self, slug: str = "p", recipe: str = DAEMON) -> int:
+        """A build that has got as far as `ready`; its processes leave their numbers in a folder of its own."""
+        folder = self.board.data / slug
+        folder.mkdir()
+        self.board.project(slug, f"env: {{PIDS: {folder}}}\n{recipe}")
+        build_id = self.board.enqueue(slug)
         eventually(lambda: "ready" in self.board.lines(build_id), 20, self.board.outputs)
         return build_id
 
-    def pids(self) -> list[int]:
-        return [int(Path(self.pids_folder, name).read_text()) for name in ("daemon", "naked", "step")]
+    def pids(self, slug: str = "p") -> dict[str, int]:
+        return {name: int((self.board.data / slug / name).read_text()) for name in ("daemon", "naked", "step")}
 
     def worker(self, supervisor: Process) -> psutil.Process:
         """The process that runs builds."""
@@ -58,38 +59,31 @@ class SupervisorTests(SimpleTestCase):
         self.worker(supervisor).kill()
         lost = self.board.wait(build_id, 6, status="lost")
         self.assertRegex(lost["reason"], r"^The worker .+ died \(signal SIGKILL\)\.$")
-        self.all_gone(pids)
+        self.all_gone([*pids.values()])
         self.board.project("after", "steps: [{name: a, run: echo next}]")
-        self.assertEqual(self.board.wait(self.board.enqueue("after"), 20)["status"], "passed")
+        self.board.wait(self.board.enqueue("after"), 20, status="passed")
         self.assertEqual(supervisor.terminate(), 0)
 
-    def test_a_supervisor_killed_with_its_workers_finds_everything_when_it_is_back(self) -> None:
-        supervisor = self.board.workers(1)
-        build_id = self.begin()
-        pids = self.pids()
-        worker = self.worker(supervisor)
-        guardian = next(child for child in worker.children() if "guardian.py" in " ".join(child.cmdline()))
+    def test_supervisor_and_workers_killed_together_leave_nothing_once_they_are_back(self) -> None:
+        supervisor = self.board.workers(2)
+        guarded, unguarded = self.begin("guarded"), self.begin("unguarded")
+        guarded_pids, unguarded_pids = self.pids("guarded"), self.pids("unguarded")
+        workers = psutil.Process(supervisor.pid).children()
+        guardian = psutil.Process(unguarded_pids["step"]).parent()
         supervisor.kill()
-        for process in (guardian, worker):  # the worst case: nobody is left who could clean up
+        for process in (guardian, *workers):  # one build has lost even its guardian: nobody is left to clean up
             process.kill()
-        self.board.workers(1)
-        lost = self.board.wait(build_id, 12, status="lost")
-        self.assertIn("no sign of life for 3 s", lost["reason"])
-        marked = [pid for pid in pids if pid != pids[1]]
-        self.all_gone(marked)
-        eventually(lambda: not (self.board.data / "workspaces" / str(build_id)).exists(), 10)
-        psutil.Process(pids[1]).kill()  # it hid its build's mark, and its guardian was killed: nothing can know it
+        self.all_gone([*guarded_pids.values(), unguarded_pids["step"]])
+        self.assertTrue(alive(unguarded_pids["daemon"]))
 
-    def test_a_supervisor_and_its_workers_killed_together_leave_no_process(self) -> None:
-        supervisor = self.board.workers(1)
-        build_id = self.begin()
-        pids = self.pids()
-        worker = self.worker(supervisor)
-        supervisor.kill()
-        worker.kill()
-        self.all_gone(pids)
         self.board.workers(1)
-        self.board.wait(build_id, 12, status="lost")
+        for build_id in (guarded, unguarded):
+            lost = self.board.wait(build_id, 15, status="lost")
+            self.assertIn("no sign of life for 3 s", lost["reason"])
+            folder = self.board.data / "workspaces" / str(build_id)
+            eventually(lambda folder=folder: not folder.exists(), 10)
+        self.all_gone([unguarded_pids["daemon"]])
+        psutil.Process(unguarded_pids["naked"]).kill()  # it threw away its build's mark: only a guardian can know it
 
     def test_a_worker_whose_supervisor_is_killed_stops_its_build(self) -> None:
         supervisor = self.board.workers(1)
@@ -98,7 +92,7 @@ class SupervisorTests(SimpleTestCase):
         supervisor.kill()
         ended = self.board.wait(build_id, 10)
         self.assertEqual((ended["status"], ended["reason"]), ("cancelled", "The worker's supervisor died."))
-        self.all_gone([*self.pids(), worker.pid])
+        self.all_gone([*self.pids().values(), worker.pid])
 
     def test_the_first_signal_drains_and_the_second_stops(self) -> None:
         supervisor = self.board.workers(1)
@@ -112,15 +106,15 @@ class SupervisorTests(SimpleTestCase):
         self.assertEqual((ended["status"], ended["reason"]), ("cancelled", "The worker was stopped."))
         self.assertEqual(supervisor.wait(), 0)
         self.assertEqual(self.board.build(waiting)["status"], "queued")
-        self.all_gone(self.pids())
+        self.all_gone([*self.pids().values()])
 
     def test_draining_lets_a_running_build_finish(self) -> None:
         supervisor = self.board.workers(1)
         recipe = "steps: [{name: a, run: 'echo ready; while [ ! -e \"$PIDS/go\" ]; do sleep 0.05; done'}]"
-        build_id = self.begin(recipe)
+        build_id = self.begin(recipe=recipe)
         supervisor.signal(signal.SIGINT)
         supervisor.wait_for("state=draining")
-        Path(self.pids_folder, "go").touch()
+        (self.board.data / "p" / "go").touch()
         self.assertEqual(self.board.wait(build_id, 10)["status"], "passed")
         self.assertEqual(supervisor.wait(), 0)
 
@@ -129,7 +123,7 @@ class SupervisorTests(SimpleTestCase):
         build_id = self.begin()
         self.assertEqual(supervisor.terminate(8), 0)
         self.assertEqual(self.board.build(build_id)["reason"], "The worker was stopped.")
-        self.all_gone(self.pids())
+        self.all_gone([*self.pids().values()])
 
     def test_two_workers_run_two_builds_at_a_time_and_each_build_once(self) -> None:
         self.board.workers(2)
@@ -140,7 +134,10 @@ class SupervisorTests(SimpleTestCase):
         self.assertEqual([self.board.lines(build_id) for build_id in builds], [["run"]] * 6)
         self.assertEqual(len({build["worker"] for build in ended}), 2)
 
+
+@tag("fast")
+class WorkerCommandTests(SimpleTestCase):
     def test_a_wrong_concurrency_is_refused_by_name(self) -> None:
-        done = self.board.manage("worker", "--concurrency", "0")
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("--concurrency 0: expected a number from 1 to 256", done.stderr)
+        for number in ("0", "257", "-1"):
+            with self.assertRaisesMessage(CommandError, f"--concurrency {number}: expected a number from 1 to 256"):
+                call_command("worker", f"--concurrency={number}", skip_checks=True)

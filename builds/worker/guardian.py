@@ -3,11 +3,11 @@
     python -I -S -E guardian.py TTY REPORT
 
 `TTY`: number of the open file that becomes the step's output; `REPORT`: of the pipe on which it tells. On standard
-input it gets one line, a JSON object {"argv", "env", "cwd", "grace"}, and later perhaps `stop SECONDS`. It starts the
-step in a session of its own and writes `exit CODE` (negative: the signal) when the step's first process ends. What that
-one left behind lives on, until the guardian is told to stop, or until standard input closes because the worker is dead.
-Then it ends every descendant, TERM first and KILL after the grace, until it has none, and exits. It exits by itself as
-soon as the step is over and nothing is left.
+input it gets one line, a JSON object {"argv", "env", "cwd", "grace", "silence"}, and later `alive`, and perhaps
+`stop SECONDS`. It starts the step in a session of its own and writes `exit CODE` (negative: the signal) when the step's
+first process ends. What that one left behind lives on until the guardian is told to stop, or until the worker is dead:
+standard input closes, or nothing came for `silence` seconds. Then it ends every descendant, TERM first and KILL after
+the grace, until it has none, and exits. It exits by itself as soon as the step is over and nothing is left.
 
 It is a subreaper: a process that daemonises itself becomes its child, and "no child left" is "nothing left".
 """
@@ -41,7 +41,7 @@ def main() -> None:
     if child == 0:
         _become_step(job, terminal)
     os.close(terminal)
-    _watch(child, report, bell, rest, float(job["grace"]))
+    _watch(child, report, bell, rest, job)
 
 
 def _prctl(option: int, value: int) -> None:
@@ -85,38 +85,34 @@ def _become_step(job: dict, terminal: int) -> None:
         os._exit(126)
 
 
-def _watch(child: int, report: int, bell: int, rest: bytes, grace: float) -> None:
+def _watch(child: int, report: int, bell: int, rest: bytes, job: dict) -> None:
     """Until nothing is left to guard."""
-    heard = rest
+    heard, heard_at = rest, time.monotonic()
     exited = False
     while True:
-        orders = _order(heard)
-        if orders is not None:
-            grace = orders
+        grace = _order(heard)
+        if grace is not None:
             break
-        readable = select.select([0, bell], [], [])[0]
+        patience = heard_at + job["silence"] - time.monotonic()
+        readable = select.select([0, bell], [], [], max(patience, 0.0))[0]
         if bell in readable:
             os.read(bell, 4096)
             exited, left = _reap(child, report, exited)
             if exited and not left:
                 return
-        if 0 in readable:
-            more = os.read(0, 4096)
+        if 0 in readable or patience <= 0:
+            more = os.read(0, 4096) if 0 in readable else b""
             if not more:  # the worker is dead: nobody will read what a long farewell has to say
-                grace = min(grace, _DEFAULT_GRACE)
+                grace = min(job["grace"], _DEFAULT_GRACE)
                 break
-            heard += more
+            heard, heard_at = heard[-64:] + more, time.monotonic()
     _end_all(child, report, exited, grace)
 
 
 def _order(heard: bytes) -> float | None:
-    """The grace that the last whole `stop SECONDS` allows."""
-    if b"\n" not in heard:
-        return None
-    try:
-        return float(heard.rpartition(b"\n")[0].split()[-1])
-    except (ValueError, IndexError):
-        return _DEFAULT_GRACE
+    """The grace that the last whole `stop SECONDS` allows; None: there was none."""
+    orders = [line[5:] for line in heard.rpartition(b"\n")[0].split(b"\n") if line.startswith(b"stop ")]
+    return float(orders[-1]) if orders else None
 
 
 def _end_all(child: int, report: int, exited: bool, grace: float) -> None:
@@ -128,14 +124,15 @@ def _end_all(child: int, report: int, exited: bool, grace: float) -> None:
         if not left:
             return
         # A worker that is in a hurry, or dead, shortens the grace while it runs.
-        while grace and select.select([0], [], [], 0)[0]:
+        while select.select([0], [], [], 0)[0]:
             more = os.read(0, 4096)
+            heard = heard[-64:] + more
+            shorter = _order(heard) if more else _DEFAULT_GRACE
+            grace = grace if shorter is None else min(grace, shorter)
             if not more:
-                grace = min(grace, _DEFAULT_GRACE)
                 break
-            heard += more
-            grace = min(grace, _order(heard) or 0.0)
-        late = time.monotonic() - began >= grace
+        passed = time.monotonic() - began
+        late = passed >= grace
         for pid in _descendants():
             if late or pid not in told:
                 told.add(pid)
@@ -143,8 +140,9 @@ def _end_all(child: int, report: int, exited: bool, grace: float) -> None:
                     os.kill(pid, signal.SIGKILL if late else signal.SIGTERM)
                     if not late:
                         os.kill(pid, signal.SIGCONT)  # one that was stopped could not hear the TERM
-        overdue = time.monotonic() - began - grace
-        time.sleep(1.0 if overdue > 5 else 0.01)
+        # At first often, so that what ends at once is over at once; what resists is looked for less and less.
+        since = passed - grace if late else passed
+        time.sleep(min(0.01 + since / 20, 0.1 if since < 5 else 1.0))
 
 
 def _reap(child: int, report: int, exited: bool) -> tuple[bool, bool]:

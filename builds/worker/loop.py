@@ -6,14 +6,14 @@ import secrets
 import time
 
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error
 
 from .. import lifecycle
 from ..events import Lease
 from ..states import Status
 from .orders import Orders
 from .runner import Runner
-from .storing import AWAY
+from .storing import AWAY, disconnect
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Loop:
                 lease = self.take()
             except AWAY as error:
                 logger.warning("action=claim state=retry worker=%s error=%s", self._name, error)
-                connection.close()
+                disconnect()
                 rest = min(rest * 2, _LONGEST_REST)
             else:
                 rest = REST_SECONDS
@@ -80,6 +80,6 @@ class Loop:
         try:
             self.beat()
         except AWAY as error:
-            connection.close()
+            disconnect()
             self._beat_at = time.monotonic()
             logger.warning("action=beat state=failed worker=%s error=%s", self._name, error)

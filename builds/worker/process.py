@@ -15,6 +15,8 @@ from pathlib import Path
 COLUMNS, ROWS = 160, 48
 """Wide enough for most tables; programs that fold their lines fold them here."""
 READ_BYTES = 64 * 1024
+SILENCE_SECONDS = 300.0
+"""A worker that hangs, in its database's driver for instance, is as good as dead after this: its steps end."""
 _GUARDIAN = str(Path(__file__).with_name("guardian.py"))
 
 
@@ -25,7 +27,11 @@ class Process:
     nothing more to expect from it. Raises `OSError` where it cannot be started at all (no terminals, no memory).
     """
 
-    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, grace: float) -> None:
+    def __init__(
+        self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, grace: float, silence: float = SILENCE_SECONDS
+    ) -> None:
+        """`grace`: seconds between TERM and KILL where the worker dies; `silence`: it counts as dead when it did not
+        `reassure()` for so long."""
         self.terminal: int | None
         self.report: int | None
         self.exit_code: int | None = None
@@ -55,7 +61,7 @@ class Process:
             os.close(reporting)
         os.set_blocking(self.terminal, False)
         os.set_blocking(self.report, False)
-        job = {"argv": list(argv), "env": dict(env), "cwd": str(cwd), "grace": grace}
+        job = {"argv": list(argv), "env": dict(env), "cwd": str(cwd), "grace": grace, "silence": silence}
         self._tell(json.dumps(job).encode() + b"\n")
 
     @property
@@ -97,6 +103,10 @@ class Process:
         for line in self._heard.splitlines():
             if line.startswith(b"exit ") and self._heard.endswith(b"\n"):
                 self.exit_code = int(line[5:])
+
+    def reassure(self) -> None:
+        """Tell the guardian that this worker lives and knows what it does."""
+        self._tell(b"alive\n")
 
     def stop(self, grace: float) -> None:
         """Ask the guardian to end all of it: TERM now, KILL after `grace` seconds. Returns at once; may be repeated."""

@@ -16,6 +16,12 @@ _FIRST_REST, _LONGEST_REST = 0.1, 2.0
 AWAY = (OperationalError, InterfaceError)
 
 
+def disconnect() -> None:
+    """After a database error: the next query opens a new connection. A broken one stays broken for ever."""
+    if not connection.in_atomic_block:
+        connection.close()
+
+
 class Outage(Exception):
     """The database was away for longer than the outage limit."""
 
@@ -40,7 +46,7 @@ class Storing:
             try:
                 result = verb(*arguments, **options)
             except AWAY as error:
-                connection.close()
+                disconnect()
                 if time.monotonic() - began >= self._outage:
                     raise Outage(f"no database for {self._outage:.0f} s: {error}") from error
                 logger.warning("action=store state=retry verb=%s error=%s", verb.__name__, error)

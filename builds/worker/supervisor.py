@@ -11,11 +11,12 @@ import time
 from dataclasses import dataclass, field
 
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error
 
 from .. import lifecycle
 from . import leftovers
 from .orders import DRAIN, STOP
+from .storing import disconnect
 from .watch import LeaseWatch
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ class Supervisor:
 
     def _start(self, place: Place, now: float) -> None:
         suffix = secrets.token_hex(3)
-        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker", "--one", suffix]
+        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker", "--one", suffix, "--skip-checks"]
         place.process = subprocess.Popen(  # noqa: S603 - this program itself
             command, stdin=subprocess.PIPE, process_group=0, bufsize=0, cwd=settings.BASE_DIR
         )
@@ -145,7 +146,7 @@ class Supervisor:
                         logger.warning("action=lose build=%d worker=%s reason=died", build_id, name)
                 lifecycle.farewell(name)
             except Error as error:
-                connection.close()
+                disconnect()
                 logger.warning("action=bury state=failed worker=%s error=%s", name, error)
                 return
             del self._dead[name]
@@ -155,7 +156,7 @@ class Supervisor:
             leftovers.sweep()
             lifecycle.forget_workers(FORGET_SECONDS)
         except Error as error:
-            connection.close()
+            disconnect()
             logger.warning("action=sweep state=failed error=%s", error)
 
 

@@ -4,9 +4,10 @@ import logging
 import time
 from collections.abc import Callable
 
-from django.db import Error, connection
+from django.db import Error
 
 from .. import lifecycle
+from .storing import disconnect
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class LeaseWatch:
         try:
             leases = lifecycle.leases()
         except Error as error:
-            connection.close_if_unusable_or_obsolete()
+            disconnect()
             logger.warning("action=watch state=failed error=%s", error)
             self._seen.clear()
             self._looked_at = None
@@ -60,7 +61,7 @@ class LeaseWatch:
         try:
             lost = lifecycle.lose(build_id, token, reason, renewal=renewal)
         except Error as error:
-            connection.close_if_unusable_or_obsolete()
+            disconnect()
             logger.warning("action=lose state=failed build=%d error=%s", build_id, error)
             return False
         if lost:
