@@ -1,5 +1,6 @@
 """All settings, from the environment only. README lists them; a wrong value is refused at start by name."""
 
+import logging
 import secrets
 from pathlib import Path
 from typing import Any
@@ -230,11 +231,17 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # --- Logging: one line an event, on stderr ---------------------------------------------------------------------------
 
+def _worth_a_line(record: logging.LogRecord) -> bool:
+    """Whoever asks /readyz again and again has the answer; it is no error of the board each time."""
+    return getattr(getattr(record, "request", None), "path", "") != "/readyz"
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"worth a line": {"()": "django.utils.log.CallbackFilter", "callback": _worth_a_line}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["worth a line"]}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {"builds": {"level": "INFO"}, "buildboard": {"level": "INFO"}},
 }

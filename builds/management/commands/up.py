@@ -178,7 +178,7 @@ class Command(BaseCommand):
                 if patience and time.monotonic() > patience:
                     patience = 0
                     self._say(f"Still not ready after {READY_SECONDS} s: {path} does not answer 200.")
-            time.sleep(0.1)
+            time.sleep(0.1 if self._ready else 0.2)
 
     def _stop(self, *_: Any) -> None:
         self._stopping = True
