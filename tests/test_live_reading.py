@@ -1,0 +1,87 @@
+import asyncio
+import threading
+import time
+from unittest.mock import patch
+
+from django.db import OperationalError, connection
+from django.test import SimpleTestCase, TransactionTestCase, tag
+
+from builds.live import reading
+from builds.models import Board
+from tests.support.processes import eventually
+
+
+def readers() -> int:
+    return sum(thread.name == "live-reader" for thread in threading.enumerate())
+
+
+@tag("fast")
+class ReadingTest(SimpleTestCase):
+    async def test_however_many_ask_there_are_few_threads(self) -> None:
+        names = await asyncio.gather(*[reading.read(self._slowly) for _ in range(40)])
+        self.assertLessEqual(len(set(names)), reading.THREADS)
+        self.assertLessEqual(readers(), reading.THREADS)
+
+    @staticmethod
+    def _slowly() -> int:
+        time.sleep(0.002)
+        return threading.get_ident()
+
+    async def test_an_error_is_the_callers_and_the_thread_goes_on(self) -> None:
+        with self.assertRaises(ZeroDivisionError):
+            await reading.read(lambda: 1 // 0)
+        self.assertFalse(reading.is_away())
+        self.assertEqual(await reading.read(max, 3, 4), 4)
+
+    async def test_whoever_stops_waiting_takes_only_itself_away(self) -> None:
+        begun, go_on = threading.Event(), threading.Event()
+
+        def held() -> str:
+            begun.set()
+            go_on.wait(5)
+            return "read"
+
+        waiting = asyncio.create_task(reading.read(held))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        go_on.set()
+        with self.assertRaises(asyncio.CancelledError):
+            await waiting
+        self.assertEqual(await reading.read(lambda: "next"), "next")
+
+
+class ConnectionsTest(TransactionTestCase):
+    def setUp(self) -> None:
+        self.addCleanup(setattr, reading._readers, "failed_at", -reading.AWAY_SECONDS)
+
+    async def test_a_stale_connection_is_replaced(self) -> None:
+        await reading.read(Board.get)
+        calls = []
+
+        def once_stale() -> int:
+            calls.append(connection.connection is not None)
+            if len(calls) == 1:
+                raise OperationalError("the server closed the connection unexpectedly")
+            return Board.get().pk
+
+        with patch.object(reading, "THREADS", 1):
+            self.assertEqual(await reading.read(once_stale), 1)
+        self.assertEqual(len(calls), 2)
+        self.assertFalse(reading.is_away())
+
+    async def test_a_database_that_stays_away_is_remembered_for_a_moment(self) -> None:
+        def away() -> None:
+            raise OperationalError("connection refused")
+
+        with self.assertRaises(OperationalError):
+            await reading.read(away)
+        self.assertTrue(reading.is_away())
+
+    def test_threads_and_connections_go_when_there_is_nothing_to_read(self) -> None:
+        own = reading._Readers()
+        before = readers()
+        with patch.object(reading, "IDLE_SECONDS", 0.05):
+            self.assertEqual(own.submit(Board.get).result(5).pk, 1)
+            self.assertEqual(readers(), before + 1)
+            eventually(lambda: readers() <= before, 5, "the thread stays")
+            self.assertEqual(own.submit(Board.get).result(5).pk, 1)

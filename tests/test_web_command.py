@@ -1,0 +1,24 @@
+import socket
+
+from django.core.management import CommandError, call_command
+from django.test import SimpleTestCase, tag
+
+from buildboard import serve
+
+
+@tag("fast")
+class PortTest(SimpleTestCase):
+    def test_a_port_that_is_taken_is_refused_in_a_sentence(self) -> None:
+        with serve.listen("127.0.0.1", 0) as taken:
+            port = taken.getsockname()[1]
+            for server in serve.SERVERS:
+                with self.assertRaisesRegex(CommandError, f"cannot listen on 127.0.0.1 port {port}: .*--port or PORT"):
+                    call_command("web", server=server, port=port)
+
+    def test_an_address_of_another_machine_is_refused(self) -> None:
+        self.assertRaises(serve.PortTaken, serve.listen, "192.0.2.1", 0)
+        self.assertRaises(serve.PortTaken, serve.listen, "no such host", 0)
+
+    def test_what_is_bound_listens(self) -> None:
+        with serve.listen("127.0.0.1", 0) as bound:
+            socket.create_connection(bound.getsockname(), timeout=5).close()
