@@ -231,6 +231,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # --- Logging: one line an event, on stderr ---------------------------------------------------------------------------
 
+
 def _worth_a_line(record: logging.LogRecord) -> bool:
     """Whoever asks /readyz again and again has the answer; it is no error of the board each time."""
     return getattr(getattr(record, "request", None), "path", "") != "/readyz"
