@@ -87,3 +87,16 @@ class SectionsTest(TestCase):
     def test_times_are_as_wide_as_their_column(self) -> None:
         said = [stamp(seconds) for seconds in (-1, 0.456, 999.99, 1234.56, 66564.06)]
         self.assertEqual(said, ["0.00", "0.46", "999.99", "1234.6", "66564"])
+
+    def test_a_step_that_has_printed_nothing_yet_is_unfolded_for_what_comes(self) -> None:
+        self.begin(0)
+        self.assertEqual([section.open for section in self.sections()], [True, False, False])
+
+    def test_what_came_after_the_cursor_is_left_to_the_stream(self) -> None:
+        """A page that counted lines which it does not show would take the next one for a hole."""
+        self.begin(0)
+        self.append(Chunk(0, 1, ["one"]))
+        build = Build.objects.get()
+        self.append(Chunk(0, 2, ["two"]))
+        first = sections(build, list(build.steps.all()), build.head)[0]
+        self.assertEqual((len(first.lines), first.total), (1, 1))

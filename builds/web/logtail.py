@@ -64,12 +64,16 @@ def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> 
         made[position].lines.append(
             LogLine(number, text, _since(build.started_at, at), is_open, missing=number - before - 1)
         )
+    newest = max((position for position, _ in kept), default=-1)
     for section in made:
-        if section.step.started_at is not None:
+        if section.lines:
+            section.total = section.lines[-1].number  # of the same moment: what came since, comes over the stream
+        elif section.step.position < newest:
             section.total = events.total_lines(build.pk, section.step.position)
     printed = [section for section in made if section.lines]
-    for section in printed:
-        section.open = section is printed[-1] or section.step.status not in ("passed", "skipped")
+    for section in made:
+        ended_well = section.step.status in ("passed", "skipped", "pending")
+        section.open = section in printed[-1:] or not ended_well
     return made
 
 

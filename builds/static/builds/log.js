@@ -29,6 +29,8 @@ export class LogView {
     }
     /** @type {Map<StepLines, Map<number, Line>>} */
     this.pending = new Map();
+    /** @type {Set<StepLines>} those of which lines were not put into the document */
+    this.passedOver = new Set();
     this.frame = 0;
     this.unseen = 0;
     this.follow = new Follow(root, {
@@ -51,21 +53,25 @@ export class LogView {
     if (waiting.size > 2 * KEEP) {
       const numbers = [...waiting.keys()].sort((a, b) => a - b);
       for (const number of numbers.slice(0, -KEEP)) waiting.delete(number);
+      this.passedOver.add(lines);
     }
     this.pending.set(lines, waiting);
-    this.frame ||= requestAnimationFrame(() => this.flush());
+    this.schedule();
   }
 
   flush() {
     this.frame = 0;
     let room = PER_FRAME;
     for (const [lines, waiting] of this.pending) {
+      if (lines.loading) continue; // what is fetched comes first, and these follow on it
       const numbers = [...waiting.keys()].sort((a, b) => a - b).slice(0, room);
       const before = lines.total;
+      if (this.follow.on && this.passedOver.delete(lines)) lines.restart();
+      const mayGrow = this.follow.on || (!this.passedOver.has(lines) && this.count() < KEEP);
       for (const number of numbers) {
         const line = /** @type {Line} */ (waiting.get(number));
         waiting.delete(number);
-        lines.set(number, line, this.follow.on || this.count() < KEEP);
+        lines.set(number, line, mayGrow);
       }
       room -= numbers.length;
       this.unseen += Math.max(lines.total - before, 0);
@@ -79,7 +85,11 @@ export class LogView {
       this.follow.toEnd();
     }
     this.follow.offer(this.unseen);
-    if (this.pending.size) this.frame = requestAnimationFrame(() => this.flush());
+    this.schedule();
+  }
+
+  schedule() {
+    if ([...this.pending.keys()].some((lines) => !lines.loading)) this.frame ||= requestAnimationFrame(() => this.flush());
   }
 
   /** How many lines are in the document. */
@@ -111,7 +121,9 @@ export class LogView {
     let excess = this.count() - KEEP;
     for (const lines of this.steps.values()) {
       if (excess <= 0) return;
-      excess -= lines.dropFirst(Math.min(excess, lines.size));
+      const dropped = lines.dropFirst(Math.min(excess, lines.size));
+      excess -= dropped;
+      if (dropped) lines.label();
     }
   }
 
@@ -191,6 +203,7 @@ export class LogView {
       lines.complain();
     } finally {
       lines.loading = false;
+      this.schedule();
       if (this.follow.on) this.follow.toEnd();
     }
   }

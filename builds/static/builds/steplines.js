@@ -46,7 +46,7 @@ export class StepLines {
   /** Line `number` is this. @param {number} number @param {Line} line @param {boolean} mayGrow */
   set(number, line, mayGrow) {
     const known = this.rows.get(number);
-    const joined = this.last === this.total;
+    const joined = !this.size || this.last === this.total;
     this.total = Math.max(this.total, number);
     if (known) {
       fill(known, line, this.began());
@@ -54,6 +54,13 @@ export class StepLines {
       if (this.size && number > this.last + 1) this.body.append(gap(number - this.last - 1));
       this.append(number, line);
     }
+  }
+
+  /** Lines were passed over: the window begins anew with the next one. */
+  restart() {
+    this.body.replaceChildren();
+    this.rows.clear();
+    this.first = this.last = 0;
   }
 
   /** @param {number} number @param {Line} line */
@@ -71,11 +78,7 @@ export class StepLines {
    * @param {boolean} [open] whether the last one is unfinished
    */
   insert(from, texts, where, open = false) {
-    if (where === "replace") {
-      this.body.replaceChildren();
-      this.rows.clear();
-      this.first = this.last = 0;
-    }
+    if (where === "replace") this.restart();
     const made = document.createDocumentFragment();
     texts.forEach((text, index) => {
       const number = from + index;
