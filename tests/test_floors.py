@@ -26,8 +26,13 @@ LONGER: dict[str, str] = {
 }
 
 TESTED_BY: dict[str, str] = {
-    # builds/<path without .py> → the test file that holds it, where that is not named after the module.
+    "management/commands/worker": "test_worker_supervisor.py",
+    "worker/canvas": "test_worker_lines.py",
+    "worker/guardian": "test_worker_process.py",
+    "worker/leftovers": "test_worker_supervisor.py",
+    "worker/style": "test_worker_lines.py",
 }
+"""builds/<path without .py> → the test file that holds it, where that is not named after the module."""
 NO_TEST = {"__init__", "apps", "urls"}
 
 
