@@ -33,6 +33,10 @@ class Result(unittest.TextTestResult):
         self._since = now
 
 
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt  # what unittest does not take for a test's own failure
+
+
 class Runner(DiscoverRunner):
     """`manage.py test`. A TERM ends it as Ctrl-C does, so that no server outlives it."""
 
@@ -41,7 +45,7 @@ class Runner(DiscoverRunner):
 
     def setup_test_environment(self, **kwargs: Any) -> None:
         super().setup_test_environment(**kwargs)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+        signal.signal(signal.SIGTERM, _interrupt)
         for module in ("builds", "buildboard", "tests"):
             warnings.filterwarnings("error", module=rf"{module}(\.|\Z)")
         # Tests hash many passwords, and none is worth a stretch.
