@@ -16,6 +16,12 @@ _FIRST_REST, _LONGEST_REST = 0.1, 2.0
 AWAY = (OperationalError, InterfaceError)
 
 
+def without_pool() -> None:
+    """For a process of one thread, before its first query: a pool would only put its own pace of reconnecting, many
+    seconds at worst, between this process and a database that is back."""
+    connection.settings_dict["OPTIONS"].pop("pool", None)
+
+
 def disconnect() -> None:
     """After a database error: the next query opens a new connection. A broken one stays broken for ever."""
     if not connection.in_atomic_block:

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from builds.worker.loop import Loop
 from builds.worker.orders import Orders
+from builds.worker.storing import without_pool
 from builds.worker.supervisor import Supervisor, orderly_input, worker_name
 
 
@@ -33,8 +34,10 @@ class Command(BaseCommand):
         if options["one"]:
             orders = Orders(orderly_input())
             orders.listen_to_signals()
+            without_pool()
             Loop(worker_name(os.getpid(), options["one"]), orders).run()
             return
         if not 1 <= options["concurrency"] <= 256:
             raise CommandError(f"--concurrency {options['concurrency']}: expected a number from 1 to 256.")
+        without_pool()
         Supervisor(options["concurrency"], drain=not options["no_drain"]).run()
