@@ -25,7 +25,7 @@ steps:
       while [ ! -e go ]; do sleep 0.02; done
       echo "printed at $(date +%s.%N)"
 """
-MANY = "steps: [{name: flood, run: 'seq 1 200000; echo last words'}]"
+MANY = "steps: [{name: flood, run: 'seq 1 50000; echo last words'}]"
 HOSTILE = r"""
 steps:
   - name: "</script><b>"
@@ -167,7 +167,7 @@ class LiveTest(BuildPageCase):
         expect(self.page.locator(".ln").last).to_be_in_viewport()
         self.board.post(f"/api/v1/builds/{build_id}/cancel")
 
-    def test_200_000_lines_leave_a_page_that_answers(self) -> None:
+    def test_50_000_lines_at_once_leave_a_page_that_answers(self) -> None:
         from playwright.sync_api import expect
 
         build_id = self.board.start("many")
@@ -175,7 +175,7 @@ class LiveTest(BuildPageCase):
         expect(self.page.locator(".ln", has_text="last words")).to_be_visible(timeout=60_000)
         self.assertLess(self.page.locator(".ln").count(), 4_500)
         shown = self.numbers()
-        self.assertEqual(shown, list(range(shown[0], 200_002)))
+        self.assertEqual(shown, list(range(shown[0], 50_002)))
         self.page.locator("[data-more=earlier]").first.click()
         expect(self.page.locator(f"[id='1:{shown[0] - 1}']")).to_be_attached()
         self.open(f"/builds/{build_id}/#1:777")
