@@ -19,7 +19,11 @@ from tests import live
 
 @tag("fast")
 class WriterTest(SimpleTestCase):
-    @given(st.lists(st.text(st.characters(exclude_characters="\n\x1b", exclude_categories=["Cs"])), max_size=30))
+    @given(
+        st.lists(
+            st.text(st.characters(exclude_characters="\n\x1b", exclude_categories=["Cs"]), max_size=8), max_size=12
+        )
+    )
     def test_however_lines_were_cut_into_chunks_the_text_is_the_same(self, lines: list[str]) -> None:
         writer, text, first = Writer(keeps_styling=False), "", 1
         for number, line in enumerate(lines, start=1):

@@ -24,6 +24,8 @@ from .sources import BuildSource
 
 MAX_LINES = 1_000
 """In one answer of `lines`; it says with `to` where it ends."""
+PART_BYTES = 256 * 1024
+"""Of the text in memory at a time, give or take one bite of the store."""
 _NUMBER = re.compile(r"[0-9]{1,15}\Z")
 _STYLING = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
 """Colours and links, the only sequences that stored text has."""
@@ -156,7 +158,7 @@ async def _stored(opened: Opening, writer: Writer) -> AsyncIterator[bytes]:
 
 
 def _part(source: BuildSource, cursor: int, head: int, writer: Writer) -> tuple[int, bytes]:
-    page = source.page(cursor)
+    page = source.page(cursor, PART_BYTES)
     return (page.upto if page.more else head), _encode([frame for frame in page.frames if frame.id <= head], writer)
 
 

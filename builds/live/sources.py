@@ -52,13 +52,13 @@ class BuildSource:
         """None: the build is gone."""
         return events.extent(self.build_id)
 
-    def page(self, after: int) -> Page:
+    def page(self, after: int, size_limit: int = PAGE_BYTES) -> Page:
         """Read in growing bites, so that a page of huge events and one of tiny ones both stay within bounds."""
         if self._names is None:
             self._names = events.step_names(self.build_id)
         found: list[Frame] = []
         size, bite = 0, _BITE
-        while size < PAGE_BYTES and len(found) < PAGE_EVENTS:
+        while size < size_limit and len(found) < PAGE_EVENTS:
             cursor = found[-1].id if found else after
             records = events.read(self.build_id, cursor, bite, self._names)
             for record in records:
@@ -67,7 +67,7 @@ class BuildSource:
                 size += len(body)
             if len(records) < bite:
                 return Page(found, found[-1].id if found else after, False)
-            bite = min(bite * 4, 128) if size < PAGE_BYTES // 8 else _BITE
+            bite = min(bite * 4, 128) if size < size_limit // 8 else _BITE
         return Page(found, found[-1].id, True)
 
 
