@@ -4,11 +4,13 @@ import os
 import signal
 
 import psutil
+import psycopg
 from django.core.management import CommandError, call_command
 from django.test import SimpleTestCase, tag
 
 from tests.support.board import Board
 from tests.support.processes import Process, alive, eventually
+from tests.support.servers import postgres_url
 
 DAEMON = """
 steps:
@@ -133,6 +135,30 @@ class SupervisorTests(SimpleTestCase):
         self.assertEqual({build["status"] for build in ended}, {"passed"})
         self.assertEqual([self.board.lines(build_id) for build_id in builds], [["run"]] * 6)
         self.assertEqual(len({build["worker"] for build in ended}), 2)
+
+
+class PostgresTests(SimpleTestCase):
+    databases = {"default"}
+
+    def test_connections_that_are_cut_again_and_again_cost_no_line_and_no_build(self) -> None:
+        url = postgres_url()
+        with (
+            Board(database_url=url, BUILDBOARD_LEASE_SECONDS="3") as board,
+            psycopg.connect(url, autocommit=True) as own,
+        ):
+            board.workers(1)
+            board.project("p", "steps: [{name: a, run: 'for i in $(seq 1 40); do echo $i; sleep 0.1; done'}]")
+            build_id = board.enqueue("p")
+            for seen in (2, 12, 22):
+                eventually(lambda seen=seen: len(board.lines(build_id)) >= seen, 20, board.outputs)
+                own.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+                )
+            board.wait(build_id, 20, status="passed")
+            self.assertEqual(board.lines(build_id), [str(number) for number in range(1, 41)])
+            seqs = [record.seq for record in board.stored(build_id)]
+            self.assertEqual(seqs, list(range(1, len(seqs) + 1)))
 
 
 @tag("fast")
