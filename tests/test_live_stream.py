@@ -1,16 +1,23 @@
 """Streams as clients get them, from the real servers: both of them, on one database."""
 
+import asyncio
 import functools
 import json
 import socket
 import threading
 import time
 import unittest
+from unittest.mock import patch
 
-from django.test import TransactionTestCase
+from django.contrib.auth.models import User
+from django.db import OperationalError
+from django.test import AsyncClient, TransactionTestCase
 
 from builds import events, lifecycle
+from builds.access import new_token
 from builds.events import Chunk
+from builds.live import reading
+from builds.live.hub import hub
 from builds.models import Build, Project
 from builds.states import Status
 from tests import live
@@ -66,6 +73,40 @@ def is_event(kind: str):
     return lambda message: message.event == kind
 
 
+class InProcessTest(TransactionTestCase):
+    def setUp(self) -> None:
+        self.addCleanup(setattr, reading._readers, "failed_at", -reading.AWAY_SECONDS)
+        self.headers = {"authorization": f"Bearer {new_token(User.objects.create_user('alice'))}"}
+        self.build = live.queued()
+
+    async def test_a_database_that_is_away_is_no_error_but_a_stream_that_says_so_and_ends(self) -> None:
+        with patch("builds.live.opening.known_caller", side_effect=OperationalError("away")):
+            response = await AsyncClient().get(f"/builds/{self.build.pk}/events/", headers=self.headers)
+        self.assertEqual(response.status_code, 200)
+        text = b"".join([part async for part in response.streaming_content]).decode()
+        self.assertRegex(text, r"\nretry: [2-6][0-9]{3}\n\nevent: problem\ndata: {.*}\n\n\Z")
+
+    async def test_compression_leaves_a_stream_as_it_is(self) -> None:
+        gzip = {"prepend": "django.middleware.gzip.GZipMiddleware"}
+        with self.modify_settings(MIDDLEWARE=gzip):
+            headers = self.headers | {"accept-encoding": "gzip"}
+            response = await AsyncClient().get(f"/builds/{self.build.pk}/events/", headers=headers)
+            first = await anext(aiter(response.streaming_content))
+        self.assertEqual(response.headers["Content-Encoding"], "identity")
+        self.assertTrue(first.startswith(b": Buildboard\n"))
+
+    async def test_a_body_that_is_never_read_holds_nothing(self) -> None:
+        response = await AsyncClient().get(f"/builds/{self.build.pk}/events/", headers=self.headers)
+        self.assertEqual(len(hub().viewers), 0)
+        response.close()
+        response = await AsyncClient().get(f"/builds/{self.build.pk}/events/", headers=self.headers)
+        await anext(aiter(response.streaming_content))
+        self.assertEqual(len(hub().viewers), 1)
+        response.close()
+        await asyncio.sleep(0.01)
+        self.assertEqual(len(hub().viewers), 0)
+
+
 class AnswerTest(ServersCase):
     def test_headers_and_first_bytes_leave_at_once(self) -> None:
         build = live.queued()
@@ -112,7 +153,7 @@ class AnswerTest(ServersCase):
                 self.assertEqual((answer.status, answer.headers["content-type"]), (404, "application/json"))
 
     def test_a_stranger_to_a_project_sees_neither_its_builds_nor_their_changes(self) -> None:
-        from django.contrib.auth.models import Group, User
+        from django.contrib.auth.models import Group
 
         group, _ = Group.objects.get_or_create(name="insiders")
         group.user_set.add(User.objects.get(username="alice"))
@@ -304,11 +345,9 @@ class ResourcesTest(ServersCase):
 
 class RightsTest(ServersCase):
     def test_a_stream_is_denied_soon_after_its_right_ends(self) -> None:
-        from django.contrib.auth.models import User
         from django.contrib.sessions.models import Session
         from django.test import Client
 
-        from builds.access import new_token
         from builds.models import ApiToken
 
         def session(user: User) -> str:
