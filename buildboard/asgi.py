@@ -3,7 +3,7 @@
 - The live wing's requests share one thread. Django would give each its own, for as long as its stream lasts.
 - A server that cancels a request never reaches the view: Django leaves its own tasks behind (and Python 3.11 may crash
   in them at exit). So Django runs as a task of its own, which is told of a disconnect and waited for.
-- A cancellation of an open request means that the server stops: every stream says `restart` first.
+- A cancellation of an open request means that the server stops: its stream says `restart` first.
 - Nothing raises out of here once a response has begun: daphne would leave that connection open and silent for ever.
 - A viewer that reads slower than it is sent to holds the sender up; after `STALLED_SECONDS` it is cut off.
 """
@@ -24,7 +24,7 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "buildboard.settings")
 django = get_asgi_application()
 
-from builds.live import frames, hub  # noqa: E402 - they need Django's settings
+from builds.live import frames, hub, stream  # noqa: E402 - they need Django's settings
 from builds.live.logs import CutShort  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,9 @@ class _Request:
     """One request on its way to Django and back."""
 
     def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
-        self._scope = scope
+        self._farewell = asyncio.get_running_loop().create_future()
+        """Done when this request is to end on purpose: its stream looks for it in the scope."""
+        self._scope = scope | {stream.FAREWELL: self._farewell}
         self._receive = receive
         self._connection = _connection(send)
         self._is_live = scope["path"].endswith(LIVE_PATHS)
@@ -106,10 +108,9 @@ class _Request:
     async def _leave(self, inner: asyncio.Task) -> None:
         """The server has cancelled this request. Returns in order: a server that waits for all of its requests would
         take the first one that raises for the end of them."""
-        if not self._saw_disconnect:
-            drain()
-            if self._is_stream:
-                await asyncio.wait({inner}, timeout=FAREWELL_SECONDS / 2)
+        if self._is_stream and not self._saw_disconnect:
+            self._farewell.set_result(None)
+            await asyncio.wait({inner}, timeout=FAREWELL_SECONDS / 2)
         if not self._hung_up.done():
             self._hung_up.set_result(None)
         _, late = await asyncio.wait({inner}, timeout=FAREWELL_SECONDS / 2)

@@ -18,6 +18,8 @@ from .hub import Hub, Viewer, hub, is_draining
 from .opening import Away, Opening, Refusal
 
 PING_SECONDS = 15.0
+FAREWELL = "buildboard.farewell"
+"""In a request's scope, where the doorman put it: a future that is done when this stream is to say `restart`."""
 RETRY_MS = (1_000, 3_000)
 RETRY_FULL_MS = (30_000, 60_000)
 RETRY_AWAY_MS = (2_000, 6_000)
@@ -50,7 +52,7 @@ async def _answer(request: HttpRequest, build_id: int | None) -> HttpResponseBas
         return _response(request, _farewell(RETRY_AWAY_MS, "The database cannot be reached just now."))
     if opened.is_over:
         return HttpResponse(status=204, headers={"Cache-Control": "no-cache"})
-    stream = Stream(opened)
+    stream = Stream(opened, request.scope.get(FAREWELL))
     response = _response(request, stream.body())
     response._resource_closers.append(stream.close_soon)
     return response
@@ -78,8 +80,9 @@ def _begin(retry: tuple[int, int]) -> bytes:
 class Stream:
     """One body: acquires its viewer when it begins, and releases it once."""
 
-    def __init__(self, opened: Opening) -> None:
+    def __init__(self, opened: Opening, farewell: asyncio.Future[None] | None) -> None:
         self._opened = opened
+        self._farewell = farewell
         self._viewer: Viewer | None = None
         self._hub: Hub | None = None
         self._loop = asyncio.get_running_loop()
@@ -102,6 +105,8 @@ class Stream:
         viewer = self._viewer = self._hub.enter(
             opened.source, opened.standing, opened.cursor, opened.source.kind, opened.visible
         )
+        if self._farewell is not None:
+            self._farewell.add_done_callback(lambda _: viewer.end("restart"))
         ending = "gone"
         try:
             yield _begin(RETRY_MS) + _ping(opened.extent.head)
