@@ -51,7 +51,7 @@ def seqs(build_id: int) -> list[int]:
 
 
 class ReadingTests(TestCase):
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(st.data())
     def test_lines_are_what_a_simple_model_says(self, data):
         build = plain_build()
@@ -93,7 +93,7 @@ class ReadingTests(TestCase):
             with self.subTest(lines=len(lines)), self.assertRaises(ValueError):
                 events.put(build.pk, 0, [Chunk(0, 1, lines)])
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(st.lists(st.lists(text, min_size=1, max_size=3) | st.dictionaries(text, text, max_size=2), max_size=7))
     def test_what_was_stored_is_read_page_by_page_as_it_was(self, bodies):
         build = plain_build()
