@@ -13,6 +13,8 @@ import contextlib
 import gc
 import logging
 import os
+import signal
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -61,11 +63,26 @@ def drain() -> None:
 async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
+        if message["type"] == "lifespan.startup":
+            _hear_signals()
         if message["type"] == "lifespan.shutdown":
             drain()
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
+
+
+def _hear_signals() -> None:
+    """A server that was not started by us tells of its end too late: it waits for the open streams first."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = signal.getsignal(number)
+        if callable(before) and threading.current_thread() is threading.main_thread():
+            signal.signal(number, partial(_signalled, before))
+
+
+def _signalled(before: Callable[[int, Any], Any], number: int, frame: Any) -> None:
+    drain()
+    before(number, frame)
 
 
 class _Request:

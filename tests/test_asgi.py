@@ -1,6 +1,7 @@
 """The doorman: against a server and an application that the test plays, and then by SIGTERM to the real ones."""
 
 import asyncio
+import signal
 import time
 from functools import partial
 from unittest.mock import patch
@@ -159,6 +160,8 @@ class DoormanTest(SimpleTestCase):
         self.assertTrue(request.channel.aborted)
 
     async def test_the_lifespan_and_a_websocket_are_answered_politely(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
         served = Served()
         served.says = asyncio.Queue()
         for message in ("lifespan.startup", "lifespan.shutdown"):
