@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,8 @@ def main() -> None:
     for unknown in set(options.questions) - set(QUESTIONS):
         parser.error(f"unknown question {unknown!r}; expected some of {', '.join(QUESTIONS)}")
 
+    # As Ctrl-C does: no process that was started for a question outlives this one.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     with tempfile.TemporaryDirectory(prefix="bb-bench-") as data:
         os.environ |= {"DJANGO_SETTINGS_MODULE": "buildboard.settings", "BUILDBOARD_DATA": data}
         import django
