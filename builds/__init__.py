@@ -20,6 +20,6 @@ On them stand three wings that never import each other; `urls.py` ties views to 
     live/          hub → tail → stream, poll: reads the log, for everyone who watches
     web/           pages, forms, the API: the outside world
 
-`admin.py`, `checks.py` and `management/commands/` are doors, like `web/`. `tests/test_floors.py` reads the imports of
+`admin/`, `checks.py` and `management/commands/` are doors, like `web/`. `tests/test_floors.py` reads the imports of
 every file and holds all of this.
 """

@@ -11,7 +11,7 @@ from django.test import SimpleTestCase, tag
 
 from .support import ROOT
 
-FLOORS = ["states", "recipe", "progress", "gauges", "wakes", "models", "events", "lifecycle", "access"]
+FLOORS = ["states", "recipe", "progress", "gauges", "wakes", "models", "events", "lifecycle", "leases", "access"]
 """From the ground up: each imports only those before it."""
 WINGS = {"worker", "live", "web"}
 DOORS = {"admin", "apps", "checks", "urls", "demo", "management", "migrations", "templatetags"}

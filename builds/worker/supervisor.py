@@ -14,10 +14,10 @@ from django.conf import settings
 from django.db import Error
 
 from .. import lifecycle
+from ..leases import LeaseWatch
 from . import leftovers
 from .orders import DRAIN, STOP
 from .storing import disconnect
-from .watch import LeaseWatch
 
 logger = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from buildboard import serve
+from builds import leases
 
 
 class Command(BaseCommand):
@@ -24,6 +25,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error}. Choose another one with --port or PORT.") from error
         self.stdout.write(f"Listening on http://{host}:{bound.getsockname()[1]} ({server})")
         self.stdout.flush()
+        leases.watch_in_background(settings.BUILDBOARD_LEASE_SECONDS)
         if server == "uvicorn":
             serve.run_uvicorn(bound)
         else:

@@ -1,13 +1,13 @@
 """Finds builds whose worker gives no sign of life any more."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 
-from django.db import Error
+from django.db import Error, connection
 
-from .. import lifecycle
-from .storing import disconnect
+from . import lifecycle
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class LeaseWatch:
         try:
             leases = lifecycle.leases()
         except Error as error:
-            disconnect()
+            connection.close_if_unusable_or_obsolete()
             logger.warning("action=watch state=failed error=%s", error)
             self._seen.clear()
             self._looked_at = None
@@ -61,9 +61,30 @@ class LeaseWatch:
         try:
             lost = lifecycle.lose(build_id, token, reason, renewal=renewal)
         except Error as error:
-            disconnect()
+            connection.close_if_unusable_or_obsolete()
             logger.warning("action=lose state=failed build=%d error=%s", build_id, error)
             return False
         if lost:
             logger.warning("action=lose build=%d worker=%s reason=lapsed", build_id, worker)
         return lost
+
+
+def watch_in_background(lease_seconds: float) -> threading.Thread:
+    """Look for as long as this process lives, in a thread of its own: so that a build is not left running for ever
+    where the last supervisor died with its machine. Slower than a supervisor looks, and never later than it may be.
+    """
+    watch = LeaseWatch(lease_seconds)
+
+    def look() -> None:
+        while True:
+            try:
+                watch.look()
+            except Exception:
+                logger.exception("action=watch state=failed")
+            finally:
+                connection.close()
+            time.sleep(lease_seconds / 4)
+
+    thread = threading.Thread(target=look, name="leases", daemon=True)
+    thread.start()
+    return thread

@@ -3,11 +3,12 @@
 from unittest import mock
 
 from django.db import OperationalError
-from django.test import TestCase
+from django.test import SimpleTestCase, TestCase
 
 from builds import lifecycle
+from builds.leases import LeaseWatch
 from builds.models import Build, Project
-from builds.worker.watch import LeaseWatch
+from tests.support.board import Board
 
 LEASE = 9.0
 
@@ -79,3 +80,18 @@ class LeaseWatchTests(TestCase):
         with mock.patch.object(lifecycle, "leases", then_renewed):
             self.assertEqual(self.look(), [])
         self.assertEqual(Build.objects.get().status, "running")
+
+
+class WebWatchTests(SimpleTestCase):
+    databases = {"default"}  # the board's own
+
+    def test_a_web_process_ends_the_build_of_a_worker_whose_machine_is_gone(self) -> None:
+        with Board(BUILDBOARD_LEASE_SECONDS="3") as board:
+            board.project("p", "steps: [{name: a, run: a}]")
+            build_id = board.enqueue("p")
+            with board.database():
+                lifecycle.claim("elsewhere:1:aa", "t" * 32)
+            board.web()
+            ended = board.wait(build_id, 30)
+            self.assertEqual(ended["status"], "lost")
+            self.assertEqual(ended["reason"], "The worker elsewhere:1:aa gave no sign of life for 3 s.")
