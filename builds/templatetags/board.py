@@ -13,7 +13,6 @@ from ..web import words
 register = template.Library()
 _KNOWN = {str(status) for status in Status}
 
-register.filter("ordinal", words.ordinal)
 register.filter("lines", lambda number: words.count(number, "line"))
 register.filter("duration", words.duration)
 

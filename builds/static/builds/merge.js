@@ -77,7 +77,7 @@ function makeButton(main) {
   const button = document.createElement("button");
   button.id = "held";
   button.type = "button";
-  button.className = "btn held-button";
+  button.className = "btn";
   const show = () => held && merge(main, held);
   button.addEventListener("click", show);
   document.querySelector(".top .end")?.prepend(button);
