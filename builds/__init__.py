@@ -12,6 +12,7 @@ this order.
     models.py      the tables, with the constraints that refuse impossible states
     events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
     lifecycle.py   enqueue, claim, finish, lose, cancel …: the only writer of a status
+    leases.py      finds builds whose worker gives no sign of life any more
     access.py      who is asking, and what they may do and see
 
 On them stand three wings that never import each other; `urls.py` ties views to paths:

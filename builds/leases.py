@@ -34,7 +34,7 @@ class LeaseWatch:
         try:
             leases = lifecycle.leases()
         except Error as error:
-            connection.close_if_unusable_or_obsolete()
+            _let_go()
             logger.warning("action=watch state=failed error=%s", error)
             self._seen.clear()
             self._looked_at = None
@@ -61,12 +61,18 @@ class LeaseWatch:
         try:
             lost = lifecycle.lose(build_id, token, reason, renewal=renewal)
         except Error as error:
-            connection.close_if_unusable_or_obsolete()
+            _let_go()
             logger.warning("action=lose state=failed build=%d error=%s", build_id, error)
             return False
         if lost:
             logger.warning("action=lose build=%d worker=%s reason=lapsed", build_id, worker)
         return lost
+
+
+def _let_go() -> None:
+    """After a database error the next look opens a new connection: a broken one stays broken for ever."""
+    if not connection.in_atomic_block:
+        connection.close()
 
 
 def watch_in_background(lease_seconds: float) -> threading.Thread:
