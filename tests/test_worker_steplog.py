@@ -28,6 +28,13 @@ class StepLogTests(SimpleTestCase):
         self.assertAlmostEqual(self.log.due(), 10.1)
         self.assertEqual(self.log.take(10.1), [Chunk(3, 2, ["two", "three"])])
 
+    def test_where_storing_is_cheap_lines_leave_sooner(self) -> None:
+        self.log.feed(b"one\n", 10.0)
+        self.log.take(10.0)
+        self.log.pace = 0.02
+        self.log.feed(b"two\n", 10.01)
+        self.assertAlmostEqual(self.log.due(), 10.02)
+
     def test_chunks_are_bounded_in_lines_and_size(self) -> None:
         self.log.feed(b"\n" * (MAX_CHUNK_LINES * 2 + 1), 1.0)
         self.assertEqual([(chunk.line, len(chunk.lines)) for chunk in self.log.take(1.0)],

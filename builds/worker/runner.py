@@ -22,7 +22,7 @@ from .endings import Ending
 from .environment import environment
 from .orders import Orders
 from .process import Process
-from .steplog import StepLog
+from .steplog import FLUSH_SECONDS, StepLog
 from .storing import Outage, Storing
 from .workspace import Workspace
 
@@ -31,6 +31,10 @@ logger = logging.getLogger(__name__)
 RENEW_SECONDS = 1.0
 REASSURE_SECONDS = 5.0
 PROGRESS_SECONDS = 1.0
+FLUSH_COSTS = 4
+"""Between two flushes a step's log rests this many times as long as the last one took to store: about a fifth of the
+time goes into storing, a fast database shows lines sooner, and a slow one gets fewer, larger chunks."""
+LEAST_FLUSH_SECONDS = 0.02
 DRAIN_SECONDS = 0.05
 """After a step's own exit its terminal is read until it was quiet for so long …"""
 DRAIN_ROUNDS = 200
@@ -278,6 +282,9 @@ class Runner:
             return
         self._store(events.append, self._lease, chunks)
         self._renewed_at = time.monotonic()
+        pace = min(max(FLUSH_COSTS * self._store.last_took, LEAST_FLUSH_SECONDS), FLUSH_SECONDS)
+        for step in self._running:
+            step.log.pace = pace
         if connection.vendor == "sqlite":
             # One writer at a time, and no queue before the lock: who writes without a pause starves all others.
             self._store_not_before = self._renewed_at + self._store.last_took / 2

@@ -9,7 +9,7 @@ from .lines import LineReader
 CHUNK_CHARACTERS = 64 * 1024
 """A chunk is closed when its lines have so many, or `MAX_CHUNK_LINES` lines."""
 FLUSH_SECONDS = 0.1
-"""Between two flushes while output keeps coming; after a rest the first one leaves at once."""
+"""Between two flushes while output keeps coming, at most; after a rest the first one leaves at once."""
 OPEN_SECONDS = 0.2
 """A line that is still open after this is shown as it stands …"""
 OPEN_EVERY_SECONDS = 1.0
@@ -28,6 +28,8 @@ class StepLog:
         self._next = 1  # number of the first line that is held
         self._lines: list[str] = []
         self._size = 0
+        self.pace = FLUSH_SECONDS
+        """Seconds between two flushes. Whoever stores them sets it by what storing costs."""
         self._flushed_at = float("-inf")
         self._opened_at: float | None = None
         self._shown_at = float("-inf")
@@ -68,7 +70,7 @@ class StepLog:
         if self.is_full:
             return float("-inf")
         if self._lines:
-            return self._flushed_at + FLUSH_SECONDS
+            return self._flushed_at + self.pace
         if self._changed and self._opened_at is not None:
             return max(self._opened_at + OPEN_SECONDS, self._shown_at + OPEN_EVERY_SECONDS)
         return None
