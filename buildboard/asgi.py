@@ -13,6 +13,7 @@ import contextlib
 import gc
 import logging
 import os
+import re
 import signal
 import threading
 from collections.abc import Awaitable, Callable
@@ -32,7 +33,9 @@ from builds.live.logs import CutShort  # noqa: E402
 logger = logging.getLogger(__name__)
 gc.set_threshold(20_000, 20, 50)  # with a thousand viewers the default makes the slowest deliveries three times slower
 
-LIVE_PATHS = ("/events/", "/events.json", "/log.txt", "/log/")
+LIVE_PATHS = re.compile(r"(?:/builds/\d+)?/(?:events/|events\.json)|/builds/\d+/(?:log\.txt|log/)")
+"""The live wing's alone: a page or the admin's event log would hold up every stream that shares their thread."""
+
 FAREWELL_SECONDS = 3.0
 STALLED_SECONDS = 60.0
 UNBRAKED_BYTES = 8 * 1024 * 1024
@@ -94,7 +97,7 @@ class _Request:
         self._scope = scope | {stream.FAREWELL: self._farewell}
         self._receive = receive
         self._connection = _connection(send)
-        self._is_live = scope["path"].endswith(LIVE_PATHS)
+        self._is_live = LIVE_PATHS.fullmatch(scope["path"]) is not None
         self._hung_up = asyncio.get_running_loop().create_future()
         self._saw_disconnect = False
         self._began = self._ended = self._is_stream = False

@@ -7,6 +7,7 @@ from functools import partial
 from unittest.mock import patch
 
 from django.test import SimpleTestCase, TransactionTestCase, tag
+from django.urls import get_resolver
 
 from buildboard import asgi
 from builds.live import hub, stream
@@ -43,6 +44,25 @@ class Served:
     @property
     def body(self) -> bytes:
         return b"".join(message.get("body", b"") for message in self.sent)
+
+
+@tag("fast")
+class LivePathsTest(SimpleTestCase):
+    def test_only_the_live_wings_own_requests_share_a_thread(self) -> None:
+        views = get_resolver().resolve
+        for path in (
+            "/events/",
+            "/events.json",
+            "/builds/7/events/",
+            "/builds/7/events.json",
+            "/builds/7/log/",
+            "/builds/7/log.txt",
+        ):
+            self.assertTrue(views(path).func.__module__.startswith("builds.live."), path)
+            self.assertIsNotNone(asgi.LIVE_PATHS.fullmatch(path), path)
+        for path in ("/", "/builds/7/", "/projects/log/", "/projects/events/", "/admin/builds/build/7/events/"):
+            self.assertFalse(views(path).func.__module__.startswith("builds.live."), path)
+            self.assertIsNone(asgi.LIVE_PATHS.fullmatch(path), path)
 
 
 @tag("fast")
