@@ -2,12 +2,16 @@
 
 import os
 import signal
+import subprocess
+from unittest.mock import patch
 
 import psutil
 import psycopg
 from django.core.management import CommandError, call_command
 from django.test import SimpleTestCase, tag
 
+from builds.worker import leftovers
+from builds.worker.supervisor import Place, Supervisor
 from tests.support.board import Board
 from tests.support.processes import Process, alive, eventually
 from tests.support.servers import postgres_url
@@ -167,3 +171,27 @@ class WorkerCommandTests(SimpleTestCase):
         for number in ("0", "257", "-1"):
             with self.assertRaisesMessage(CommandError, f"--concurrency {number}: expected a number from 1 to 256"):
                 call_command("worker", f"--concurrency={number}", skip_checks=True)
+
+
+@tag("fast")
+class StartingTests(SimpleTestCase):
+    def test_a_worker_that_cannot_be_started_is_tried_again_later_and_later(self) -> None:
+        supervisor = Supervisor(1)
+        place = Place()
+        supervisor._places = [place]
+        failing = patch.object(subprocess, "Popen", side_effect=BlockingIOError(11, "no more processes"))
+        with failing as popen, self.assertLogs("builds.worker.supervisor", "ERROR"):
+            for now in (0.0, 0.5, 1.0, 2.0, 3.0):
+                supervisor._mind(now)
+        self.assertEqual(popen.call_count, 3)
+        self.assertEqual(supervisor._dead, {})
+
+
+@tag("fast")
+class LeftoversTests(SimpleTestCase):
+    def test_what_a_step_writes_into_its_mark_ends_no_supervisor(self) -> None:
+        for number, known in (("17", [17]), ("²", []), ("٣", []), ("9" * 5000, []), ("", []), ("-1", [])):
+            process = type("Process", (), {"status": lambda self: "running"})()
+            process.environ = lambda number=number: {"BUILDBOARD_BUILD": f"w/{number}"}
+            with patch.object(psutil, "process_iter", return_value=[process]), self.subTest(number[:5]):
+                self.assertEqual([found for _, found in leftovers._marked("w")], known)

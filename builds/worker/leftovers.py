@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 
 import psutil
 
@@ -10,6 +11,7 @@ from ..models import Board
 from . import workspace
 
 logger = logging.getLogger(__name__)
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def sweep() -> int:
@@ -52,6 +54,6 @@ def _marked(world: str) -> list[tuple[psutil.Process, int]]:
             owner, _, number = process.environ().get("BUILDBOARD_BUILD", "").partition("/")
         except (psutil.Error, OSError):
             continue  # gone, or another user's
-        if owner == world and number.isdigit():
+        if owner == world and _NUMBER.fullmatch(number):  # a step may write there what it likes
             found.append((process, int(number)))
     return found

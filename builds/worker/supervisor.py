@@ -116,9 +116,14 @@ class Supervisor:
     def _start(self, place: Place, now: float) -> None:
         suffix = secrets.token_hex(3)
         command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker", "--one", suffix, "--skip-checks"]
-        place.process = subprocess.Popen(  # noqa: S603 - this program itself
-            command, stdin=subprocess.PIPE, process_group=0, bufsize=0, cwd=settings.BASE_DIR
-        )
+        try:
+            place.process = subprocess.Popen(  # noqa: S603 - this program itself
+                command, stdin=subprocess.PIPE, process_group=0, bufsize=0, cwd=settings.BASE_DIR
+            )
+        except OSError as error:  # no memory or no process just now: the other workers' builds go on
+            self._rest(place, now)
+            logger.error("action=start state=failed error=%s", error)
+            return
         place.name = worker_name(place.process.pid, suffix)
         place.started_at = now
         logger.info("action=start worker=%s", place.name)
@@ -131,10 +136,17 @@ class Supervisor:
             return
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         self._dead[place.name] = how
-        steady = now - place.started_at >= _STEADY_SECONDS
-        place.backoff = _FIRST_BACKOFF if steady else min(place.backoff * 2, _LONGEST_BACKOFF)
-        place.start_not_before = now if steady else now + place.backoff
+        if now - place.started_at >= _STEADY_SECONDS:
+            place.backoff = _FIRST_BACKOFF
+            place.start_not_before = now
+        else:
+            self._rest(place, now)
         logger.error("action=supervise state=died worker=%s how=%s", place.name, how)
+
+    @staticmethod
+    def _rest(place: Place, now: float) -> None:
+        place.backoff = min(place.backoff * 2, _LONGEST_BACKOFF)
+        place.start_not_before = now + place.backoff
 
     def _bury(self) -> None:
         """What dead workers had taken is lost, at once; tried again while the database is away."""
