@@ -1,10 +1,10 @@
 """Takes builds and writes their log. Read it from the outside in.
 
-    supervisor.py   keeps N worker processes; watches leases; sweeps what the dead leave (leftovers.py)
-    loop.py         a worker process: take a build, run it, rest; told by orders.py when to end
-    runner.py       one build from its first step to its end; why it ended: endings.py; its writes: storing.py
-    process.py      a step's processes, on a terminal of their own, under a guardian (guardian.py)
-    steplog.py      numbers a step's lines and decides when they are stored
-    lines.py        bytes → lines; one line while it is written: canvas.py; its colours: style.py
-    environment.py  what a step's processes find in their environment; workspace.py: the folder that they begin in
+supervisor.py   keeps N worker processes; watches leases; sweeps what the dead leave (leftovers.py)
+loop.py         a worker process: take a build, run it, rest; told by orders.py when to end
+runner.py       one build from its first step to its end; why it ended: endings.py; its writes: storing.py
+process.py      a step's processes, on a terminal of their own, under a guardian (guardian.py)
+steplog.py      numbers a step's lines and decides when they are stored
+lines.py        bytes → lines; one line while it is written: canvas.py; its colours: style.py
+environment.py  what a step's processes find in their environment; workspace.py: the folder that they begin in
 """
