@@ -68,6 +68,8 @@ class Line(NamedTuple):
     number: int
     text: str
     open: bool
+    at: datetime
+    """When its chunk was stored."""
 
 
 def compact(data: dict[str, Any]) -> str:
@@ -223,13 +225,13 @@ def lines(build_id: int, step: int, first: int, last: int) -> list[Line]:
             build_id=build_id, step=step, line__isnull=False, line__lte=last, line__gt=first - MAX_CHUNK_LINES
         )
         .order_by("seq")
-        .values_list("line", "open", "body")
+        .values_list("line", "open", "at", "body")
     )
-    for start, is_open, body in chunks.iterator(chunk_size=200):
+    for start, is_open, at, body in chunks.iterator(chunk_size=200):
         texts = body.split("\n")
         end = start + len(texts) - 1
         for number in range(max(start, first), min(end, last) + 1):  # type: ignore[arg-type, type-var]
-            found[number] = Line(number, texts[number - start], is_open and number == end)
+            found[number] = Line(number, texts[number - start], is_open and number == end, at)
     return [found[number] for number in sorted(found)]
 
 

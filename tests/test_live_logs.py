@@ -2,17 +2,20 @@
 
 import asyncio
 import random
+from unittest.mock import patch
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
+from django.db import InterfaceError, OperationalError
 from django.test import AsyncClient, Client, SimpleTestCase, TransactionTestCase, tag
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builds import lifecycle
 from builds.access import new_token
-from builds.live import hub
+from builds.live import hub, reading
 from builds.live.logs import MAX_LINES, CutShort, Writer
+from builds.models import Event, iso
 from builds.states import Status
 from tests import live
 
@@ -74,13 +77,16 @@ class LinesTest(LogsCase):
         await sync_to_async(live.printed)(lease, 4, "d", "e", is_open=True)
         path = f"/builds/{lease.build_id}/log/"
         found = (await self.get(path, step="one", **{"from": 2, "to": 4})).json()
+        stored = [iso(event.at) async for event in Event.objects.filter(kind="log").order_by("seq")]
+        times = [stored[0], stored[0], stored[1]]
+        self.assertEqual(found.pop("at"), times, "a line has the time of its chunk")
         self.assertEqual(
             found, {"step": "one", "from": 2, "to": 4, "lines": ["b", "c", "d"], "total": 5, "open": False}
         )
         found = (await self.get(path, step="one")).json()
         self.assertEqual((found["lines"], found["open"]), (list("abcde"), True))
         found = (await self.get(path, step="one", **{"from": 9, "to": 10})).json()
-        self.assertEqual((found["lines"], found["total"]), ([], 5))
+        self.assertEqual((found["lines"], found["at"], found["total"]), ([], [], 5))
         self.assertEqual((await self.get(path, step="two")).json()["total"], 0)
 
     async def test_one_answer_is_bounded_and_says_where_it_ends(self) -> None:
@@ -104,6 +110,15 @@ class LinesTest(LogsCase):
         self.assertIn("one, two", unknown.json()["detail"])
         self.assertEqual((await AsyncClient().get(path, {"step": "one"})).status_code, 401)
         self.assertEqual((await self.get("/builds/99/log/", step="one")).status_code, 404)
+
+    async def test_a_database_that_goes_away_in_between_is_said(self) -> None:
+        build = await sync_to_async(live.queued)()
+        self.addCleanup(setattr, reading._readers, "failed_at", -reading.AWAY_SECONDS)
+        for error in (OperationalError("away"), InterfaceError("closed")):
+            reading._readers.failed_at = -reading.AWAY_SECONDS
+            with patch("builds.events.total_lines", side_effect=error):
+                response = await self.get(f"/builds/{build.pk}/log/", step="one")
+            self.assertEqual((response.status_code, response.headers["Retry-After"]), (503, "5"))
 
 
 class TextTest(LogsCase):

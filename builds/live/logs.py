@@ -10,11 +10,13 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
 from .. import events
+from ..models import iso
 from . import frames, opening
 from .frames import Frame
 from .hub import hub, is_draining
@@ -40,9 +42,10 @@ class CutShort(Exception):
 
 @csrf_exempt  # it only reads, and a POST is to be answered with 405
 async def lines(request: HttpRequest, build_id: int) -> HttpResponse:
-    """`?step=NAME&from=A&to=B`, both ends included → `{"step", "from", "to", "lines", "total", "open"}`.
+    """`?step=NAME&from=A&to=B`, both ends included → `{"step", "from", "to", "lines", "at", "total", "open"}`.
 
-    At most MAX_LINES lines; null stands for a line that is not stored (any more). `open`: the last one is unfinished.
+    At most MAX_LINES lines; null stands for a line that is not stored (any more). `at`: when each of them was stored.
+    `open`: the last one is unfinished.
     """
     try:
         opening.only_reads(request)
@@ -50,7 +53,7 @@ async def lines(request: HttpRequest, build_id: int) -> HttpResponse:
         return JsonResponse(await read(_lines, request, build_id), headers={"Cache-Control": "no-store"})
     except Refusal as refusal:
         return refusal.response
-    except Away:
+    except (Away, DatabaseError):
         return _away()
 
 
@@ -67,9 +70,16 @@ def _lines(request: HttpRequest, build_id: int) -> dict[str, Any]:
     total = events.total_lines(build_id, position)
     last = max(min(last, first + MAX_LINES - 1, total), first - 1)
     found = {line.number: line for line in events.lines(build_id, position, first, last)}
-    texts = [found[number].text if number in found else None for number in range(first, last + 1)]
-    is_open = last in found and found[last].open
-    return {"step": name, "from": first, "to": last, "lines": texts, "total": total, "open": is_open}
+    asked = [found.get(number) for number in range(first, last + 1)]
+    return {
+        "step": name,
+        "from": first,
+        "to": last,
+        "lines": [line.text if line else None for line in asked],
+        "at": [iso(line.at) if line else None for line in asked],
+        "total": total,
+        "open": bool(asked and asked[-1] and asked[-1].open),
+    }
 
 
 def _line_number(request: HttpRequest, name: str, default: int) -> int:

@@ -26,6 +26,14 @@ steps:
       echo "printed at $(date +%s.%N)"
 """
 MANY = "steps: [{name: flood, run: 'seq 1 50000; echo last words'}]"
+LONG = """
+steps:
+  - name: count
+    run: |
+      seq 1 4000
+      i=4000
+      while [ $i -lt 4400 ]; do i=$((i+1)); echo $i; sleep 0.05; done
+"""
 HOSTILE = r"""
 steps:
   - name: "</script><b>"
@@ -53,7 +61,7 @@ class BuildPageCase(BrowserCase):
         super().setUpClass()
         cls.board = Board()
         cls.addClassCleanup(cls.board.close)
-        for slug, recipe in (("slow", SLOW), ("talk", TALK), ("many", MANY), ("hostile", HOSTILE)):
+        for slug, recipe in (("slow", SLOW), ("talk", TALK), ("many", MANY), ("long", LONG), ("hostile", HOSTILE)):
             cls.board.project(slug, recipe)
         cls.web = cls.board.web()
         cls.worker = cls.board.workers(2)
@@ -165,6 +173,33 @@ class LiveTest(BuildPageCase):
         self.page.locator("#fresh").click()
         expect(self.page.locator("#follow")).to_have_attribute("aria-pressed", "true")
         expect(self.page.locator(".ln").last).to_be_in_viewport()
+        self.board.post(f"/api/v1/builds/{build_id}/cancel")
+
+    def test_following_again_goes_on_although_lines_came_while_the_newest_were_fetched(self) -> None:
+        from playwright.sync_api import expect
+
+        build_id = self.board.start("long")
+        self.open_build(build_id)
+        expect(self.page.locator("[id='1:4010']")).to_be_visible(timeout=20_000)
+        self.page.locator("#lines").hover()
+        self.page.mouse.wheel(0, -400)
+        expect(self.page.locator("#fresh")).to_have_text(re.compile(r"\d+ new lines"))
+
+        def late(route: Any) -> None:
+            time.sleep(0.5)
+            route.continue_()
+
+        self.page.route("**/log/?*", late)
+        self.page.locator("#fresh").click()
+        shown = self.page.locator(".ln > a").last
+        expect(self.page.locator("#follow")).to_have_attribute("aria-pressed", "true")
+        first = self.page.locator(".ln > time").first
+        expect(first).to_have_text(re.compile(r"^\d+\.\d\d$"))
+        newest = int(shown.inner_text())
+        eventually(lambda: int(shown.inner_text()) > newest + 20, 10, "the log stands still")
+        numbers = self.numbers()
+        self.assertEqual(numbers, list(range(numbers[0], numbers[-1] + 1)))
+        self.assertNotIn("", self.page.locator(".ln > time").all_text_contents(), "every line has its time")
         self.board.post(f"/api/v1/builds/{build_id}/cancel")
 
     def test_50_000_lines_at_once_leave_a_page_that_answers(self) -> None:

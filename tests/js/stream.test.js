@@ -214,6 +214,30 @@ test("end ends it, denied stops it, reset asks for the page once", () => {
   }
 });
 
+test("whoever has less than the server is catching up, not live", () => {
+  const { connection, sources } = setUp({ cursor: 3 });
+  connection.start();
+  sources[0].send("ping", { head: 5 });
+  assert.equal(connection.state.name, "catching");
+  sources[0].send("log", {}, 4);
+  sources[0].send("log", {}, 5);
+  assert.equal(connection.state.name, "live");
+  const board = setUp({ cursor: 3, dense: false }); // its head counts builds that this reader may not see
+  board.connection.start();
+  board.sources[0].send("ping", { head: 5 });
+  assert.equal(board.connection.state.name, "live");
+});
+
+test("polls that are answered at once with nothing are not repeated at once", async () => {
+  const { connection, sources, asked, pass } = setUp({
+    answers: Array(1000).fill({ events: [], head: 0, final: false }),
+  });
+  connection.start();
+  sources[0].send("open");
+  await pass(15);
+  assert.ok(asked.length >= 3 && asked.length <= 20, `${asked.length} polls in ten seconds`);
+});
+
 test("a page that was left closes its stream, and opens it again when it is looked at", () => {
   const { connection, sources } = setUp();
   connection.start();

@@ -7,6 +7,7 @@ import { everySecond, now } from "./clock.js";
 import { goLive, pressOnce, set, tickTimes } from "./live.js";
 import { estimateOf, isFinal } from "./progress.js";
 import { merge } from "./merge.js";
+import { delay } from "./sequence.js";
 import * as words from "./words.js";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
@@ -17,6 +18,7 @@ let timer;
 let loading = false;
 let dirty = false;
 let rest = 0;
+let failures = 0;
 
 goLive(main, {
   dense: false,
@@ -51,16 +53,21 @@ async function load() {
   loading = true;
   const began = performance.now();
   try {
-    const answer = await fetch(location.pathname + location.search, { cache: "no-store" });
+    const answer = await fetch(main.dataset.page + location.search, { cache: "no-store" });
     if (answer.ok && !answer.redirected) {
       merge(main, new DOMParser().parseFromString(await answer.text(), "text/html"));
       tick();
+    } else if (answer.status >= 500 || answer.status === 429) {
+      throw new Error(`status ${answer.status}`);
     }
+    failures = 0;
   } catch {
-    dirty = true; // the connection's own pill says that the network is away
+    dirty = true; // what changed is still to be shown; the connection's own pill says that the server is away
+    failures += 1;
   }
   const took = performance.now() - began;
-  rest = performance.now() + Math.min(Math.max(10 * took, 300), 10_000);
+  const pause = failures ? 1000 + delay(failures, Math.random()) : Math.min(Math.max(10 * took, 300), 10_000);
+  rest = performance.now() + pause;
   loading = false;
   if (dirty) refresh();
 }

@@ -191,7 +191,7 @@ export class LogView {
       if (!answer.ok) throw new Error(`status ${answer.status}`);
       const page = await answer.json();
       const height = this.root.scrollHeight;
-      lines.insert(page.from, page.lines, where, Boolean(page.open));
+      lines.insert(page, where);
       lines.total = Math.max(lines.total, page.total);
       if (where === "before") this.root.scrollTop += this.root.scrollHeight - height;
       // Never more than a window's worth: what was shown longest ago goes from the other end.

@@ -46,7 +46,8 @@ export class StepLines {
   /** Line `number` is this. @param {number} number @param {Line} line @param {boolean} mayGrow */
   set(number, line, mayGrow) {
     const known = this.rows.get(number);
-    const joined = !this.size || this.last === this.total;
+    // The next number always fits: what was fetched may end before the newest line that the store had by then.
+    const joined = !this.size || this.last === this.total || number === this.last + 1;
     this.total = Math.max(this.total, number);
     if (known) {
       fill(known, line, this.began());
@@ -74,21 +75,27 @@ export class StepLines {
 
   /**
    * Lines by number from the store; null is one that was left out.
-   * @param {number} from @param {(string|null)[]} texts @param {"before"|"after"|"replace"} where
-   * @param {boolean} [open] whether the last one is unfinished
+   * @param {{from: number, lines: (string|null)[], at: (string|null)[], open: boolean}} page  at: their times; open:
+   *   the last one is unfinished
+   * @param {"before"|"after"|"replace"} where
    */
-  insert(from, texts, where, open = false) {
+  insert({ from, lines, at, open }, where) {
     if (where === "replace") this.restart();
     const made = document.createDocumentFragment();
-    texts.forEach((text, index) => {
+    let missing = 0;
+    lines.forEach((text, index) => {
       const number = from + index;
-      if (text === null || this.rows.has(number)) return;
-      const row = this.row(number, { text, at: "", open: open && index === texts.length - 1 });
-      this.rows.set(number, row);
-      made.append(row);
       this.first = this.first ? Math.min(this.first, number) : number;
       this.last = Math.max(this.last, number);
+      if (text === null) missing += 1;
+      if (text === null || this.rows.has(number)) return;
+      if (missing) made.append(gap(missing));
+      missing = 0;
+      const row = this.row(number, { text, at: at[index] || "", open: open && index === lines.length - 1 });
+      this.rows.set(number, row);
+      made.append(row);
     });
+    if (missing) made.append(gap(missing));
     if (where === "before") this.body.prepend(made);
     else this.body.append(made);
   }
