@@ -3,17 +3,23 @@
 
 import os
 import sys
+from importlib import import_module
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "buildboard.settings")
     try:
+        from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
     except ImportError as missing:
         raise SystemExit(
             "Django is not installed for this Python. `make run` makes an environment in .venv/; "
             "with it, use .venv/bin/python manage.py …"
         ) from missing
+    try:
+        import_module(os.environ["DJANGO_SETTINGS_MODULE"])
+    except ImproperlyConfigured as refusal:  # a wrong variable: the sentence says it all
+        raise SystemExit(f"manage.py: {refusal}") from None
     execute_from_command_line(sys.argv)
 
 

@@ -99,6 +99,14 @@ class StartTest(SimpleTestCase):
                 self.assertIn(f"ImproperlyConfigured: {name}", said)
                 self.assertNotIn("secret-word", said)
 
+    def test_a_command_refuses_it_in_one_sentence(self) -> None:
+        env = environment() | {"BUILDBOARD_DATA": str(self.data), "PORT": "many"}
+        done = subprocess.run(
+            [sys.executable, ROOT / "manage.py", "up"], env=env, capture_output=True, text=True, check=False
+        )
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stderr, "manage.py: PORT='many': expected a whole number from 1 to 65535.\n")
+
     def test_one_key_is_made_and_kept_for_its_owner_alone(self) -> None:
         first, second = (self.tell("s.SECRET_KEY").stdout for _ in range(2))
         self.assertEqual(first, second)
