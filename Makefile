@@ -1,12 +1,12 @@
 # make run    start the board on http://127.0.0.1:$PORT (8000)
 # make test   every test
 # make lint   style, types, migrations        make fmt     put the style right
-# make bench  the benchmarks                  make faults  break things on purpose (SEED=N: that seed only)
+# make bench  the benchmarks
 #
 # Each makes the environment in .venv/ first, and again only when a file in requirements/ has changed.
 # PYTHON=/path/to/python chooses the interpreter that .venv/ is made of.
 
-.PHONY: run test bench lint fmt faults
+.PHONY: run test bench lint fmt
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
 
@@ -21,9 +21,6 @@ test: .venv/.installed-dev
 
 bench: .venv/.installed-dev
 	$(PY) -m tests.bench
-
-faults: .venv/.installed-dev
-	$(PY) -m tests.faults
 
 lint: .venv/.installed-dev
 	$(PY) -m ruff check .

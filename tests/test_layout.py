@@ -42,7 +42,7 @@ class DocumentsTest(SimpleTestCase):
 
     def test_the_words_of_the_readme_are_the_makefiles(self) -> None:
         makefile = (ROOT / "Makefile").read_text()
-        for word in ("run", "test", "lint", "fmt", "bench", "faults"):
+        for word in ("run", "test", "lint", "fmt", "bench"):
             self.assertRegex(makefile, rf"(?m)^{word}:")
             self.assertIn(f"make {word}", (ROOT / "README.md").read_text())
 
