@@ -392,7 +392,7 @@ class Worker(models.Model):
 
 
 class ApiToken(models.Model):
-    """256 random bits that act for a user, kept as their SHA-256 (`web/tokens.py`)."""
+    """256 random bits that act for a user, kept as their SHA-256 (`access.py`)."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=100, blank=True)
