@@ -106,6 +106,17 @@ class HubTest(TransactionTestCase):
         found = await asyncio.wait_for(viewer.next(10), 10)
         self.assertEqual([frame.key for frame in found.frames], [build.pk])
 
+    async def test_a_project_that_another_viewer_knew_first_is_shown_to_those_who_were_there_before(self) -> None:
+        first = watch(BoardSource(), self.standing, 3, frozenset({self.project}))
+        self.assertIsNone(await first.next(0.01))
+        new = await sync_to_async(live.project)("brand-new")
+        watch(BoardSource(), self.standing, 3, frozenset({self.project, new.pk}))
+        with patch("builds.access.visible_projects", side_effect=OSError), self.assertLogs("builds.live.hub"):
+            self.assertFalse(await hub().recheck())
+        build = await sync_to_async(live.queued)("brand-new")
+        found = await asyncio.wait_for(first.next(10), 10)
+        self.assertEqual([frame.key for frame in found.frames], [build.pk])
+
     async def test_a_board_shows_only_builds_of_projects_that_the_viewer_may_see(self) -> None:
         viewer = watch(BoardSource(), Standing(None), 3, frozenset())
         await sync_to_async(live.queued)()

@@ -8,11 +8,12 @@ from unittest.mock import patch
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
-from django.test import AsyncClient, TransactionTestCase, override_settings
+from django.test import AsyncClient, AsyncRequestFactory, TransactionTestCase, override_settings
 
 from builds import lifecycle
 from builds.access import new_token
-from builds.live import reading
+from builds.live import poll, reading
+from builds.live.hub import hub
 from builds.models import Board
 from tests import live
 
@@ -92,6 +93,13 @@ class PollTest(TransactionTestCase):
         self.assertEqual(refused.status_code, 400)
         self.assertIn("wait: expected seconds", refused.json()["detail"])
 
+    async def test_head_answers_headers_and_waits_for_nothing(self) -> None:
+        request = AsyncRequestFactory().head(self.path, {"after": 3, "wait": 25}, headers=self.headers)
+        response = await poll.build_events(request, self.lease.build_id)
+        body = [part async for part in response.streaming_content]
+        self.assertEqual((response.status_code, response.headers["Content-Type"]), (200, "application/json"))
+        self.assertEqual((body, len(hub().viewers)), ([], 0))
+
     @override_settings(BUILDBOARD_STREAMS_PER_USER=1)
     async def test_too_many_are_told_when_to_come_back(self) -> None:
         first = await self.get(self.path, after=3, wait=20)
@@ -100,6 +108,8 @@ class PollTest(TransactionTestCase):
         await asyncio.sleep(0.05)
         second = await self.get(self.path, after=3, wait=20)
         self.assertEqual((second.status_code, second.headers["Retry-After"]), (429, "30"))
+        third = await self.get(f"/builds/{self.lease.build_id}/log.txt", follow=1)
+        self.assertEqual((third.status_code, third.headers["Retry-After"]), (429, "30"))
         waiting.cancel()
         with suppress(asyncio.CancelledError):
             await waiting

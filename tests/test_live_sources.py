@@ -63,6 +63,8 @@ class BoardSourceTest(TestCase):
         extent = BoardSource().extent()
         self.assertTrue(is_void(1, extent))
         self.assertFalse(is_void(2, extent))
+        self.assertIsNone(BoardSource().page(1), "whoever reads on from there would keep its row")
+        self.assertEqual(BoardSource().page(2).frames, [])
 
     def test_cursors_outside_of_what_is_stored_are_void(self) -> None:
         extent = Extent(5, 9, False)

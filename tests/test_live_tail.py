@@ -155,6 +155,13 @@ class TailTest(SimpleTestCase):
             found = one.after(0)
             self.assertLessEqual(len(found.body), tail.SLICE_BYTES)
             self.assertEqual(found.upto, 2)
+        with patch.object(tail, "SLICE_EVENTS", 7), patch.object(tail, "SLICES", 3):
+            async with Running(Written(head=20)) as one:
+                reader = viewer(one, 0)
+                self.assertEqual([(await reader.next(1)).upto for _ in range(3)], [7, 14, 20])
+                for cursor in range(20):
+                    one.after(cursor)
+                    self.assertLessEqual(len(one._slices), 3)
 
     @settings(deadline=None, max_examples=20)
     @given(st.lists(st.tuples(st.integers(1, 5), st.sampled_from(["wake", "lost", "stale"])), max_size=12))

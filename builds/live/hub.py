@@ -165,6 +165,7 @@ class Hub:
         self._pumps: dict[str, asyncio.Task[None]] = {}
         self._topics_changed = asyncio.Event()
         self._known_projects: frozenset[int] = frozenset()
+        """Those for which every viewer of the board was asked, after the project was there."""
 
     def is_full(self, standing: Standing) -> bool:
         """Whether this process, or this viewer's user, has as many streams as the settings allow."""
@@ -182,7 +183,6 @@ class Hub:
         project = source.project if isinstance(source, BuildSource) else None
         viewer = Viewer(tail, standing, cursor, kind, project)
         viewer.visible = visible
-        self._known_projects |= visible
         tail.viewers.add(viewer)
         self.viewers.add(viewer)
         self._per_user[standing.user] += 1
@@ -311,21 +311,21 @@ class Hub:
 
     async def _learn(self, projects: set[int]) -> None:
         """A project that is new here may be one that viewers of the board may see: ask before its first frame."""
-        if not projects <= self._known_projects:
-            await self.recheck()
+        if not projects <= self._known_projects and await self.recheck():
             self._known_projects |= projects
 
-    async def recheck(self) -> None:
-        """Ask once for all viewers whether they may still see what they watch. A failed look denies nobody."""
+    async def recheck(self) -> bool:
+        """Ask once for all viewers whether they may still see what they watch. A failed look denies nobody: False."""
         viewers = list(self.viewers)
         try:
             rights = await read(access.visible_projects, {viewer.standing for viewer in viewers})
         except Exception as error:
             logger.warning("action=recheck error=%r", error)
-            return
+            return False
         for viewer in viewers:
             visible = rights.get(viewer.standing)
             if visible is None or (viewer.project is not None and viewer.project not in visible):
                 viewer.end("denied")
             else:
                 viewer.visible = visible
+        return True

@@ -101,13 +101,15 @@ async def text(request: HttpRequest, build_id: int) -> HttpResponseBase:
         writer = Writer(keeps_styling=_flag(request, "ansi"))
         follow = _flag(request, "follow")
         opened = await opening.open_build(request, build_id)
+        if follow and hub().is_full(opened.standing):
+            raise opening.full()
     except Refusal as refusal:
         return refusal.response
     except Away:
         return _away()
     body = _followed(opened, writer) if follow else _stored(opened, writer)
     return StreamingHttpResponse(
-        _no_text() if request.method == "HEAD" else body,
+        opening.nothing() if request.method == "HEAD" else body,
         headers={
             "Content-Type": "text/plain; charset=utf-8",
             "Content-Disposition": f'inline; filename="build-{build_id}.txt"',
@@ -201,11 +203,6 @@ def _encode(found: list[Frame], writer: Writer) -> bytes:
         if kind in ("log", "cut"):
             texts.append(writer.feed(kind, json.loads(data)))
     return "".join(texts).encode("utf-8", "replace")
-
-
-async def _no_text() -> AsyncIterator[bytes]:
-    for part in ():
-        yield part
 
 
 def _away() -> JsonResponse:

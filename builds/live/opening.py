@@ -1,6 +1,7 @@
 """A request → who is it, may they see this, and from which cursor on. One answer for streams, long polls and logs."""
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -51,6 +52,19 @@ def refuse(status: int, detail: str) -> Refusal:
     if status == 401:
         response["WWW-Authenticate"] = 'Bearer realm="Buildboard"'
     return Refusal(response)
+
+
+def full() -> Refusal:
+    """429, for whoever cannot be told by a stream."""
+    refusal = refuse(429, "There are too many streams open; try again later.")
+    refusal.response["Retry-After"] = "30"
+    return refusal
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    """The body of an answer to HEAD."""
+    for part in ():
+        yield part
 
 
 def only_reads(request: HttpRequest) -> None:

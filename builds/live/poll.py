@@ -2,7 +2,8 @@
 
 `?after=N&wait=S` answers as soon as there is something above N, or after S seconds with nothing:
 `{"events": [{"id", "kind", "data"}…], "head", "final"}`. `final`: with these events the caller has everything that
-there will ever be. `"reset": true`: the cursor is void, load again. A page has at most MAX_EVENTS events.
+there will ever be. `"reset": true`: the cursor is void, load again. An answer is a page of the store (512 events at
+most) or a slice of a tail (1,000).
 """
 
 import json
@@ -20,9 +21,6 @@ from .opening import Away, Opening, Refusal, refuse
 from .tail import Slice
 
 MAX_WAIT = 25.0
-MAX_EVENTS = 1_000
-"""A page of the store and a slice of a tail are both smaller; they end by their size first."""
-RETRY_SECONDS = 30
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?\Z")
 
 
@@ -43,9 +41,7 @@ async def _answer(request: HttpRequest, build_id: int | None) -> HttpResponseBas
         opened = await (opening.open_board(request) if build_id is None else opening.open_build(request, build_id))
         if opened.cursor is not None and not is_draining() and hub().is_full(opened.standing):
             streams.refused("full")
-            refusal = refuse(429, "There are too many streams open; try again later.")
-            refusal.response["Retry-After"] = str(RETRY_SECONDS)
-            raise refusal
+            raise opening.full()
     except Refusal as refusal:
         return refusal.response
     except Away:
@@ -53,7 +49,7 @@ async def _answer(request: HttpRequest, build_id: int | None) -> HttpResponseBas
         return JsonResponse(detail, status=503, headers={"Retry-After": "5", "Cache-Control": "no-store"})
     # Waited for in the body, not here: the view's thread is shared by all of the live wing's requests.
     return StreamingHttpResponse(
-        _body(opened, wait),
+        opening.nothing() if request.method == "HEAD" else _body(opened, wait),
         headers={
             "Content-Type": "application/json",
             "Cache-Control": "no-store, no-transform",
@@ -85,7 +81,7 @@ async def _body(opened: Opening, wait: float) -> AsyncIterator[bytes]:
         found = await viewer.next(wait)
         head = max(viewer.tail.head, viewer.cursor)
         final = viewer.tail.is_final and viewer.cursor >= head
-        events = found.frames[:MAX_EVENTS] if isinstance(found, Slice) else []
+        events = found.frames if isinstance(found, Slice) else []
         ending = found if isinstance(found, str) else "answered"
         yield _page([frame.body for frame in events], head, final=final, reset=found == "reset")
     finally:

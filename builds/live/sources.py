@@ -80,8 +80,10 @@ class BoardSource:
         return board_extent()
 
     def page(self, after: int) -> Page | None:
-        """None: more changed than one page holds."""
-        head = board_extent().head  # first: what is read next has every build's newest state up to it
+        """None: more changed than one page holds, or a build was deleted since."""
+        extent = board_extent()  # first: what is read next has every build's newest state up to its head
+        if is_void(after, extent):
+            return None
         changed = events.changed(after, BOARD_CHANGES + 1)
         if len(changed) > BOARD_CHANGES:
             return None
@@ -89,7 +91,7 @@ class BoardSource:
             Frame(revision, build_id, project, frames.encode(revision, "build", data))
             for revision, build_id, project, data in changed
         ]
-        return Page(found, max(head, found[-1].id if found else after), False)
+        return Page(found, max(extent.head, found[-1].id if found else after), False)
 
 
 def board_extent() -> Extent:

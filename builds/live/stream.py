@@ -59,12 +59,7 @@ async def _answer(request: HttpRequest, build_id: int | None) -> HttpResponseBas
 
 
 def _response(request: HttpRequest, body: AsyncIterator[bytes]) -> StreamingHttpResponse:
-    return StreamingHttpResponse(_nothing() if request.method == "HEAD" else body, headers=HEADERS)
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    for part in ():
-        yield part
+    return StreamingHttpResponse(opening.nothing() if request.method == "HEAD" else body, headers=HEADERS)
 
 
 async def _farewell(retry: tuple[int, int], detail: str) -> AsyncIterator[bytes]:

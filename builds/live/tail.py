@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 TAIL_BYTES = 4 * 1024 * 1024
 SLICE_BYTES = 256 * 1024
+SLICE_EVENTS = 1_000
+SLICES = 64
+"""Kept at a time for those who stand at the same cursors; the others' are made again."""
 PRELOAD = 64
 """A new tail begins so many events below the head: most of those who come back are that near."""
 FAILED_SECONDS = 0.5
@@ -178,10 +181,12 @@ class Tail:
         return self.rewound or (self.extent is not None and is_void(min(cursor, self.extent.head), self.extent))
 
     def after(self, cursor: int) -> Slice:
-        """What follows `cursor`, which is not below the floor: at most SLICE_BYTES, or one frame. The same bytes for
-        every viewer that stands there."""
+        """What follows `cursor`, which is not below the floor: at most SLICE_BYTES and SLICE_EVENTS, or one frame.
+        The same bytes for every viewer that stands there."""
         found = self._slices.get(cursor)
         if found is None:
+            if len(self._slices) >= SLICES:
+                self._slices.clear()
             found = self._slices[cursor] = self._slice(cursor)
         return found
 
@@ -195,7 +200,7 @@ class Tail:
         taken: list[Frame] = []
         size = 0
         for frame in newer:
-            if taken and size + len(frame.body) > SLICE_BYTES:
+            if len(taken) == SLICE_EVENTS or (taken and size + len(frame.body) > SLICE_BYTES):
                 break
             taken.append(frame)
             size += len(frame.body)
