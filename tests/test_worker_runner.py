@@ -138,6 +138,18 @@ class EndingTests(RunnerCase):
         self.assertIn('"cancel_requested":true', said[2])
         self.assertIn('"status":"running"', said[2])
 
+    def test_what_a_step_says_when_it_is_told_to_end_is_kept_to_the_last_line(self) -> None:
+        lease = self.queue("trap 'seq 1 30000; echo last; exit 1' TERM; echo up\nwhile :; do sleep 0.05; done")
+
+        def cancel() -> None:
+            eventually(lambda: events.total_lines(lease.build_id, 0), 10)
+            lifecycle.cancel(lease.build_id, by="alice")
+
+        self.meanwhile(cancel)
+        build = self.run_lease(lease, grace=20)
+        self.assertEqual(build.status, "cancelled")
+        self.assertEqual(self.log(build)[-30_001:], [*map(str, range(1, 30_001)), "last"])
+
     def test_a_worker_that_has_to_go_cancels_its_build_and_says_so(self) -> None:
         lease = self.queue("echo ready; sleep 60")
 

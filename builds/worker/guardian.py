@@ -6,8 +6,8 @@
 input it gets one line, a JSON object {"argv", "env", "cwd", "grace", "silence"}, and later `alive`, and perhaps
 `stop SECONDS`. It starts the step in a session of its own and writes `exit CODE` (negative: the signal) when the step's
 first process ends. What that one left behind lives on until the guardian is told to stop, or until the worker is dead:
-standard input closes, or nothing came for `silence` seconds. Then it ends every descendant, TERM first and KILL after
-the grace, until it has none, and exits. It exits by itself as soon as the step is over and nothing is left.
+standard input closes, or nothing came for `silence` seconds. Then it ends every descendant, one TERM first and KILL
+after the grace, until it has none, and exits. It exits by itself as soon as the step is over and nothing is left.
 
 It is a subreaper: a process that daemonises itself becomes its child, and "no child left" is "nothing left".
 """
@@ -133,8 +133,11 @@ def _end_all(child: int, report: int, exited: bool, grace: float) -> None:
                 break
         passed = time.monotonic() - began
         late = passed >= grace
-        for pid in _descendants():
-            if late or pid not in told:
+        first = not told
+        for pid, parent in _descendants():
+            # What a process begins once it was told is its way of ending, a trap's commands for instance: that is not
+            # told, unless the process is gone and has left it behind.
+            if late or (pid not in told and (first or parent == os.getpid())):
                 told.add(pid)
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL if late else signal.SIGTERM)
@@ -163,8 +166,8 @@ def _reap(child: int, report: int, exited: bool) -> tuple[bool, bool]:
                 os.write(report, b"exit %d\n" % os.waitstatus_to_exitcode(status))
 
 
-def _descendants() -> list[int]:
-    """All living processes below this one, from the process table."""
+def _descendants() -> list[tuple[int, int]]:
+    """All living processes below this one, each with its parent, from the process table."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -176,11 +179,12 @@ def _descendants() -> list[int]:
             continue
         if fields[0] not in (b"Z", b"X"):
             children.setdefault(int(fields[1]), []).append(int(name))
-    found: list[int] = []
+    found: list[tuple[int, int]] = []
     parents = [os.getpid()]
     while parents:
-        below = children.pop(parents.pop(), [])
-        found += below
+        parent = parents.pop()
+        below = children.pop(parent, [])
+        found += [(pid, parent) for pid in below]
         parents += below
     return found
 

@@ -212,7 +212,7 @@ class Runner:
                     step.process.stop(self._grace_now())
             self._turn()
         for step in steps:
-            self._read(step)
+            self._drain(step)
             if step.ended:
                 step.log.close(time.monotonic())
         self._flush(everything=True)
