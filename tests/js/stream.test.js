@@ -198,20 +198,44 @@ test("a final build that has been shown whole is complete after one question", a
   assert.deepEqual([sources.length, asked.length], [0, 1]);
 });
 
-test("end ends it, denied stops it, reset asks for the page once", () => {
+test("end ends it, denied stops it, reset asks for the page once", async () => {
   for (const [kind, name, times] of [
     ["end", "ended", 0],
     ["denied", "denied", 0],
     ["reset", "stuck", 1],
   ]) {
-    const { connection, sources, resets, timers } = setUp();
+    const { connection, sources, resets, timers, pass } = setUp({ answers: [{ status: 401 }] });
     connection.start();
     sources[0].send(kind);
+    await pass(0);
     assert.equal(connection.state.name, name);
     assert.equal(resets(), times);
     assert.ok(sources[0].closed);
     assert.equal(timers.size, 0, "nothing ticks on");
   }
+});
+
+test("who was denied and is let in again goes on", async () => {
+  const { connection, sources, asked, pass } = setUp({ answers: [{ events: [], head: 0, final: false }] });
+  connection.start();
+  sources[0].send("denied");
+  await pass(2);
+  assert.deepEqual([sources.length, asked.length, connection.over], [2, 1, false]);
+});
+
+test("a stream that is refused while questions are answered: it polls, and tries the stream again later", async () => {
+  const { connection, sources, states, pass } = setUp({
+    answers: [...Array(4).fill({ events: [], head: 0, final: false }), "never"],
+  });
+  connection.start();
+  for (let tries = 0; tries < 4; tries++) {
+    sources.at(-1).readyState = 2;
+    sources.at(-1).send("error");
+    await pass(4.5);
+  }
+  assert.equal(connection.state.name, "polling");
+  assert.equal(sources.length, 4);
+  assert.deepEqual(states, ["connecting", "polling"]);
 });
 
 test("whoever has less than the server is catching up, not live", () => {

@@ -9,6 +9,7 @@ const SILENCE = 2.5 * HEARTBEAT;
 const FIRST_WORD = 5_000;
 const STREAM_AGAIN = 120_000;
 const OLD = 3_000;
+const REFUSALS = 3;
 const KINDS = ["build", "step", "log", "progress", "cut"];
 const OVER = new Set(["ended", "gone", "denied", "stuck"]);
 
@@ -36,6 +37,8 @@ export class Connection {
     /** @type {AbortController|null} */
     this.polling = null;
     this.failures = 0;
+    /** How often in a row a question was answered and the stream was not. */
+    this.refusals = 0;
     this.heardAt = 0;
     this.openedAt = 0;
     /** @type {Record<string, any>} */
@@ -94,7 +97,11 @@ export class Connection {
     on("reset", () => this.reset());
     on("restart", () => this.say("reconnecting"));
     on("problem", () => this.say("reconnecting", "something failed at the server"));
-    on("denied", () => this.finish("denied"));
+    on("denied", () => {
+      this.close();
+      this.say("reconnecting");
+      this.ask(); // signed out, or no longer allowed, or signed in anew meanwhile
+    });
     on("end", () => this.finish("ended"));
     source.addEventListener("open", () => source === this.source && this.expectWord());
     source.addEventListener("error", () => this.failed(source));
@@ -124,7 +131,7 @@ export class Connection {
 
   heard() {
     this.heardAt = this.world.Date.now();
-    this.failures = 0;
+    this.failures = this.refusals = 0;
     this.forget("word");
   }
 
@@ -133,7 +140,7 @@ export class Connection {
     this.after("word", FIRST_WORD, () => {
       if (!this.source) return;
       this.close();
-      this.poll();
+      this.poll("a proxy holds back the stream");
     });
   }
 
@@ -165,26 +172,28 @@ export class Connection {
     const answer = await this.fetchEvents(0);
     if (answer === "over" || answer === "stale") return;
     if (answer === "failed") this.later(() => this.ask());
+    else if (++this.refusals > REFUSALS) this.poll("the stream cannot be opened");
     else this.after("again", this.failures++ ? delay(this.failures, this.world.Math.random()) : 50, () => this.open());
   }
 
-  async poll() {
+  /** @param {string} why */
+  async poll(why) {
     const began = this.world.Date.now();
-    this.say("polling", "a proxy holds back the stream");
+    this.say("polling", why);
     while (!this.over && !this.source && this.world.Date.now() - began < STREAM_AGAIN) {
       const asked = this.world.Date.now();
       const before = this.sequence.cursor;
       const answer = await this.fetchEvents(25);
       if (answer === "over" || answer === "stale") return;
       if (answer === "failed") {
-        this.later(() => this.poll());
+        this.later(() => this.poll(why));
         return;
       }
       this.heard();
-      this.say("polling", "a proxy holds back the stream");
+      this.say("polling", why);
       const { cursor } = this.sequence;
       if (cursor === before && this.world.Date.now() - asked < 1_000) {
-        this.later(() => this.poll()); // an answer that did not wait: whoever gave it is about to go
+        this.later(() => this.poll(why)); // an answer that did not wait: whoever gave it is about to go
         return;
       }
     }
