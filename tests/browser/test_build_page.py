@@ -267,6 +267,32 @@ class ReadTest(BuildPageCase):
         expect(self.page.locator("section[data-live=recent]")).to_contain_text("Cancelled by alice")
         self.assertTrue(self.page.evaluate("window.sameDocument"))
 
+    def test_a_page_whose_server_fails_for_a_moment_shows_the_change_when_it_is_back(self) -> None:
+        from playwright.sync_api import expect
+
+        self.open("/projects/slow/")
+        form = self.page.locator("form[data-once]")
+        form.locator("input[name=ref]").evaluate("input => { input.removeAttribute('maxlength'); }")
+        form.locator("input[name=ref]").fill("x" * 201)
+        form.get_by_role("button").click()
+        expect(self.page.locator("#id_ref_error")).to_be_visible()
+        expect(self.page.locator("#pill")).to_contain_text("Live")
+        asked: list[float] = []
+
+        def fail_twice(route: Any) -> None:
+            asked.append(time.monotonic())
+            if len(asked) < 3:
+                route.fulfill(status=503, body="not just now")
+            else:
+                route.continue_()
+
+        self.page.route("**/projects/slow/", fail_twice)
+        build_id = self.board.start("slow")
+        row = self.page.locator(f"[data-key='build-{build_id}']")
+        expect(row.locator(".mark")).to_have_text("running", timeout=15_000)
+        self.assertGreater(asked[2] - asked[1], 1, "it does not ask in a hurry")
+        self.board.post(f"/api/v1/builds/{build_id}/cancel")
+
     def test_no_page_scrolls_sideways_on_a_phone_or_breaks_its_policy(self) -> None:
         build_id = self.board.start("hostile")
         self.board.wait(build_id)
