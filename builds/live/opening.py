@@ -63,7 +63,8 @@ def full() -> Refusal:
 
 async def nothing() -> AsyncIterator[bytes]:
     """The body of an answer to HEAD."""
-    for part in ():
+    parts: tuple[bytes, ...] = ()
+    for part in parts:
         yield part
 
 

@@ -1,18 +1,17 @@
 // @ts-check
 // Puts a newly rendered page's parts in the place of the old ones, and touches nothing that did not change.
 
-import { now } from "./clock.js";
-
 /** @type {Document|null} */
 let held = null;
 
 /**
  * Every `data-live` part of `fresh` replaces that of `main`. While the pointer is over a list whose rows would move, the
- * change waits behind a button. @param {HTMLElement} main @param {Document} fresh
+ * change waits behind a button, but not for ever. @param {HTMLElement} main @param {Document} fresh
+ * @param {boolean} [now] whatever the pointer is over
  */
-export function merge(main, fresh) {
+export function merge(main, fresh, now = false) {
   const moves = changedKeys(main, fresh);
-  if (moves && main.querySelector(".rows:hover")) {
+  if (!now && moves && main.querySelector(".rows:hover")) {
     hold(main, fresh, moves);
     return;
   }
@@ -78,16 +77,16 @@ function makeButton(main) {
   button.id = "held";
   button.type = "button";
   button.className = "btn";
-  const show = () => held && merge(main, held);
+  const show = () => held && merge(main, held, true);
   button.addEventListener("click", show);
   document.querySelector(".top .end")?.prepend(button);
-  const since = now();
+  const since = Date.now();
   const leave = setInterval(() => {
-    if (!main.querySelector(".rows:hover") || now() - since > 30_000) {
+    if (!main.querySelector(".rows:hover") || Date.now() - since > 30_000) {
       clearInterval(leave);
       const waiting = held;
       release();
-      if (waiting) merge(main, waiting);
+      if (waiting) merge(main, waiting, true);
     }
   }, 250);
   return button;
