@@ -267,6 +267,22 @@ class ReadTest(BuildPageCase):
         expect(self.page.locator("section[data-live=recent]")).to_contain_text("Cancelled by alice")
         self.assertTrue(self.page.evaluate("window.sameDocument"))
 
+    def test_rows_do_not_move_under_the_pointer_but_a_pointer_left_there_hides_nothing_for_long(self) -> None:
+        from playwright.sync_api import expect
+
+        self.board.wait(self.board.start("hostile"))
+        self.page.clock.install()
+        self.open("/projects/hostile/")
+        expect(self.page.locator("#pill")).to_contain_text("Live")
+        self.page.locator(".rows .row").first.hover()
+        build_id = self.board.start("hostile")
+        row = self.page.locator(f"[data-key='build-{build_id}']")
+        expect(self.page.locator("#held")).to_be_visible()
+        expect(row).to_have_count(0)
+        self.page.clock.fast_forward("00:31")
+        expect(row).to_have_count(1)
+        self.board.wait(build_id)
+
     def test_a_page_whose_server_fails_for_a_moment_shows_the_change_when_it_is_back(self) -> None:
         from playwright.sync_api import expect
 
