@@ -272,6 +272,20 @@ test("a page that was left closes its stream, and opens it again when it is look
   assert.equal(sources[1].url, "/e/?after=1&world=w%201");
 });
 
+test("without a network it asks on, and a board on the same machine is live again at once", async () => {
+  const { connection, sources, asked, pass } = setUp({ answers: ["down", "down", { events: [], head: 0, final: false }] });
+  connection.start();
+  sources[0].send("ping");
+  connection.doubt();
+  assert.ok(sources[0].closed);
+  await pass(2);
+  assert.equal(connection.state.name, "offline");
+  await pass(10);
+  assert.deepEqual([asked.length, sources.length], [3, 2]);
+  sources[1].send("ping");
+  assert.equal(connection.state.name, "live");
+});
+
 test("ids of a board may jump", () => {
   const { connection, sources, events } = setUp({ dense: false });
   connection.start();

@@ -33,7 +33,7 @@ export function goLive(main, { dense, settled = false, onEvent, onOver }) {
   addEventListener("pagehide", () => connection.sleep());
   addEventListener("pageshow", (event) => event.persisted && connection.wake());
   addEventListener("online", () => connection.wake());
-  addEventListener("offline", () => connection.sleep("no network"));
+  addEventListener("offline", () => connection.doubt());
   document.addEventListener("visibilitychange", () => document.hidden || connection.wake());
   connection.start(settled);
   show();

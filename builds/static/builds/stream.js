@@ -71,11 +71,20 @@ export class Connection {
     }
   }
 
-  /** The page is left, or the network is gone. */
-  sleep(detail = "") {
+  /** The page is left. */
+  sleep() {
     if (this.over) return;
     this.close();
-    this.say("offline", detail);
+    this.say("offline");
+  }
+
+  /** The browser says that the network is gone, which is not true of a board on the same machine: ask. */
+  doubt() {
+    if (this.over) return;
+    this.close();
+    this.failures = Math.max(this.failures, 1);
+    this.say("offline", "no network");
+    this.ask();
   }
 
   open() {
