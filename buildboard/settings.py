@@ -99,7 +99,7 @@ CONTENT_SECURITY_POLICY = {
 # --- The application -----------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "daphne",  # first: its runserver streams, Django's own does not
+    "builds",  # first: its runserver streams, Django's own does not
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -108,7 +108,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "axes",
-    "builds",
 ]
 
 MIDDLEWARE = [

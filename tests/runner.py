@@ -1,8 +1,14 @@
-"""The test runner: Django's own, with warnings as errors, a database of its own, and the slowest tests named."""
+"""The test runner: Django's own, with warnings as errors, a database of its own, and the slowest tests named.
+
+The whole suite runs in two lanes, one for each of two cores: this process, and a child that runs the modules of
+`SECOND_LANE`. Most of them start processes and wait, so that the two hardly meet.
+"""
 
 import logging
+import re
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -14,7 +20,16 @@ from typing import Any
 from django.conf import settings
 from django.db import connections
 from django.test.runner import DiscoverRunner
+from django.test.utils import iter_test_cases
 
+SECOND_LANE = (
+    "tests.browser.",
+    "tests.test_bench.",
+    "tests.test_end_to_end.",
+    "tests.test_postgresql.",
+    "tests.test_startbuild_command.",
+    "tests.test_up.",
+)
 SLOWEST = 12
 SLOW_SECONDS = 1.0
 
@@ -34,6 +49,33 @@ class Result(unittest.TextTestResult):
         self._since = now
 
 
+class Lane:
+    """The tests of `SECOND_LANE`, in a child process; its output is shown when it is over."""
+
+    def __init__(self, verbosity: int) -> None:
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - read when the child has ended
+        command = [sys.executable, "manage.py", "test", "-v", str(verbosity)]
+        command += sorted(prefix.rstrip(".") for prefix in SECOND_LANE)
+        self._child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT, process_group=0
+        )
+
+    def join(self) -> tuple[int, int]:
+        """How many tests it ran, and how many of them failed: at least one where it did not end well."""
+        code = self._child.wait()
+        self._output.seek(0)
+        output = self._output.read()
+        sys.stderr.write(f"\n--- second lane ---\n{output}\n")
+        told = re.findall(r"^(\d+) passed, (\d+) failed", output, re.MULTILINE)
+        passed, failed = map(int, told[-1]) if told else (0, 0)
+        return passed + failed, failed or int(code != 0)
+
+    def end(self) -> None:
+        if self._child.poll() is None:
+            self._child.terminate()
+            self._child.wait()
+
+
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt  # what unittest does not take for a test's own failure
 
@@ -43,6 +85,31 @@ class Runner(DiscoverRunner):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**(options | {"interactive": False}))
+        self._two_lanes = False
+        self._ran = 0
+        self._skipped = 0
+
+    def run_tests(self, test_labels: list[str], **kwargs: Any) -> int:
+        self._two_lanes = not (test_labels or self.tags or self.exclude_tags or self.test_name_patterns)
+        lane = Lane(self.verbosity) if self._two_lanes else None
+        try:
+            failed = super().run_tests(test_labels, **kwargs)
+            if lane is not None:
+                ran, bad = lane.join()
+                self._ran += ran
+                failed += bad
+        finally:
+            if lane is not None:
+                lane.end()
+        skipped = f", {self._skipped} skipped" if self._skipped else ""
+        sys.stderr.write(f"{self._ran - failed} passed, {failed} failed{skipped}\n")
+        return failed
+
+    def build_suite(self, *args: Any, **kwargs: Any) -> Any:
+        suite = super().build_suite(*args, **kwargs)
+        if not self._two_lanes:
+            return suite
+        return self.test_suite(test for test in iter_test_cases(suite) if not test.id().startswith(SECOND_LANE))
 
     def setup_test_environment(self, **kwargs: Any) -> None:
         super().setup_test_environment(**kwargs)
@@ -77,6 +144,8 @@ class Runner(DiscoverRunner):
         for seconds, name in slow:
             if seconds >= SLOW_SECONDS:
                 sys.stderr.write(f"{seconds:6.1f} s  {name}\n")
+        self._ran += result.testsRun - len(result.skipped)
+        self._skipped += len(result.skipped)
         for test, reason in result.skipped:
             sys.stderr.write(f"skipped: {test.id()}: {reason}\n")
         return result

@@ -55,7 +55,6 @@ class ConnectionsTest(TransactionTestCase):
         self.addCleanup(setattr, reading._readers, "failed_at", -reading.AWAY_SECONDS)
 
     async def test_a_stale_connection_is_replaced(self) -> None:
-        await reading.read(Board.get)
         calls = []
 
         def once_stale() -> int:
@@ -64,9 +63,14 @@ class ConnectionsTest(TransactionTestCase):
                 raise OperationalError("the server closed the connection unexpectedly")
             return Board.get().pk
 
-        with patch.object(reading, "THREADS", 1):
+        # One thread of its own: those of other tests may still rest, each with a connection or without.
+        own = reading._Readers()
+        with patch.multiple(reading, THREADS=1, _readers=own, IDLE_SECONDS=0.1):
+            await reading.read(Board.get)
             self.assertEqual(await reading.read(once_stale), 1)
-        self.assertEqual(len(calls), 2)
+            while own._threads:
+                await asyncio.sleep(0.01)
+        self.assertEqual(calls, [True, False])
         self.assertFalse(reading.is_away())
 
     async def test_a_database_that_stays_away_is_remembered_for_a_moment(self) -> None:

@@ -5,6 +5,10 @@ from django.test import SimpleTestCase, tag
 
 from buildboard import serve
 
+from .support.board import Board
+from .support.processes import eventually, free_port
+from .support.sse import SseClient
+
 
 @tag("fast")
 class PortTest(SimpleTestCase):
@@ -22,3 +26,22 @@ class PortTest(SimpleTestCase):
     def test_what_is_bound_listens(self) -> None:
         with serve.listen("127.0.0.1", 0) as bound:
             socket.create_connection(bound.getsockname(), timeout=5).close()
+
+
+class DevelopmentServerTest(SimpleTestCase):
+    databases = {"default"}  # the board's own
+
+    def test_runserver_streams(self) -> None:
+        with Board(DEBUG="1") as board:
+            port = free_port()
+            process = board.spawn("runserver", "--noreload", str(port))
+
+            def open_stream() -> SseClient | None:
+                try:
+                    return SseClient(port, "/events/", token=board.token("alice"))
+                except OSError:
+                    return None
+
+            client = eventually(open_stream, 30, process.output)
+            self.assertEqual(client.read_until(lambda message: message.event == "ping")[-1].event, "ping")
+            client.close()

@@ -77,6 +77,8 @@ class SupervisorTests(SimpleTestCase):
         workers = psutil.Process(supervisor.pid).children()
         guardian = psutil.Process(unguarded_pids["step"]).parent()
         supervisor.kill()
+        for worker in workers:
+            worker.suspend()  # else it might see its guardian die, and clean up
         for process in (guardian, *workers):  # one build has lost even its guardian: nobody is left to clean up
             process.kill()
         self.all_gone([*guarded_pids.values(), unguarded_pids["step"]])

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from ..support.board import Board, Web
-from ..support.browser import BrowserCase, browser
+from ..support.browser import BrowserCase
 from ..support.processes import Process, eventually
 
 SLOW = """
@@ -57,7 +57,6 @@ class BuildPageCase(BrowserCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        browser()  # first: Django keeps the connections of a thread with a running loop apart
         super().setUpClass()
         cls.board = Board()
         cls.addClassCleanup(cls.board.close)

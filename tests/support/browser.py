@@ -6,6 +6,7 @@ import functools
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,14 @@ class BrowserCase(SimpleTestCase):
 
     page: "Page"
     context: "BrowserContext"
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        # Both around all else: Django keeps the connections of a thread with a running loop apart, and Playwright's
+        # loop would stand in the way of every asynchronous test that follows.
+        browser()
+        cls.addClassCleanup(close_browser)
+        super().setUpClass()
 
     def setUp(self) -> None:
         super().setUp()
@@ -105,7 +114,7 @@ def browser() -> "Browser":
     # Playwright's event loop runs in this thread, and Django would refuse every query beside it.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     playwright = sync_playwright().start()
-    atexit.register(playwright.stop)
+    _to_stop.append(playwright.stop)
     own = Path(playwright.chromium.executable_path)
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None and not own.exists():
@@ -114,10 +123,18 @@ def browser() -> "Browser":
         executable_path=found,
         args=["--no-sandbox", "--disable-dev-shm-usage"] if os.geteuid() == 0 else ["--disable-dev-shm-usage"],
     )
-    atexit.register(_quietly, launched)
+    _to_stop.append(launched.close)
     return launched
 
 
-def _quietly(launched: "Browser") -> None:
-    with contextlib.suppress(Exception):
-        launched.close()
+_to_stop: list[Callable[[], None]] = []
+
+
+@atexit.register
+def close_browser() -> None:
+    """End this run's Chromium, if there is one; the next test that wants it gets another."""
+    while _to_stop:
+        with contextlib.suppress(Exception):
+            _to_stop.pop()()
+    browser.cache_clear()
+    os.environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
