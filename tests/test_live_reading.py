@@ -68,7 +68,7 @@ class ConnectionsTest(TransactionTestCase):
         with patch.multiple(reading, THREADS=1, _readers=own, IDLE_SECONDS=0.1):
             await reading.read(Board.get)
             self.assertEqual(await reading.read(once_stale), 1)
-            while own._threads:
+            while own._threads:  # noqa: ASYNC110 - no event tells the end of a thread
                 await asyncio.sleep(0.01)
         self.assertEqual(calls, [True, False])
         self.assertFalse(reading.is_away())
