@@ -1,7 +1,6 @@
 """A page of a build's event log, to be read by people, and whether any of its numbers is missing."""
 
 import json
-import re
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -9,7 +8,6 @@ from .. import events
 from ..models import Build
 
 PAGE = 200
-_COLOURS_AND_LINKS = re.compile(r"\x1b(?:\[[0-9;:]*m|\]8;[^\x07\x1b]*(?:\x07|\x1b\\))")
 _MOST = 160
 """Characters of a summary."""
 
@@ -50,7 +48,7 @@ def summary(kind: str, data: str) -> str:
     """One line of text for an event; `data` is its JSON."""
     facts = json.loads(data)
     if kind == "log":
-        text = _COLOURS_AND_LINKS.sub("", facts["text"])
+        text = events.plain(facts["text"])
         lines = text.split("\n")
         first, last = facts["line"], facts["line"] + len(lines) - 1
         numbers = f"line {first}" if first == last else f"lines {first}–{last}"

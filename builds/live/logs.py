@@ -29,8 +29,6 @@ MAX_LINES = 1_000
 PART_BYTES = 256 * 1024
 """Of the text in memory at a time, give or take one bite of the store."""
 _NUMBER = re.compile(r"[0-9]{1,15}\Z")
-_STYLING = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
-"""Colours and links, the only sequences that stored text has."""
 
 
 class CutShort(Exception):
@@ -147,7 +145,7 @@ class Writer:
 
     def _join(self, texts: list[str]) -> str:
         found = "".join(f"{text}\n" for text in texts)
-        return found if self._keeps_styling else _STYLING.sub("", found)
+        return found if self._keeps_styling else events.plain(found)
 
 
 def _flag(request: HttpRequest, name: str) -> bool:

@@ -5,12 +5,10 @@ what it has printed.
 """
 
 import json
-import re
 from typing import Any, NamedTuple
 
+from builds.events import plain
 from builds.states import FINAL, Status
-
-_COLOURS_AND_LINKS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
 
 
 class Header(NamedTuple):
@@ -95,7 +93,7 @@ class Replay:
         if number <= self._printed.get(step, 0):
             return []
         self._printed[step] = number
-        shown = text if self._colours else _COLOURS_AND_LINKS.sub("", text)
+        shown = text if self._colours else plain(text)
         if step == self._current:
             return [shown]
         self._current = step
