@@ -5,6 +5,7 @@ from pathlib import Path
 from django.test import SimpleTestCase, tag
 
 from builds import recipe
+from builds.checks import GIVEN_TO_STEPS
 from builds.models import Build, Project
 from builds.worker.environment import environment
 
@@ -27,10 +28,7 @@ class EnvironmentTests(SimpleTestCase):
                       PYTHONPATH="x", VIRTUAL_ENV="v", LD_PRELOAD="l")  # fmt: skip
         self.assertEqual((env["PATH"], env["HOME"], env["LC_ALL"]), ("/bin", "/h", "C"))
         ours = {name for name in env if name.startswith("BUILDBOARD_")}
-        self.assertEqual(
-            {name.removeprefix("BUILDBOARD_") for name in ours},
-            {"BUILD", "BUILD_ID", "PROJECT", "REF", "STEP", "WORKSPACE"},
-        )
+        self.assertEqual({name.removeprefix("BUILDBOARD_") for name in ours}, GIVEN_TO_STEPS)
         for name in ("SECRET_KEY", "DATABASE_URL", "AWS_SECRET", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "PYTHONPATH"):
             self.assertNotIn(name, env)
         self.assertFalse({"VIRTUAL_ENV", "LD_PRELOAD"} & set(env))

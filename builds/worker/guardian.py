@@ -36,12 +36,12 @@ def main() -> None:
     signal.set_wakeup_fd(ringer, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
 
-    job, rest = _read_job()
+    step, rest = _read_step()
     child = os.fork()
     if child == 0:
-        _become_step(job, terminal)
+        _become_step(step, terminal)
     os.close(terminal)
-    _watch(child, report, bell, rest, job)
+    _watch(child, report, bell, rest, step)
 
 
 def _prctl(option: int, value: int) -> None:
@@ -49,8 +49,8 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _read_job() -> tuple[dict, bytes]:
-    """The job, and what came after it already."""
+def _read_step() -> tuple[dict, bytes]:
+    """The step, and what came after it already."""
     data = b""
     while b"\n" not in data:
         more = os.read(0, 65536)
@@ -61,7 +61,7 @@ def _read_job() -> tuple[dict, bytes]:
     return json.loads(line), rest
 
 
-def _become_step(job: dict, terminal: int) -> None:
+def _become_step(step: dict, terminal: int) -> None:
     try:
         os.setsid()
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a step without its guardian has to end
@@ -75,17 +75,17 @@ def _become_step(job: dict, terminal: int) -> None:
             with contextlib.suppress(OSError, ValueError):
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        os.chdir(job["cwd"])
-        os.execvpe(job["argv"][0], job["argv"], job["env"])  # noqa: S606 - starting the step is the purpose
+        os.chdir(step["cwd"])
+        os.execvpe(step["argv"][0], step["argv"], step["env"])  # noqa: S606 - starting the step is the purpose
     except FileNotFoundError:
-        os.write(2, f"{job['argv'][0]}: not found\n".encode())
+        os.write(2, f"{step['argv'][0]}: not found\n".encode())
         os._exit(127)
     except BaseException as error:
-        os.write(2, f"{job['argv'][0]}: could not be started: {error}\n".encode("utf-8", "replace"))
+        os.write(2, f"{step['argv'][0]}: could not be started: {error}\n".encode("utf-8", "replace"))
         os._exit(126)
 
 
-def _watch(child: int, report: int, bell: int, rest: bytes, job: dict) -> None:
+def _watch(child: int, report: int, bell: int, rest: bytes, step: dict) -> None:
     """Until nothing is left to guard."""
     heard, heard_at = rest, time.monotonic()
     exited = False
@@ -93,7 +93,7 @@ def _watch(child: int, report: int, bell: int, rest: bytes, job: dict) -> None:
         grace = _order(heard)
         if grace is not None:
             break
-        patience = heard_at + job["silence"] - time.monotonic()
+        patience = heard_at + step["silence"] - time.monotonic()
         readable = select.select([0, bell], [], [], max(patience, 0.0))[0]
         if bell in readable:
             os.read(bell, 4096)
@@ -103,7 +103,7 @@ def _watch(child: int, report: int, bell: int, rest: bytes, job: dict) -> None:
         if 0 in readable or patience <= 0:
             more = os.read(0, 4096) if 0 in readable else b""
             if not more:  # the worker is dead: nobody will read what a long farewell has to say
-                grace = min(job["grace"], _DEFAULT_GRACE)
+                grace = min(step["grace"], _DEFAULT_GRACE)
                 break
             heard, heard_at = heard[-64:] + more, time.monotonic()
     _end_all(child, report, exited, grace)

@@ -61,8 +61,8 @@ class Process:
             os.close(reporting)
         os.set_blocking(self.terminal, False)
         os.set_blocking(self.report, False)
-        job = {"argv": list(argv), "env": dict(env), "cwd": str(cwd), "grace": grace, "silence": silence}
-        self._tell(json.dumps(job).encode() + b"\n")
+        step = {"argv": list(argv), "env": dict(env), "cwd": str(cwd), "grace": grace, "silence": silence}
+        self._tell(json.dumps(step).encode() + b"\n")
 
     @property
     def is_over(self) -> bool:
