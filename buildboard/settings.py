@@ -57,7 +57,7 @@ def _secret_key() -> str:
             "(One is generated into the data folder only where DEBUG is on, or where the board serves this machine "
             "alone: no ALLOWED_HOSTS, no DEBUG=0.)"
         )
-    BUILDBOARD_DATA.mkdir(parents=True, exist_ok=True)
+    BUILDBOARD_DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = BUILDBOARD_DATA / f".secret-key.{secrets.token_hex(4)}"
     made.touch(mode=0o600)
     made.write_text(secrets.token_urlsafe(50) + "\n")
@@ -155,6 +155,11 @@ _POSTGRESQL = {
     # A pool, and no persistent connections beside it: under ASGI those leak, one a thread.
     "pool": {"min_size": 1, "max_size": 16, "timeout": 10},
     "connect_timeout": 5,
+    # A connection whose other end is gone without a word is noticed within a minute, not after a quarter of an hour.
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
 }
 
 

@@ -113,6 +113,11 @@ class StartTest(SimpleTestCase):
         self.assertGreater(len(first), 50)
         self.assertEqual(stat.S_IMODE(os.stat(self.data / "secret-key").st_mode), 0o600)
 
+    def test_a_new_data_folder_is_its_owners_alone(self) -> None:
+        new = self.data / "board"
+        self.tell("s.SECRET_KEY", BUILDBOARD_DATA=str(new))
+        self.assertEqual(stat.S_IMODE(new.stat().st_mode), 0o700)
+
     def test_processes_that_start_at_once_agree_on_one_key(self) -> None:
         command = [sys.executable, "-c", "from buildboard import settings as s; print(s.SECRET_KEY)"]
         env = environment() | {"BUILDBOARD_DATA": str(self.data)}

@@ -144,7 +144,7 @@ class Command(BaseCommand):
     # --- Before ---
 
     def _prepare(self) -> None:
-        settings.BUILDBOARD_DATA.mkdir(parents=True, exist_ok=True)
+        settings.BUILDBOARD_DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone():
             call_command("migrate", interactive=False, verbosity=0)
             self._password = demo.first_run()
