@@ -49,6 +49,14 @@ class ReadingTest(SimpleTestCase):
             await waiting
         self.assertEqual(await reading.read(lambda: "next"), "next")
 
+    async def test_a_download_holds_up_no_stream(self) -> None:
+        go_on = threading.Event()
+        downloads = [asyncio.create_task(reading.read_in_bulk(go_on.wait, 10)) for _ in range(5)]
+        self.assertEqual(await reading.read(lambda: "live"), "live")
+        self.assertEqual([task.done() for task in downloads], [False] * 5)
+        go_on.set()
+        self.assertEqual(await asyncio.gather(*downloads), [True] * 5)
+
 
 class ConnectionsTest(TransactionTestCase):
     def setUp(self) -> None:

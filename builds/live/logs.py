@@ -21,7 +21,7 @@ from . import frames, opening
 from .frames import Frame
 from .hub import hub, is_draining
 from .opening import Away, Opening, Refusal, refuse
-from .reading import read
+from .reading import read_in_bulk
 from .sources import BuildSource
 
 MAX_LINES = 1_000
@@ -48,7 +48,7 @@ async def lines(request: HttpRequest, build_id: int) -> HttpResponse:
     try:
         opening.only_reads(request)
         await opening.open_build(request, build_id)
-        return JsonResponse(await read(_lines, request, build_id), headers={"Cache-Control": "no-store"})
+        return JsonResponse(await read_in_bulk(_lines, request, build_id), headers={"Cache-Control": "no-store"})
     except Refusal as refusal:
         return refusal.response
     except (Away, DatabaseError):
@@ -160,7 +160,7 @@ async def _stored(opened: Opening, writer: Writer) -> AsyncIterator[bytes]:
     cursor, head = max(opened.extent.horizon - 1, 0), opened.extent.head
     source = BuildSource(opened.source.build_id, opened.source.project)
     while cursor < head:
-        cursor, part = await read(_part, source, cursor, head, writer)
+        cursor, part = await read_in_bulk(_part, source, cursor, head, writer)
         if part:
             yield part
     if opened.extent.final:

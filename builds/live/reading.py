@@ -30,13 +30,21 @@ async def read(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R
     return await asyncio.wrap_future(_readers.submit(lambda: function(*args, **kwargs)))
 
 
+async def read_in_bulk(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """The same on a thread of its own: downloads of whole logs wait for each other, and no stream waits for them."""
+    return await asyncio.wrap_future(_bulk_readers.submit(lambda: function(*args, **kwargs)))
+
+
 def is_away() -> bool:
     """Whether a read failed a moment ago, because the database could not be reached."""
     return time.monotonic() - _readers.failed_at < AWAY_SECONDS
 
 
 class _Readers:
-    def __init__(self) -> None:
+    def __init__(self, name: str = "live-reader", most: int | None = None) -> None:
+        """`most`: how many threads, `THREADS` where it is not given."""
+        self._name = name
+        self._most = most
         self.failed_at = -AWAY_SECONDS
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[tuple[Future, Callable[[], Any]]] = queue.SimpleQueue()
@@ -49,9 +57,9 @@ class _Readers:
         with self._lock:
             self._pending += 1
             self._jobs.put((future, function))
-            if self._threads < min(self._pending, THREADS):
+            if self._threads < min(self._pending, self._most or THREADS):
                 self._threads += 1
-                threading.Thread(target=self._run, name="live-reader", daemon=True).start()
+                threading.Thread(target=self._run, name=self._name, daemon=True).start()
         return future
 
     def _run(self) -> None:
@@ -91,3 +99,4 @@ class _Readers:
 
 
 _readers = _Readers()
+_bulk_readers = _Readers("log-reader", 1)

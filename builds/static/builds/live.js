@@ -43,9 +43,13 @@ export function goLive(main, { dense, settled = false, onEvent, onOver }) {
 /** The page's cursor is void: load the page again, but never in a circle. */
 function reloadOnce() {
   const key = `reset ${location.pathname}`;
-  const before = Number(sessionStorage.getItem(key) || 0);
-  if (Date.now() - before < 15_000) return;
-  sessionStorage.setItem(key, String(Date.now()));
+  try {
+    const before = Number(sessionStorage.getItem(key) || 0);
+    if (Date.now() - before < 15_000) return;
+    sessionStorage.setItem(key, String(Date.now()));
+  } catch {
+    return; // a browser that keeps nothing cannot tell a circle: the person loads it, the pill asks for that
+  }
   location.reload();
 }
 
