@@ -33,6 +33,7 @@ def listen(host: str, port: int) -> socket.socket:
 def run_daphne(bound: socket.socket) -> None:
     """Returns when SIGTERM or SIGINT has ended it."""
     from daphne.server import Server  # first: it chooses Twisted's reactor
+    from django.conf import settings
     from twisted.internet import reactor
 
     from .asgi import application, drain
@@ -43,6 +44,9 @@ def run_daphne(bound: socket.socket) -> None:
         endpoints=[f"fd:fileno={bound.fileno()}"],
         application_close_timeout=SHUTDOWN_SECONDS,
         server_name="",
+        # Behind a proxy every client has the proxy's address, and one's wrong passwords would lock out all. Uvicorn
+        # believes a proxy on this machine by itself.
+        proxy_forwarded_address_header="X-Forwarded-For" if settings.SECURE_PROXY_SSL_HEADER else None,
     ).run()
 
 

@@ -54,6 +54,7 @@ class Board(models.Model):
     """The oldest revision that a cursor may still have: raised when a build is deleted."""
 
     class Meta:
+        verbose_name_plural = "board"
         constraints = [
             _rule("board_single", Q(id=1)),
             _rule("board_revision", Q(revision__gte=0)),
@@ -404,6 +405,7 @@ class ApiToken(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
+        verbose_name = "API token"
         ordering = ["user", "name", "id"]
 
     def __str__(self) -> str:

@@ -46,11 +46,12 @@ def wake(topic: str, head: int | None = None) -> None:
 async def listen() -> AsyncIterator["Listener"]:
     """This process's one channel. Call it on the event loop that serves requests, once per process."""
     listener = Listener()
-    _bell.attach(asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
+    _bell.attach(loop)
     try:
         yield listener
     finally:
-        _bell.detach()
+        _bell.detach(loop)
         await listener.close()
 
 
@@ -126,14 +127,19 @@ class _Bell:
         self._ringing = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._listeners = 0
+        """How many listen on that loop."""
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:
+            self._listeners = self._listeners + 1 if self._loop is loop else 1
             self._loop = loop
 
-    def detach(self) -> None:
+    def detach(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:
-            self._loop = None
+            if self._loop is loop:  # else a later one has taken its place
+                self._listeners -= 1
+                self._loop = loop if self._listeners else None
 
     def mark(self, topic: str, head: int | None) -> None:
         with self._lock:

@@ -102,9 +102,13 @@ class TokenTests(AccessCase):
         self.assertEqual((caller.user, caller.name), (self.alice, "alice (ci)"))
 
     def test_a_bad_token_is_never_taken_for_a_session_or_an_anonymous_caller(self) -> None:
-        for header in ("Bearer", "Bearer ", "Bearer bb_wrong", "Basic YTpi", "Bearer é\x00", "bb_x", "Bearer a b"):
+        for header in ("Bearer", "Bearer ", "Bearer bb_wrong", "Digest YTpi", "Bearer é\x00", "bb_x", "Bearer a b"):
             with self.subTest(header), self.assertRaises(BadToken):
                 self.identify(header, user=self.alice)
+
+    def test_the_sign_in_of_a_proxy_stands_beside_a_session_and_replaces_none(self) -> None:
+        self.assertEqual(self.identify("Basic YTpi", user=self.alice).user, self.alice)
+        self.assertRaises(BadToken, self.identify, "Basic YTpi")
 
     def test_expired_tokens_and_those_of_deactivated_users_are_refused(self) -> None:
         text = access.new_token(self.alice, days=1)

@@ -72,6 +72,14 @@ class InOneProcessTests(FreshBell):
             await asyncio.to_thread(wakes.wake, "build.1", 7)
             self.assertEqual(await asyncio.wait_for(ear.next(), 5), ("build.1", 7))
 
+    async def test_a_listener_that_ends_makes_no_other_deaf(self):
+        async with wakes.listen() as ear:
+            await ear.join("build.1")
+            async with wakes.listen():
+                pass
+            wakes.wake("build.1", 8)
+            self.assertEqual(await asyncio.wait_for(ear.next(), 5), ("build.1", 8))
+
     async def test_only_joined_topics_are_heard_until_they_are_left(self):
         async with wakes.listen() as ear:
             await ear.join("build.1")

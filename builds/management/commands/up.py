@@ -147,6 +147,7 @@ class Command(BaseCommand):
         settings.BUILDBOARD_DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone():
             call_command("migrate", interactive=False, verbosity=0)
+            call_command("clearsessions", verbosity=0)
             self._password = demo.first_run()
             if not settings.DEBUG:
                 collect_static()
