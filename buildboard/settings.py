@@ -249,5 +249,9 @@ LOGGING = {
     "filters": {"worth a line": {"()": "django.utils.log.CallbackFilter", "callback": _worth_a_line}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["worth a line"]}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {"builds": {"level": "INFO"}, "buildboard": {"level": "INFO"}},
+    "loggers": {
+        "builds": {"level": "INFO"},
+        "buildboard": {"level": "INFO"},
+        "django.request": {"level": "ERROR"},  # a client's mistake is told to the client
+    },
 }

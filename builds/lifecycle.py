@@ -186,7 +186,9 @@ def end_step(lease: Lease, position: int, status: Status, *, exit_code: int | No
         step.exit_code = exit_code
         step.reason = _sentence(reason, 300)
         step.finished_at = timezone.now()
-        step.save(update_fields=["status", "exit_code", "reason", "finished_at"])
+        if status == Status.PASSED and step.progress is not None:
+            step.progress = 1.0  # its own last word may have been less
+        step.save(update_fields=["status", "exit_code", "reason", "finished_at", "progress"])
         return Fact("step", step.data())
 
     _by_worker(lease, change)

@@ -250,6 +250,8 @@ class WorkerTests(TransactionTestCase):
             lifecycle.report_progress(lease, 0, said)
             self.assertEqual(Step.objects.get(build=lease.build_id, position=0).progress, kept)
         self.assertEqual(json.loads(events.read(lease.build_id, 0)[-1].data), {"step": "one", "progress": 0.0})
+        lifecycle.end_step(lease, 0, Status.PASSED, exit_code=0)
+        self.assertEqual(Step.objects.get(build=lease.build_id, position=0).progress, 1.0)
 
     def test_every_verb_may_be_called_again_when_its_answer_was_lost(self):
         for landed in (True, False):
