@@ -68,6 +68,11 @@ class RecipeTest(SimpleTestCase):
                 self.assertEqual(parsed.env["PYTHON"], place)
                 self.assertTrue(all(place not in step.run for step in parsed.steps))
 
+    def test_letters_of_any_language_stay_as_they_are_for_whoever_reads_the_recipe(self) -> None:
+        place = "/home/jürgen/" + "a long path " * 20 + "/板"
+        with mock.patch.dict(demo._PLACES, {"@CHECKOUT@": place}):
+            self.assertIn(f'CHECKOUT: "{place}"\n', demo.recipe("buildboard"))
+
 
 class ProgramTest(SimpleTestCase):
     def setUp(self) -> None:

@@ -4,12 +4,12 @@
 checkout. Both use the interpreter that runs the board, and nothing from the network.
 """
 
-import json
 import os
 import secrets
 import sys
 from pathlib import Path
 
+import yaml
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -61,6 +61,7 @@ def recipe(name: str) -> str:
     """The recipe in NAME.yml, with the places of this machine filled in."""
     text = (HERE / f"{name}.yml").read_text(encoding="utf-8")
     for mark, place in _PLACES.items():
-        # JSON's text is YAML's too, whatever quotes, spaces or colons the path has; scripts see it as a variable.
-        text = text.replace(f'"{mark}"', json.dumps(place))
+        # Quoted, whatever quotes, spaces or colons the path has; scripts see it as a variable.
+        quoted = yaml.safe_dump(place, allow_unicode=True, default_style='"', width=float("inf"))
+        text = text.replace(f'"{mark}"', quoted.rstrip("\n"))
     return text
