@@ -11,7 +11,7 @@
 .DELETE_ON_ERROR:
 
 PY := .venv/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet --requirement
+PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet --quiet --requirement
 
 run: .venv/.installed-fast
 	@exec $(PY) manage.py up
@@ -50,11 +50,11 @@ $(PY):
 	echo "Buildboard needs Python 3.11 or later, and none was found (PYTHON=/path/to/python chooses one)." >&2; exit 1
 
 .venv/.installed-fast: requirements/base.txt requirements/fast.txt | $(PY)
-	@echo "Installing what requirements/fast.txt lists ..."
+	@echo "Installing what requirements/fast.txt lists (about a minute) ..."
 	@$(PIP) requirements/fast.txt
 	@touch $@
 
 .venv/.installed-dev: requirements/base.txt requirements/fast.txt requirements/dev.txt | $(PY)
-	@echo "Installing what requirements/dev.txt lists ..."
+	@echo "Installing what requirements/dev.txt lists (about a minute) ..."
 	@$(PIP) requirements/dev.txt
 	@touch $@ .venv/.installed-fast
