@@ -219,6 +219,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
+FORMAT_MODULE_PATH = "buildboard.formats"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BUILDBOARD_DATA / "static"

@@ -1,6 +1,7 @@
 """The admin as an operator uses it: start, cancel and retry by `lifecycle`, with an audit row; the rest read-only."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
@@ -10,7 +11,7 @@ from django.test import Client, TestCase, tag
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from builds import access, events, lifecycle
+from builds import access, events, lifecycle, recipe
 from builds.admin.eventlog import summary
 from builds.models import ApiToken, Build, Event, Project
 from builds.states import Status
@@ -111,6 +112,18 @@ class ProjectTests(AdminCase):
         self.assertIn("disabled", self.texts(self.client.post(start, follow=True)))
         self.assertFalse(LogEntry.objects.exists())
 
+    def test_a_disabled_project_offers_no_start(self) -> None:
+        Project.objects.update(enabled=False)
+        page = self.client.get(reverse("admin:builds_project_change", args=[self.project.pk]))
+        self.assertNotContains(page, "Start build")
+
+    def test_a_new_project_begins_with_an_example_that_is_a_recipe(self) -> None:
+        self.client.force_login(self.admin)
+        page = self.client.get(reverse("admin:builds_project_add"))
+        example = page.context["adminform"].form["recipe"].value()
+        self.assertEqual([step.shell for step in recipe.parse(example).steps], ["sh", "bash"])
+        self.assertContains(page, "shell (sh or bash)")
+
     def test_a_recipe_that_is_wrong_is_refused_with_its_line_and_nothing_is_lost(self) -> None:
         self.client.force_login(self.admin)
         url = reverse("admin:builds_project_change", args=[self.project.pk])
@@ -178,6 +191,15 @@ class BuildTests(AdminCase):
             self.assertContains(page, text)
         self.assertNotContains(page, "t" * 32)
         self.assertNotContains(page, 'name="status"')
+
+    def test_moments_are_shown_to_the_second_and_with_their_zone(self) -> None:
+        build = self.enqueue()
+        Build.objects.update(created_at=datetime(2026, 11, 23, 2, 30, 5, tzinfo=UTC))
+        for url in (
+            reverse("admin:builds_build_changelist"),
+            reverse("admin:builds_build_change", args=[build.pk]),
+        ):
+            self.assertContains(self.client.get(url), "2026-11-23 02:30:05 UTC")
 
     def test_nobody_edits_adds_or_deletes_a_build_by_hand(self) -> None:
         build = self.enqueue()
@@ -252,6 +274,7 @@ class EventLogTests(AdminCase):
 
     def test_a_line_is_shown_as_text_without_its_colours(self) -> None:
         page = self.client.get(self.url)
+        self.assertContains(page, "builds/admin.css", count=1)
         self.assertContains(page, "compile, line 500: &lt;b&gt;line 500&lt;/b&gt;")
         self.assertNotContains(page, "\x1b")
 

@@ -15,6 +15,27 @@ from .. import lifecycle
 from ..models import Build, Project
 from .verbs import Verbs, may_start
 
+EXAMPLE = """\
+env: {GREETING: hello}
+timeout: 30m
+steps:
+  - name: greet
+    run: echo "$GREETING"
+  - name: wait
+    shell: bash
+    timeout: 1m
+    run: |
+      for i in {1..5}; do
+        echo "$i of 5"
+        sleep 1
+      done
+"""
+"""A new project's recipe, to be changed: it has each key once, and its builds pass."""
+RECIPE_HELP = (
+    "YAML. Steps run in order, each with a name, run (a script), and if need be shell (sh or bash), env and timeout; "
+    "env and timeout beside steps are for all of them."
+)
+
 
 @admin.register(Project)
 class ProjectAdmin(Verbs, admin.ModelAdmin):
@@ -29,6 +50,14 @@ class ProjectAdmin(Verbs, admin.ModelAdmin):
         ("What a build does", {"fields": ("recipe",)}),
         ("Who sees it", {"fields": ("groups",)}),
     )
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"recipe": EXAMPLE, **super().get_changeform_initial_data(request)}
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "recipe":
+            kwargs["help_text"] = RECIPE_HELP
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
         newest = Build.objects.filter(project=OuterRef("pk")).order_by("-id")
