@@ -1,5 +1,6 @@
 """`manage.py up` as people run it: real processes, on a data folder of its own."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from django.test import SimpleTestCase
 
 from .support.board import Board, environment
 from .support.processes import Process, alive, eventually, free_port
+from .support.servers import postgres_url
 
 PASSWORD = re.compile(r"Sign in as admin with the password (\S+)")
 RECIPE = "steps: [{name: wait, run: 'echo begun; sleep 300'}]"
@@ -41,23 +43,60 @@ class UpTest(SimpleTestCase):
         found = psutil.Process(process.pid).children()
         return [child for child in found if alive(child.pid) and word in child.cmdline()]
 
-    def test_the_first_run_prints_a_password_once_and_a_second_starter_waits_its_turn(self) -> None:
+    def test_the_first_run_prints_a_password_once_and_a_data_folder_has_one_board(self) -> None:
         first = self.up("--workers", "0")
-        other = Process(
-            [sys.executable, "manage.py", "up", "--workers", "0", "--port", str(free_port()), "--server", "uvicorn"],
-            env=environment() | {"BUILDBOARD_DATA": str(self.data)},
-        )
-        said = [self.ready(first), self.ready(other)]
-        self.assertEqual(sum(len(PASSWORD.findall(text)) for text in said), 1, said)
-        self.assertIn(f"http://127.0.0.1:{self.port}/", said[0])
+        said = self.ready(first)
+        self.assertEqual(len(PASSWORD.findall(said)), 1, said)
+        self.assertIn(f"http://127.0.0.1:{self.port}/", said)
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/accounts/login/", timeout=20) as answer:
             self.assertEqual(answer.status, 200)
-        for process, number in ((first, signal.SIGINT), (other, signal.SIGHUP)):
+        for port in (self.port, free_port()):
+            second = self.up("--workers", "0", PORT=str(port))
+            self.assertEqual(second.wait(), 1)
+            there = f"This board already runs at http://127.0.0.1:{self.port} (process {first.pid})."
+            self.assertEqual(second.output().strip(), f"CommandError: {there}")
+        self.assertTrue(first.running)
+        [web] = self.children(first, "web")
+        first.kill()
+        web.send_signal(signal.SIGSTOP)  # nothing that it leaves behind keeps the folder
+        self.addCleanup(self.end, web)
+        self.port = free_port()
+        again = self.up("--workers", "0", "--server", "uvicorn")
+        self.ready(again)
+        again.signal(signal.SIGINT)
+        self.assertEqual(again.wait(8), 0, again.output())
+        self.assert_a_later_start_creates_nothing_and_outlives_its_reader()
+
+    def end(self, process: psutil.Process) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+    def test_two_first_starts_on_one_database_make_one_administrator(self) -> None:
+        """As on two machines: each has a data folder of its own."""
+        url = postgres_url()
+        starters = []
+        for name in ("one", "two"):
+            env = {"BUILDBOARD_DATA": str(self.data / name), "PORT": str(free_port()), "SECRET_KEY": "k" * 50}
+            starters.append(self.up("--workers", "0", DATABASE_URL=url, **env))
+        said = [self.ready(process) for process in starters]
+        self.assertEqual(sum(len(PASSWORD.findall(text)) for text in said), 1, said)
+        for process, number in zip(starters, (signal.SIGINT, signal.SIGHUP), strict=True):
             process.signal(number)
             self.assertEqual(process.wait(8), 0, process.output())
-        self.assert_a_third_start_creates_nothing_and_outlives_its_reader()
 
-    def assert_a_third_start_creates_nothing_and_outlives_its_reader(self) -> None:
+    def test_a_database_that_cannot_be_reached_is_said_in_one_line(self) -> None:
+        away = free_port()
+        process = self.up(DATABASE_URL=f"postgres://nobody:very-secret@127.0.0.1:{away}/x")
+        self.assertEqual(process.wait(), 1)
+        [line] = process.output().splitlines()
+        self.assertRegex(line, rf"Cannot connect to the database x at 127\.0\.0\.1:{away} .*refused\.$")
+        self.assertNotIn("very-secret", line)
+        process = self.up(DATABASE_URL=f"sqlite:///{self.data}/no folder/x.sqlite3")
+        self.assertEqual(process.wait(), 1)
+        [line] = process.output().splitlines()
+        self.assertRegex(line, r"Cannot connect to the database .*no folder/x\.sqlite3 .*: unable to open database")
+
+    def assert_a_later_start_creates_nothing_and_outlives_its_reader(self) -> None:
         """Its output goes into a pipe that nobody reads any more, as after `make run | head -1`."""
         read, write = os.pipe()
         third = self.up("--workers", "0", BUILDBOARD_ADMIN_PASSWORD="not taken any more", stdout=write)

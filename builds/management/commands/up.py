@@ -27,9 +27,10 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
+from django.db import Error, connection
 
 from builds import demo
+from builds.worker.storing import without_pool
 
 STOP_SECONDS = 4.5
 """From the signal to the last child's end: whoever has not ended by then is killed."""
@@ -127,7 +128,13 @@ class Command(BaseCommand):
             raise CommandError(f"--port {port}: expected a number from 1 to 65535.")
         if not 0 <= workers <= 256:
             raise CommandError(f"--workers {workers}: expected a number from 0 to 256.")
+        with _only_board(f"http://{_shown(host)}:{port}"):
+            self._keep_board(host, port, server, workers)
+
+    def _keep_board(self, host: str, port: int, server: str, workers: int) -> None:
         _refuse_taken(host, port)
+        without_pool()  # one thread asks, and only before the children start
+        _refuse_no_database()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays nohup
                 signal.signal(number, self._stop)
@@ -144,7 +151,6 @@ class Command(BaseCommand):
     # --- Before ---
 
     def _prepare(self) -> None:
-        settings.BUILDBOARD_DATA.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _alone():
             call_command("migrate", interactive=False, verbosity=0)
             call_command("clearsessions", verbosity=0)
@@ -153,8 +159,6 @@ class Command(BaseCommand):
                 collect_static()
         self.check()
         connection.close()
-        if connection.vendor == "postgresql":
-            connection.close_pool()  # type: ignore[attr-defined]  # it has threads, and nobody asks here any more
 
     # --- While it runs ---
 
@@ -235,21 +239,58 @@ def _refuse_taken(host: str, port: int) -> None:
         raise CommandError(f"Cannot listen on {host}:{port} (--host, PORT): {error.strerror}.") from None
 
 
+def _refuse_no_database() -> None:
+    """Whoever starts a board learns at once what is wrong; only a board that has run waits for its database."""
+    try:
+        connection.ensure_connection()
+    except Error as error:
+        given = connection.settings_dict
+        place = str(given["NAME"])
+        if connection.vendor == "postgresql":
+            place = f"{place} at {given['HOST'] or 'the local socket'}:{given['PORT'] or 5432}"
+        # libpq indents its advice below the reason.
+        reason = " ".join(line.strip() for line in str(error).splitlines() if not line.startswith("\t"))
+        raise CommandError(f"Cannot connect to the database {place} (DATABASE_URL): {reason.rstrip('.')}.") from None
+
+
+@contextlib.contextmanager
+def _only_board(address: str) -> Iterator[None]:
+    """Hold the data folder: a second board on it would share its workspaces. The lock ends with this process, however
+    that ends, and no child inherits it (Python opens files close-on-exec)."""
+    path = settings.BUILDBOARD_DATA / "up.lock"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = path.open("a+")
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}.") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip() or "an address that it is about to say"
+            raise CommandError(f"This board already runs at {holder}.") from None
+        except OSError as error:
+            raise CommandError(f"{path} cannot be locked: {error.strerror}.") from None
+        lock.truncate(0)
+        lock.write(f"{address} (process {os.getpid()})\n")
+        lock.flush()
+        yield
+
+
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """One starter at a time prepares this data folder, and this database."""
-    with open(settings.BUILDBOARD_DATA / "up.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if connection.vendor != "postgresql":
-            yield
-            return
+    """One starter at a time prepares a database that boards with data folders of their own share."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+    try:
+        yield
+    finally:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
-        try:
-            yield
-        finally:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 def collect_static() -> None:
