@@ -4,7 +4,7 @@ from django.test import TestCase, tag
 from django.utils import timezone
 
 from builds.models import Build, Project, Step
-from builds.web.rows import SPARK, card, places, spark, step_medians, usual_range
+from builds.web.rows import SPARK, card, places, rows, spark, step_medians, usual_range
 
 
 @tag("fast")
@@ -58,13 +58,24 @@ class HistoryTest(TestCase):
         self.assertEqual(made.said, "1 of the last 2 builds passed")
         self.assertTrue(made.running.startswith(f"M{3 + 7 * (SPARK - 1)} "), "the newest stands at the right")
 
+    def test_one_build_is_not_the_last_ones(self) -> None:
+        self.assertEqual(spark([self.build("passed", 10)]).said, "its one finished build passed")
+        self.assertEqual(spark([self.build("failed", 10)]).said, "its one finished build did not pass")
+
+    def test_a_lost_builds_row_says_what_became_of_its_worker_and_not_its_name(self) -> None:
+        build = self.build("lost", 10)
+        build.reason = "The worker w died (signal 9)."
+        (row,) = rows([build])
+        self.assertEqual((row.brief, row.said), ("Its worker died (signal 9).", "The worker w died (signal 9)."))
+
     def test_a_project_without_builds_has_an_empty_card(self) -> None:
         empty = card(self.project)
         self.assertEqual((empty.status, empty.median, empty.spark.said), ("pending", None, "no builds yet"))
 
-    def test_medians_count_only_what_passed(self) -> None:
-        for seconds in (10, 20, 30):
+    def test_medians_count_the_runs_in_which_the_step_passed(self) -> None:
+        for seconds in (10, 20):
             self.build("passed", seconds)
+        Build.objects.filter(pk=self.build("passed", 30).pk).update(status="failed")  # by a later step
         self.build("failed", 1)
         ((name, median, failed),) = step_medians(self.project, ["a"])
         self.assertEqual((name, round(median or 0), failed), ("a", 20, 1))

@@ -220,7 +220,9 @@ class BuildPageTest(PagesCase):
         self.assertIn('hello <i class="c1">red</i>', text)
         self.assertIn("running compile, step 1 of 2", text)
         self.assertIn(f'action="/builds/{build.pk}/cancel/"', text)
-        self.assertIn('<meta http-equiv="refresh"', text)
+        self.assertRegex(text, r'<meta http-equiv="refresh" content="10;url=\?at=[^"]+#newest">')
+        self.assertIn('href="#newest"', text)
+        self.assertEqual(text.count('id="newest"'), 1)
         self.assertIn(f'href="/builds/{build.pk}/log.txt"', text)
         self.assertIn('id="1:1"', text)
 
@@ -274,7 +276,7 @@ class BoardTest(PagesCase):
         self.assertIn("compile · step 1 of 2", text)
         self.assertIn("1st · no worker is running", text)
         self.assertIn("compile: exit code 2", text)
-        self.assertIn("0 of the last 1 build passed", text)
+        self.assertIn("its one finished build did not pass", text)
 
     def test_the_history_is_paged_by_number(self) -> None:
         with mock.patch.object(views, "PAGE", 2):

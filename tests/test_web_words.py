@@ -12,10 +12,14 @@ from .node import twins
 seconds = st.floats(min_value=-5, max_value=4e6, allow_nan=False)
 
 
-def build(status: str, steps: list[tuple[str, str]], *, cancelling: bool = False) -> dict[str, Any]:
+def build(
+    status: str, steps: list[tuple[str, str]], *, cancelling: bool = False, reason: str = "", cancelled_by: str = ""
+) -> dict[str, Any]:
     return {
         "status": status,
         "cancel_requested": cancelling,
+        "reason": reason,
+        "cancelled_by": cancelled_by,
         "steps": [{"name": name, "status": one} for name, one in steps],
     }
 
@@ -25,6 +29,8 @@ builds = st.builds(
     st.sampled_from([str(status) for status in BUILD_STATUSES]),
     st.lists(st.tuples(st.text(max_size=9), st.sampled_from([str(status) for status in STEP_STATUSES])), max_size=5),
     cancelling=st.booleans(),
+    reason=st.sampled_from(["", "Cancelled by alice.", "Cancelled by bob.", "Step a: exit code 1."]),
+    cancelled_by=st.sampled_from(["", "alice"]),
 )
 
 
@@ -48,6 +54,8 @@ class WordsTest(SimpleTestCase):
     def test_the_remaining_time_is_said_as_what_it_is_a_guess(self) -> None:
         self.assertEqual(words.left(16.2), "about 17 s left")
         self.assertEqual(words.left(0.2), "any moment")
+        self.assertEqual(words.left(67), "about 70 s left")
+        self.assertEqual(words.left(90.1), "about 2 min left")
         self.assertEqual(words.left(600), "about 10 min left")
         self.assertEqual(words.left(None), "")
 
@@ -61,6 +69,17 @@ class WordsTest(SimpleTestCase):
         self.assertIn("cancelling", words.phrase(build("running", steps, cancelling=True)))
         self.assertEqual(words.phrase(build("failed", [("a", "passed"), ("b", "failed")])), "failed in b")
         self.assertEqual(words.phrase(build("passed", [("a", "passed")])), "passed")
+
+    def test_a_reason_that_the_head_has_given_is_not_given_again(self) -> None:
+        for reason in ("Cancelled by alice.", "Cancelled by alice while it was queued."):
+            self.assertEqual(words.verdict(build("cancelled", [], reason=reason, cancelled_by="alice")), "")
+        for status, reason in (("cancelled", "The worker was stopped."), ("failed", "Step a: exit code 1.")):
+            self.assertEqual(words.verdict(build(status, [], reason=reason)), reason)
+
+    def test_a_steps_part_of_the_log_says_how_much_there_is_or_why_there_is_nothing(self) -> None:
+        self.assertEqual(words.output(2, "failed", "Exit code 1."), "2 lines · Exit code 1.")
+        silent = [words.output(0, status, "") for status in ("pending", "skipped", "running", "passed")]
+        self.assertEqual(silent, ["pending", "skipped", "no output yet", "no output"])
 
     def test_places_in_a_queue(self) -> None:
         said = [words.ordinal(number) for number in (1, 2, 3, 4, 11, 12, 13, 21, 101, 111)]
@@ -84,6 +103,9 @@ class TwinTest(SimpleTestCase):
             cases.append(("left", [length], words.left(length)))
             cases.append(("percent", [share], words.percent(share)))
             cases.append(("count", [number, "line"], words.count(number, "line")))
+            status, reason = one["status"], one["reason"]
+            cases.append(("output", [number % 3, status, reason], words.output(number % 3, status, reason)))
+            cases.append(("verdict", [one], words.verdict(one)))
             cases.append(("phrase", [one], words.phrase(one)))
             cases.append(("currentStep", [one], words.current_step(one)))
 

@@ -41,11 +41,17 @@ class Section:
     lines: list[LogLine] = field(default_factory=list)
     open: bool = False
     """Unfolded: it runs, did not pass, or is the last that printed anything."""
+    newest: bool = False
+    """Its last line is the log's newest."""
 
     @property
     def number(self) -> int:
         """Of the step, from 1, as it is in addresses: line 118 of the fourth step is `#4:118`."""
         return self.step.position + 1
+
+    @property
+    def said(self) -> str:
+        return words.output(self.total, self.step.status, self.step.reason)
 
     @property
     def earlier(self) -> int:
@@ -73,7 +79,8 @@ def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> 
     printed = [section for section in made if section.lines]
     for section in made:
         ended_well = section.step.status in ("passed", "skipped", "pending")
-        section.open = section in printed[-1:] or not ended_well
+        section.newest = section in printed[-1:]
+        section.open = section.newest or not ended_well
     return made
 
 

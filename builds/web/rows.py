@@ -55,6 +55,12 @@ class Row:
         return f"again after build {self.build.retry_of_id}" if self.build.retry_of_id else ""
 
     @property
+    def brief(self) -> str:
+        """`said` without the name of the worker, which is long and leaves no room for what became of it."""
+        worker = self.build.worker
+        return self.said.replace(f"The worker {worker} ", "Its worker ") if worker else self.said
+
+    @property
     def seconds(self) -> float | None:
         """How long it ran; waiting: since when it waits."""
         if self.build.status == Status.QUEUED:
@@ -132,29 +138,31 @@ def spark(builds: Sequence[Build]) -> Spark:
         else:
             paths["running"].append(f"M{x} {_FLOOR}v-{height}")
     ended = [build.status for build in builds if build.status in FINAL]
-    said = (
-        f"{ended.count(Status.PASSED)} of the last {words.count(len(ended), 'build')} passed"
-        if ended
-        else "no builds yet"
-    )
+    passed = ended.count(Status.PASSED)
+    if len(ended) > 1:
+        said = f"{passed} of the last {len(ended)} builds passed"
+    elif ended:
+        said = "its one finished build passed" if passed else "its one finished build did not pass"
+    else:
+        said = "no finished builds yet" if builds else "no builds yet"
     good, bad, running = ("".join(paths[kind]) for kind in ("good", "bad", "running"))
     return Spark(good, bad, running, said)
 
 
 def step_medians(project: Project, names: Sequence[str], history: int = 10) -> list[tuple[str, float | None, int]]:
-    """Of each step of the recipe: name, median seconds over the last passed builds, and how often it failed of late."""
-    recent = list(project.builds.order_by("-id").values_list("pk", "status")[: history * 3])
-    passed = [pk for pk, status in recent if status == Status.PASSED][:history]
+    """Of each step of the recipe: name, median seconds, and how often it failed of late.
+
+    The median is of the last runs in which the step passed, whatever became of their builds.
+    """
+    recent = list(project.builds.order_by("-id").values_list("pk", flat=True)[: history * 3])
     took: dict[str, list[float]] = {}
     failed: dict[str, int] = {}
-    steps = Step.objects.filter(build__in=[pk for pk, _ in recent], status__in=(Status.PASSED, Status.FAILED))
-    for name, status, build_id, began, ended in steps.values_list(
-        "name", "status", "build_id", "started_at", "finished_at"
-    ):
+    steps = Step.objects.filter(build__in=recent, status__in=(Status.PASSED, Status.FAILED)).order_by("-build_id")
+    for name, status, began, ended in steps.values_list("name", "status", "started_at", "finished_at"):
         if status == Status.FAILED:
             failed[name] = failed.get(name, 0) + 1
-        elif build_id in passed:
-            took.setdefault(name, []).append((ended - began).total_seconds())
+        elif len(took.setdefault(name, [])) < history:
+            took[name].append((ended - began).total_seconds())
     return [(name, median(took[name]) if name in took else None, failed.get(name, 0)) for name in names]
 
 

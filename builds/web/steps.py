@@ -26,6 +26,10 @@ class StepAxis:
     now: float | None
     """Percent of the axis; None: the build does not run."""
 
+    @property
+    def has_usual(self) -> bool:
+        return any(line.span.usual_width is not None for line in self.lines)
+
 
 def axis(build: Build, steps: list[Step]) -> StepAxis:
     began = build.started_at

@@ -101,19 +101,22 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         raise Http404
     own = list(found.steps.all())
     data = found.data(own)
+    sections = logtail.sections(found, own, extent.head)
     context = {
         "build": found,
         "project": found.project,
         "data": data,
         "data_json": events.compact(data),
         "phrase": words.phrase(data),
+        "verdict": words.verdict(data),
         "percent": words.percent(data["progress"]) or "…",
         "fill": f"{(data['progress'] or 0) * 100:.2f}%",
         "left": words.left(data["eta_seconds"]) or "no history yet",
         "waited": ((found.started_at or found.finished_at or timezone.now()) - found.created_at).total_seconds(),
         "icon": _icon(found.status),
         "icons": [(status, static(_icon(status))) for status in BUILD_STATUSES],
-        "sections": logtail.sections(found, own, extent.head),
+        "sections": sections,
+        "total": sum(section.total for section in sections),
         "axis": steps.axis(found, own),
         "usual": usual_range(found.project, found.pk),
         "place": _workers()[2].get(found.pk, "") if found.status == Status.QUEUED else "",

@@ -39,13 +39,18 @@ def ago(seconds: float) -> str:
 
 
 def left(remaining: float | None) -> str:
-    """`about 17 s left`, then `any moment`; empty where nothing is known."""
+    """`about 2 min left`, `about 45 s left`, then `any moment`; empty where nothing is known.
+
+    Coarser the longer it is: a guess that wanders by a few seconds is not to be seen wandering.
+    """
     if remaining is None:
         return ""
     if remaining < 0.5:
         return "any moment"
-    if remaining <= 90:
+    if remaining <= 30:
         return f"about {math.ceil(remaining)} s left"
+    if remaining <= 90:
+        return f"about {math.ceil(remaining / 5) * 5} s left"
     if remaining <= 90 * 60:
         return f"about {math.ceil(remaining / 60)} min left"
     return f"about {math.ceil(remaining / 3600)} h left"
@@ -83,6 +88,19 @@ def phrase(build: Mapping[str, Any]) -> str:
         if step["status"] == status and status != "passed":
             return f"{status} in {step['name']}"
     return status
+
+
+def verdict(build: Mapping[str, Any]) -> str:
+    """Why it ended, where that says more than the head of its page, which names who cancelled it."""
+    told = build["status"] == "cancelled" and build["cancelled_by"]
+    return "" if told and build["reason"].startswith(f"Cancelled by {told}") else build["reason"]
+
+
+def output(lines: int, status: str, reason: str) -> str:
+    """`12 lines · Exit code 2.`: the heading of a step's part of the log."""
+    silent = {"pending": "pending", "skipped": "skipped", "running": "no output yet"}.get(status, "no output")
+    said = count(lines, "line") if lines else silent
+    return f"{said} · {reason}" if reason else said
 
 
 def current_step(build: Mapping[str, Any]) -> str:

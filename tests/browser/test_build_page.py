@@ -34,6 +34,13 @@ steps:
       i=4000
       while [ $i -lt 4400 ]; do i=$((i+1)); echo $i; sleep 0.05; done
 """
+FAILS = """
+steps:
+  - {name: first, run: "sleep 1.5; seq 1 3"}
+  - {name: silent, run: "true"}
+  - {name: odd output, run: "seq 1 8; exit 3"}
+  - {name: never, run: "true"}
+"""
 HOSTILE = r"""
 steps:
   - name: "</script><b>"
@@ -60,7 +67,8 @@ class BuildPageCase(BrowserCase):
         super().setUpClass()
         cls.board = Board()
         cls.addClassCleanup(cls.board.close)
-        for slug, recipe in (("slow", SLOW), ("talk", TALK), ("many", MANY), ("long", LONG), ("hostile", HOSTILE)):
+        recipes = {"slow": SLOW, "talk": TALK, "many": MANY, "long": LONG, "fails": FAILS, "hostile": HOSTILE}
+        for slug, recipe in recipes.items():
             cls.board.project(slug, recipe)
         cls.web = cls.board.web()
         cls.worker = cls.board.workers(2)
@@ -115,6 +123,29 @@ class LiveTest(BuildPageCase):
         self.assertRegex(self.page.locator("#icon").get_attribute("href") or "", "passed")
         self.assertEqual(self.board.build(build_id)["status"], "passed")
 
+    def test_a_build_watched_to_its_end_reads_as_the_page_loaded_again(self) -> None:
+        from playwright.sync_api import expect
+
+        seen = ".meta b, [data-slot=after], .verdict p, .fold, [data-slot=total], .facts dd, .step"
+        parts = ["h1", *(f"{part}:visible" for part in seen.split(", "))]
+        cancel = self.board.start("slow")
+        self.open_build(cancel)
+        expect(self.page.locator(".ln").first).to_be_attached()
+        self.board.post(f"/api/v1/builds/{cancel}/cancel")
+        for build_id in (cancel, self.board.start("fails")):
+            if build_id != cancel:
+                self.open_build(build_id)
+                expect(self.page.locator("#pill")).to_contain_text("Live")
+            expect(self.page.locator("#pill")).to_contain_text("Complete", timeout=20_000)
+            watched = [self.page.locator(part).all_inner_texts() for part in parts]
+            self.page.reload()
+            expect(self.page.locator("#pill")).to_contain_text("Complete")
+            self.assertEqual(watched, [self.page.locator(part).all_inner_texts() for part in parts])
+        expect(self.page.locator("[data-slot=total]")).to_have_text("11 lines")
+        expect(self.page.locator(".fold .end")).to_have_text(
+            ["3 lines", "no output", "8 lines · Exit code 3.", "skipped"]
+        )
+
     def _let_go(self) -> None:
         def free() -> bool:
             folders = [path.parent for path in self.board.data.rglob("*") if path.is_dir() and not any(path.iterdir())]
@@ -151,7 +182,8 @@ class LiveTest(BuildPageCase):
         expect(self.page.locator(".ln").first).to_be_attached()
         self.page.get_by_role("button", name="Cancel").click()
         expect(self.page.locator("[data-slot=phrase]")).to_have_text(re.compile("^cancelled"), timeout=20_000)
-        expect(self.page.locator("[data-slot=verdict]")).to_contain_text("Cancelled by alice")
+        expect(self.page.locator(".meta")).to_contain_text("cancelled by alice")
+        expect(self.page.locator("[data-slot=verdict]")).to_be_hidden()
         expect(self.page.get_by_role("button", name="Retry")).to_be_visible()
 
     def test_scrolling_up_ends_following_and_a_button_brings_it_back(self) -> None:
@@ -245,6 +277,9 @@ class ReadTest(BuildPageCase):
         page.reload()
         self.assertIn("line 1 of it", page.inner_text("#lines"))
         self.assertIn("running count, step 1 of 2", page.inner_text("main"))
+        page.get_by_role("link", name="Newest line").click()
+        self.assertTrue(page.url.endswith("#newest"))
+        self.assertTrue(page.locator(".ln").last.evaluate("line => line.getBoundingClientRect().bottom <= innerHeight"))
         page.get_by_role("button", name="Cancel").click()
         self.board.wait(build_id)
         page.reload()

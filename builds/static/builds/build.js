@@ -19,6 +19,7 @@ const log = new LogView(/** @type {HTMLElement} */ (document.getElementById("lin
   url: /** @type {string} */ (main.dataset.lines),
   names: build.steps.map((step) => step.name),
   began: () => (build.started_at ? Date.parse(build.started_at) : null),
+  changed: () => set(slot("total"), log.words()),
 });
 
 goLive(main, {
@@ -100,9 +101,12 @@ function showStatus() {
     set(again, status === "passed" ? "Start again" : "Retry");
   }
   const verdict = /** @type {HTMLElement} */ (slot("verdict"));
-  verdict.hidden = !build.reason;
+  verdict.hidden = !words.verdict(build);
   verdict.className = `panel verdict s-${status}`;
-  set(slot("reason"), build.reason);
+  set(slot("reason"), words.verdict(build));
+  const canceller = /** @type {HTMLElement} */ (slot("canceller"));
+  canceller.hidden = !build.cancelled_by;
+  set(canceller.lastElementChild, build.cancelled_by);
   set(slot("worker"), build.worker || "none yet");
   const icon = /** @type {HTMLElement|null} */ (main.querySelector(`[data-icon="${status}"]`));
   if (icon?.dataset.href) document.getElementById("icon")?.setAttribute("href", icon.dataset.href);
@@ -115,6 +119,7 @@ function tick() {
   const end = build.finished_at ? Date.parse(build.finished_at) : moment;
   const elapsed = began === null ? null : Math.max((end - began) / 1000, 0);
   set(slot("phrase"), words.phrase(build));
+  set(slot("after"), isFinal(build.status) && elapsed !== null ? ` after ${words.duration(elapsed)}` : "");
   set(slot("elapsed"), elapsed === null ? "not begun" : words.duration(elapsed));
   const waited = (Date.parse(build.started_at || build.finished_at || "") || moment) - Date.parse(build.created_at);
   set(slot("waited"), words.duration(waited / 1000, true));
@@ -125,7 +130,6 @@ function tick() {
     set(slot("left"), words.left(remaining) || "no history yet");
   }
   document.title = `${(build.status === "running" && words.percent(fraction)) || build.status} · ${name}`;
-  set(slot("total"), log.words());
   set(slot("delay"), newest > 0 && !isFinal(build.status) ? `shown ${lag(newest)} after it was stored` : "");
   tickSteps(began, elapsed || 0, moment);
   tickTimes(main, words);
@@ -157,7 +161,7 @@ function tickSteps(began, elapsed, moment) {
 function drawAxis(laid, at) {
   const svg = /** @type {SVGElement} */ (/** @type {unknown} */ (slot("axis")));
   const drawn = laid.ticks.flatMap(([x, label]) => {
-    const text = shape("text", { x: `${x}%`, y: "13" });
+    const text = shape("text", { x: `${x}%`, y: "-6" });
     text.textContent = label;
     return [shape("rect", { x: `${x}%` }), text];
   });

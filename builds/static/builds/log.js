@@ -16,7 +16,8 @@ const PAGE = 500;
 export class LogView {
   /**
    * @param {HTMLElement} root holds one `details` per step
-   * @param {{url: string, names: string[], began: () => number|null}} options  began: when the build began, milliseconds
+   * @param {{url: string, names: string[], began: () => number|null, changed: () => void}} options  began: when the
+   *   build began, milliseconds; changed: the log has more lines
    */
   constructor(root, options) {
     this.root = root;
@@ -79,6 +80,7 @@ export class LogView {
       if (!waiting.size) this.pending.delete(lines);
       if (room <= 0) break;
     }
+    this.options.changed();
     if (this.follow.on) {
       this.trim();
       this.unseen = 0;
@@ -199,6 +201,7 @@ export class LogView {
       if (excess > 0 && where === "before") lines.dropLast(excess);
       if (excess > 0 && where === "after") lines.dropFirst(excess);
       lines.label();
+      this.options.changed();
     } catch {
       lines.complain();
     } finally {

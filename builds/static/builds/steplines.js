@@ -2,7 +2,7 @@
 // One step's heading and the window of its lines that is in the document: numbers `first` to `last` of `total`.
 
 import { renderLine } from "./ansi.js";
-import { count } from "./words.js";
+import { count, output } from "./words.js";
 
 /** @typedef {import("./log.js").Line} Line */
 
@@ -14,7 +14,8 @@ export class StepLines {
     this.began = began;
     this.number = Number(details.dataset.step) + 1;
     this.body = /** @type {HTMLElement} */ (details.querySelector(".lns"));
-    this.note = "";
+    this.status = details.dataset.status || "pending";
+    this.note = details.dataset.reason || "";
     this.loading = false;
     this.touched = false;
     /** @type {Map<number, HTMLElement>} */
@@ -137,7 +138,7 @@ export class StepLines {
   /** What stands in the heading, and the ways to the lines that are not here. */
   label() {
     const end = this.details.querySelector(".fold .end");
-    const said = [this.total ? count(this.total, "line") : "", this.note].filter(Boolean).join(" · ");
+    const said = output(this.total, this.status, this.note);
     if (end && end.textContent !== said) end.textContent = said;
     const earlier = this.size ? this.first - 1 : this.total;
     this.way("earlier", earlier, `${count(earlier, "line")} before this`);
@@ -152,6 +153,7 @@ export class StepLines {
 
   /** @param {string} status @param {string} note */
   setStatus(status, note) {
+    this.status = status;
     this.note = note;
     const mark = this.details.querySelector(".mark");
     if (mark) {

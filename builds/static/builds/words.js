@@ -6,7 +6,7 @@
  *   expected_seconds: number|null, progress: number|null, reason?: string}} Step
  * @typedef {{id: number, project: string, status: string, reason: string, progress: number|null,
  *   eta_seconds: number|null, created_at: string, started_at: string|null, finished_at: string|null,
- *   cancel_requested: boolean, worker: string, steps: Step[]}} Build
+ *   cancel_requested: boolean, cancelled_by: string, worker: string, steps: Step[]}} Build
  */
 
 /** @param {number} number @param {number} width */
@@ -36,11 +36,12 @@ export function ago(seconds) {
   return `${Math.floor(seconds / 86400)} d ago`;
 }
 
-/** `about 17 s left`, then `any moment`. @param {number|null} remaining */
+/** `about 2 min left`, `about 45 s left`, then `any moment`. @param {number|null} remaining */
 export function left(remaining) {
   if (remaining === null) return "";
   if (remaining < 0.5) return "any moment";
-  if (remaining <= 90) return `about ${Math.ceil(remaining)} s left`;
+  if (remaining <= 30) return `about ${Math.ceil(remaining)} s left`;
+  if (remaining <= 90) return `about ${Math.ceil(remaining / 5) * 5} s left`;
   if (remaining <= 90 * 60) return `about ${Math.ceil(remaining / 60)} min left`;
   return `about ${Math.ceil(remaining / 3600)} h left`;
 }
@@ -66,6 +67,19 @@ export function phrase(build) {
   if (status === "queued") return "queued, for the next free worker";
   const step = status === "passed" ? undefined : steps.find((one) => one.status === status);
   return step ? `${status} in ${step.name}` : status;
+}
+
+/** Why it ended, where that says more than the head of its page. @param {Build} build */
+export function verdict({ status, reason, cancelled_by }) {
+  const told = status === "cancelled" && cancelled_by && reason.startsWith(`Cancelled by ${cancelled_by}`);
+  return told ? "" : reason;
+}
+
+/** `12 lines · Exit code 2.`: the heading of a step's part of the log.
+ * @param {number} lines @param {string} status @param {string} reason */
+export function output(lines, status, reason) {
+  const silent = status === "pending" || status === "skipped" ? status : status === "running" ? "no output yet" : "no output";
+  return [lines ? count(lines, "line") : silent, reason].filter(Boolean).join(" · ");
 }
 
 /** `compile · step 4 of 6` of a running build. @param {Build} build */
