@@ -30,7 +30,6 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection
 
 from builds import demo
-from builds.worker.storing import without_pool
 
 STOP_SECONDS = 4.5
 """From the signal to the last child's end: whoever has not ended by then is killed."""
@@ -133,7 +132,6 @@ class Command(BaseCommand):
 
     def _keep_board(self, host: str, port: int, server: str, workers: int) -> None:
         _refuse_taken(host, port)
-        without_pool()  # one thread asks, and only before the children start
         _refuse_no_database()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays nohup
@@ -240,7 +238,11 @@ def _refuse_taken(host: str, port: int) -> None:
 
 
 def _refuse_no_database() -> None:
-    """Whoever starts a board learns at once what is wrong; only a board that has run waits for its database."""
+    """Whoever starts a board learns at once what is wrong; only a board that has run waits for its database.
+
+    Without a pool: only this thread asks, and none of it is to outlast the start.
+    """
+    connection.settings_dict["OPTIONS"].pop("pool", None)
     try:
         connection.ensure_connection()
     except Error as error:
@@ -250,7 +252,8 @@ def _refuse_no_database() -> None:
             place = f"{place} at {given['HOST'] or 'the local socket'}:{given['PORT'] or 5432}"
         # libpq indents its advice below the reason.
         reason = " ".join(line.strip() for line in str(error).splitlines() if not line.startswith("\t"))
-        raise CommandError(f"Cannot connect to the database {place} (DATABASE_URL): {reason.rstrip('.')}.") from None
+        reason = reason.removeprefix("connection failed: ").rstrip(".")
+        raise CommandError(f"Cannot connect to the database {place} (DATABASE_URL): {reason}.") from None
 
 
 @contextlib.contextmanager
