@@ -16,6 +16,9 @@ from builds.admin.eventlog import summary
 from builds.models import ApiToken, Build, Event, Project
 from builds.states import Status
 
+from .support.board import Board
+from .support.browser import BrowserCase
+
 RECIPE = "steps: [{name: compile, run: 'true'}, {name: test, run: 'true'}]"
 
 
@@ -382,3 +385,22 @@ class RoomTests(AdminCase):
                 self.assertNotRegex(text, r"<style|\sstyle=|\son(click|load|submit|change)=")
                 for attributes in re.findall(r"<script([^>]*)>", text):
                     self.assertRegex(attributes, r"\ssrc=|application/json")
+
+
+class WidthTests(BrowserCase):
+    def test_the_list_and_the_event_log_fit_their_screens(self) -> None:
+        board = self.enterContext(Board())
+        web = board.web()
+        board.project("a-name-of-some-more-words-than-two", RECIPE)
+        build = board.start("a-name-of-some-more-words-than-two")
+        self.sign_in(board, "admin")
+        for path, width in (("", 1280), (f"{build}/events/", 390)):
+            self.page.set_viewport_size({"width": width, "height": 800})
+            self.page.goto(f"{web.url}/admin/builds/build/{path}")
+            for part in ("html", ".results"):
+                spare = self.page.eval_on_selector(part, "each => each.clientWidth - each.scrollWidth")
+                self.assertEqual(spare, 0, f"{part} at {width} px")
+        text, time = (self.page.locator(f".bb-{name}").first.bounding_box() for name in ("summary", "time"))
+        assert text is not None and time is not None
+        self.assertGreater(text["width"], 300)
+        self.assertGreaterEqual(text["y"], time["y"] + time["height"])

@@ -74,7 +74,7 @@ class WhoFilter(admin.SimpleListFilter):
 
 @admin.register(Build)
 class BuildAdmin(Verbs, ReadOnly):
-    list_display = ("number", "project", "status", "started_by", "created_at", "ran_for")  # as many as fit at 1280 px
+    list_display = ("number", "project", "status", "started_by", "created_at")  # as many as fit at 1280 px
     list_display_links = ("number",)
     list_filter = (StatusFilter, ProjectFilter, WhoFilter, "created_at")
     list_select_related = ("project",)
