@@ -19,12 +19,15 @@ let loading = false;
 let dirty = false;
 let rest = 0;
 let failures = 0;
+/** @type {Map<number, words.Build>} what was heard while the page was being rendered again, and may be newer than that */
+const late = new Map();
 
 goLive(main, {
   dense: false,
   onEvent: ({ kind, data }) => {
     if (kind !== "build" || (own && data.project !== own)) return;
     showRow(data);
+    if (loading) late.set(data.id, data);
     say(data);
     refresh();
   },
@@ -51,11 +54,13 @@ async function load() {
   timer = undefined;
   dirty = false;
   loading = true;
+  late.clear();
   const began = performance.now();
   try {
     const answer = await fetch(main.dataset.page + location.search, { cache: "no-store" });
     if (answer.ok && !answer.redirected) {
       merge(main, new DOMParser().parseFromString(await answer.text(), "text/html"));
+      late.forEach(showRow);
       tick();
     } else if (answer.status >= 500 || answer.status === 429) {
       throw new Error(`status ${answer.status}`);
