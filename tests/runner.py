@@ -4,7 +4,7 @@ The whole suite runs in two lanes, one for each of two cores: this process, and 
 `SECOND_LANE`. Most of them start processes and wait, so that the two hardly meet.
 """
 
-import logging
+import logging.config
 import re
 import shutil
 import signal
@@ -85,6 +85,10 @@ class Runner(DiscoverRunner):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**(options | {"interactive": False}))
+        settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # its absence is a warning for each client of a test
+        if self.verbosity < 2:  # a log of what tests provoke on purpose hides what they say
+            settings.LOGGING["handlers"]["stderr"]["level"] = "CRITICAL"
+            logging.config.dictConfig(settings.LOGGING)
         self._two_lanes = False
         self._ran = 0
         self._skipped = 0
@@ -116,9 +120,6 @@ class Runner(DiscoverRunner):
         signal.signal(signal.SIGTERM, _interrupt)
         for module in ("builds", "buildboard", "tests"):
             warnings.filterwarnings("error", module=rf"{module}(\.|\Z)")
-        if self.verbosity < 2:  # a log of what tests provoke on purpose hides what they say
-            for handler in logging.getLogger().handlers:
-                handler.setLevel(logging.CRITICAL)
         # Tests hash many passwords, and none is worth a stretch.
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

@@ -212,7 +212,9 @@ class OutputTests(RunnerCase):
 
     def test_a_steps_own_word_on_its_progress_is_stored(self) -> None:
         build = self.run_build("printf '\\033]9;4;1;40\\007'; sleep 0.3")
-        self.assertEqual(build.steps.get().progress, 0.4)
+        told = [record.data for record in events.read(build.pk, 0) if record.kind == "progress"]
+        self.assertEqual(told, ['{"step":"s1","progress":0.4}'])
+        self.assertEqual(build.steps.get().progress, 1.0)  # it passed: all of it is done
         self.assertEqual(self.log(build), [])
 
     def test_a_step_finds_its_own_environment_and_none_of_the_boards(self) -> None:
