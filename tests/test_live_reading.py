@@ -20,7 +20,8 @@ class ReadingTest(SimpleTestCase):
     async def test_however_many_ask_there_are_few_threads(self) -> None:
         names = await asyncio.gather(*[reading.read(self._slowly) for _ in range(40)])
         self.assertLessEqual(len(set(names)), reading.THREADS)
-        self.assertLessEqual(readers(), reading.THREADS)
+        # One that rests since an earlier test may be about to end.
+        eventually(lambda: readers() <= reading.THREADS, 5, "there are too many threads")
 
     @staticmethod
     def _slowly() -> int:
@@ -72,7 +73,7 @@ class ConnectionsTest(TransactionTestCase):
             return Board.get().pk
 
         # One thread of its own: those of other tests may still rest, each with a connection or without.
-        own = reading._Readers()
+        own = reading._Readers("reader-of-its-own")
         with patch.multiple(reading, THREADS=1, _readers=own, IDLE_SECONDS=0.1):
             await reading.read(Board.get)
             self.assertEqual(await reading.read(once_stale), 1)
@@ -90,7 +91,7 @@ class ConnectionsTest(TransactionTestCase):
         self.assertTrue(reading.is_away())
 
     def test_threads_and_connections_go_when_there_is_nothing_to_read(self) -> None:
-        own = reading._Readers()
+        own = reading._Readers("reader-of-its-own")
         before = readers()
         with patch.object(reading, "IDLE_SECONDS", 0.05):
             self.assertEqual(own.submit(Board.get).result(5).pk, 1)

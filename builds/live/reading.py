@@ -67,11 +67,11 @@ class _Readers:
             try:
                 future, function = self._jobs.get(timeout=IDLE_SECONDS)
             except queue.Empty:
+                connections.close_all()  # first: whoever takes this one's place has the only connection again
                 with self._lock:
                     if not self._jobs.empty():
                         continue
                     self._threads -= 1
-                connections.close_all()
                 return
             if future.set_running_or_notify_cancel():
                 self._call(future, function)
