@@ -34,7 +34,7 @@ class LeaseWatch:
         try:
             leases = lifecycle.leases()
         except Error as error:
-            _let_go()
+            disconnect()
             logger.warning("action=watch state=failed error=%s", error)
             self._seen.clear()
             self._looked_at = None
@@ -61,7 +61,7 @@ class LeaseWatch:
         try:
             lost = lifecycle.lose(build_id, token, reason, renewal=renewal)
         except Error as error:
-            _let_go()
+            disconnect()
             logger.warning("action=lose state=failed build=%d error=%s", build_id, error)
             return False
         if lost:
@@ -69,8 +69,8 @@ class LeaseWatch:
         return lost
 
 
-def _let_go() -> None:
-    """After a database error the next look opens a new connection: a broken one stays broken for ever."""
+def disconnect() -> None:
+    """After a database error: the next query opens a new connection. A broken one stays broken for ever."""
     if not connection.in_atomic_block:
         connection.close()
 

@@ -38,6 +38,10 @@ def new_world() -> str:
     return secrets.token_hex(8)
 
 
+def _seconds(started_at: datetime | None, finished_at: datetime | None) -> float | None:
+    return None if started_at is None else ((finished_at or timezone.now()) - started_at).total_seconds()
+
+
 def iso(moment: datetime | None) -> str | None:
     """ISO 8601 in UTC with milliseconds, as every reader outside gets it."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None
@@ -233,9 +237,7 @@ class Build(models.Model):
     @property
     def duration(self) -> float | None:
         """Seconds that it ran, up to now while it runs; None if it never began."""
-        if self.started_at is None:
-            return None
-        return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+        return _seconds(self.started_at, self.finished_at)
 
     def estimate(self, steps: list["Step"] | None = None) -> Estimate:
         if self.status != Status.RUNNING:
@@ -313,9 +315,7 @@ class Step(models.Model):
     @property
     def duration(self) -> float | None:
         """Seconds that it ran, up to now while it runs; None if it never began."""
-        if self.started_at is None:
-            return None
-        return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+        return _seconds(self.started_at, self.finished_at)
 
     def time(self) -> StepTime:
         return StepTime(Status(self.status), self.expected_seconds, self.duration or 0.0, self.progress)

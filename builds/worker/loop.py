@@ -10,10 +10,11 @@ from django.db import Error
 
 from .. import lifecycle
 from ..events import Lease
+from ..leases import disconnect
 from ..states import Status
 from .orders import Orders
 from .runner import Runner
-from .storing import AWAY, disconnect
+from .storing import AWAY
 
 logger = logging.getLogger(__name__)
 

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError, connection
 
+from ..leases import disconnect
+
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -20,12 +22,6 @@ def without_pool() -> None:
     """For a process of one thread, before its first query: a pool would only put its own pace of reconnecting, many
     seconds at worst, between this process and a database that is back."""
     connection.settings_dict["OPTIONS"].pop("pool", None)
-
-
-def disconnect() -> None:
-    """After a database error: the next query opens a new connection. A broken one stays broken for ever."""
-    if not connection.in_atomic_block:
-        connection.close()
 
 
 class Outage(Exception):

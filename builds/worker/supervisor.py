@@ -14,10 +14,9 @@ from django.conf import settings
 from django.db import Error
 
 from .. import lifecycle
-from ..leases import LeaseWatch
+from ..leases import LeaseWatch, disconnect
 from . import leftovers
 from .orders import DRAIN, STOP
-from .storing import disconnect
 
 logger = logging.getLogger(__name__)
 
