@@ -25,6 +25,30 @@ BUILDBOARD_GRACE_SECONDS = _env.number("BUILDBOARD_GRACE_SECONDS", 10, least=0, 
 BUILDBOARD_STREAMS_PER_USER = _env.number("BUILDBOARD_STREAMS_PER_USER", 1_000, least=1)
 BUILDBOARD_STREAMS_PER_PROCESS = _env.number("BUILDBOARD_STREAMS_PER_PROCESS", 5_000, least=1)
 BUILDBOARD_RECHECK_SECONDS = _env.number("BUILDBOARD_RECHECK_SECONDS", 15, least=1, most=3600)
+BUILDBOARD_LABELS = _env.items("BUILDBOARD_LABELS")
+BUILDBOARD_DRAIN_SECONDS = _env.number("BUILDBOARD_DRAIN_SECONDS", 0, least=0, most=7 * 86_400)
+BUILDBOARD_OUTAGE_SECONDS = _env.number("BUILDBOARD_OUTAGE_SECONDS", 300, least=60, most=86_400)
+
+# Bounds: where something is cut, it says so. docs/settings.md tells what becomes of what is beyond.
+BUILDBOARD_MAX_RUNNING = _env.number("BUILDBOARD_MAX_RUNNING", 0, least=0, most=100_000)
+BUILDBOARD_MAX_QUEUED = _env.number("BUILDBOARD_MAX_QUEUED", 10_000, least=1, most=1_000_000)
+BUILDBOARD_MAX_BUILD_SECONDS = _env.number("BUILDBOARD_MAX_BUILD_SECONDS", 86_400, least=1, most=30 * 86_400)
+BUILDBOARD_MAX_STEPS = _env.number("BUILDBOARD_MAX_STEPS", 200, least=1, most=10_000)
+BUILDBOARD_MAX_RECIPE_KB = _env.number("BUILDBOARD_MAX_RECIPE_KB", 256, least=1, most=10_240)
+BUILDBOARD_MAX_BODY_KB = _env.number("BUILDBOARD_MAX_BODY_KB", 256, least=16, most=102_400)
+BUILDBOARD_MAX_LINE_KB = _env.number("BUILDBOARD_MAX_LINE_KB", 16, least=1, most=1_024)
+BUILDBOARD_MAX_LOG_MB = _env.number("BUILDBOARD_MAX_LOG_MB", 512, least=1, most=1_000_000)
+BUILDBOARD_MIN_FREE_MB = _env.number("BUILDBOARD_MIN_FREE_MB", 200, least=0, most=10_000_000)
+BUILDBOARD_MAX_STREAM_MB = _env.number("BUILDBOARD_MAX_STREAM_MB", 1_024, least=1, most=1_000_000)
+BUILDBOARD_MAX_STREAM_SECONDS = _env.number("BUILDBOARD_MAX_STREAM_SECONDS", 600, least=5, most=86_400)
+BUILDBOARD_TAIL_KB = _env.number("BUILDBOARD_TAIL_KB", 4_096, least=64, most=1_048_576)
+
+# Retention.
+BUILDBOARD_COMPACT_HOURS = _env.number("BUILDBOARD_COMPACT_HOURS", 24, least=0, most=100_000)
+BUILDBOARD_KEEP_DAYS = _env.number("BUILDBOARD_KEEP_DAYS", 90, least=0, most=100_000)
+BUILDBOARD_KEEP_BUILDS = _env.number("BUILDBOARD_KEEP_BUILDS", 1_000, least=0)
+BUILDBOARD_KEEP_LEAST = _env.number("BUILDBOARD_KEEP_LEAST", 10, least=0)
+BUILDBOARD_PRUNE_MINUTES = _env.number("BUILDBOARD_PRUNE_MINUTES", 60, least=0, most=100_000)
 PORT = _env.number("PORT", 8000, least=1, most=65535)
 
 # --- Who reaches it ------------------------------------------------------------------------------------------------

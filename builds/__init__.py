@@ -8,10 +8,14 @@ this order.
     recipe.py      YAML → Recipe, with errors that name the line
     progress.py    how far, and how long still: arithmetic on step durations
     gauges.py      what a process counts about its streams, for /metrics
+    labels.py      what a worker has and what a build needs: words
     wakes.py       topics; wake() and listen(): the doorbell, and the only file that imports channels
-    models.py      the tables, with the constraints that refuse impossible states
+    models/        the tables, with the constraints that refuse impossible states
+    blocks.py      what the log of a build that is long over has become: compressed lines
     events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
+    queue.py       which build a worker takes next, and what each of the others waits for
     lifecycle.py   enqueue, claim, finish, lose, cancel …: the only writer of a status
+    retention.py   compacts logs of builds that are over, and prunes old ones
     leases.py      finds builds whose worker gives no sign of life any more
     access.py      who is asking, and what they may do and see
 

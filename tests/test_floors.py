@@ -11,7 +11,10 @@ from django.test import SimpleTestCase, tag
 
 from .support import ROOT
 
-FLOORS = ["states", "recipe", "progress", "gauges", "wakes", "models", "events", "lifecycle", "leases", "access"]
+FLOORS = [
+    "states", "recipe", "progress", "gauges", "labels", "wakes", "models", "blocks", "events", "queue", "lifecycle",
+    "retention", "leases", "access",
+]  # fmt: skip
 """From the ground up: each imports only those before it."""
 WINGS = {"worker", "live", "web"}
 DOORS = {"admin", "apps", "checks", "urls", "demo", "management", "migrations", "templatetags"}
@@ -22,7 +25,6 @@ TIES = {"urls": WINGS, "templatetags": {"web"}}
 MOST_LINES = 350
 LONGER: dict[str, str] = {
     "builds/lifecycle.py": "every verb that changes a status, on one page",
-    "builds/models.py": "eight tables and their constraints: one glance at all of them is worth the length",
 }
 
 TESTED_BY: dict[str, str] = {

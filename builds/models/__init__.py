@@ -1,0 +1,30 @@
+"""The tables, one noun a file. Who writes them: `events.py` the log, `lifecycle.py` every status, `retention.py` what
+is left of old builds, the admin projects and tokens.
+
+Impossible states are refused by the database itself: see each model's constraints.
+"""
+
+from .board import Board, new_world
+from .build import Build, BuildQuerySet, Step
+from .log import Event, LogBlock
+from .project import Project, ProjectQuerySet, validate_recipe
+from .shared import iso
+from .token import ALL_SCOPES, ApiToken
+from .worker import Worker
+
+__all__ = [
+    "ALL_SCOPES",
+    "ApiToken",
+    "Board",
+    "Build",
+    "BuildQuerySet",
+    "Event",
+    "LogBlock",
+    "Project",
+    "ProjectQuerySet",
+    "Step",
+    "Worker",
+    "iso",
+    "new_world",
+    "validate_recipe",
+]

@@ -1,0 +1,260 @@
+"""One run of a recipe, and its steps."""
+
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from .. import recipe
+from ..progress import Estimate, StepTime, estimate
+from ..states import FINAL, Status
+from .project import Project
+from .shared import (
+    BUILD_NAMES,
+    CANCELLED,
+    FAILED,
+    FINAL_NAMES,
+    LOST,
+    PASSED,
+    PENDING,
+    QUEUED,
+    RUNNING,
+    SKIPPED,
+    STEP_NAMES,
+    iso,
+    rule,
+    seconds_between,
+)
+
+
+class BuildQuerySet(models.QuerySet["Build"]):
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> "BuildQuerySet":
+        return self.filter(project__in=Project.objects.visible_to(user).values("pk"))
+
+    def queued(self) -> "BuildQuerySet":
+        """Oldest first: the order in which workers take them."""
+        return self.filter(status=Status.QUEUED).order_by("id")
+
+    def running(self) -> "BuildQuerySet":
+        return self.filter(status=Status.RUNNING).order_by("id")
+
+    def finished(self) -> "BuildQuerySet":
+        """Newest first."""
+        return self.filter(status__in=FINAL_NAMES).order_by("-id")
+
+
+class Build(models.Model):
+    """One run of a recipe. `id` is its number, for ever."""
+
+    id = models.BigAutoField(primary_key=True)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="builds")
+    ref = models.CharField(max_length=200, blank=True)
+    inputs = models.JSONField(default=dict, blank=True)
+    recipe = models.TextField()
+    """As it was when the build was started."""
+    status = models.CharField(max_length=10, default=QUEUED)
+    reason = models.CharField(max_length=500, blank=True)
+    """Why it ended as it did, in a sentence; empty for a passed build."""
+
+    created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    started_by = models.CharField(max_length=150, blank=True)
+    """Who asked for it: a user's name, or what did it in their place."""
+    cancelled_by = models.CharField(max_length=150, blank=True)
+    retry_of = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries", db_index=True
+    )
+    request_key = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001 - NULL is "none"
+    """One-time key of the click that started it: a second click with the same key is the same build."""
+
+    attempt = models.PositiveSmallIntegerField(default=1, editable=False)
+    """1, and one more for each time that it was started again by itself (`Project.auto_retries`)."""
+    runs_on = models.CharField(max_length=200, blank=True)
+    """Labels that its worker needs, as the project had them when it was started."""
+
+    head = models.BigIntegerField(default=0, editable=False)
+    """The seq of its newest event."""
+    horizon = models.BigIntegerField(default=1, editable=False)
+    """The oldest seq still stored."""
+    revision = models.BigIntegerField(default=0, editable=False)
+    """The board's number of its last visible change."""
+
+    worker = models.CharField(max_length=100, blank=True)
+    """The name of the worker that took it; stays when it is over."""
+    lease_token = models.CharField(max_length=32, null=True, blank=True, editable=False)  # noqa: DJ001
+    renewal = models.BigIntegerField(default=0, editable=False)
+    """Raised by every sign of life of the worker."""
+
+    kept = models.BooleanField(default=False)
+    """Its log is never pruned: someone said so."""
+    compacted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """Since when its log is blocks and no longer events; see `LogBlock`."""
+    pruned_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """Since when its log is gone."""
+    log_lines = models.BigIntegerField(null=True, blank=True, editable=False)
+    log_bytes = models.BigIntegerField(null=True, blank=True, editable=False)
+    """How much its log had when it was compacted or pruned: lines, and bytes of their text."""
+
+    objects = BuildQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [
+            ("start_build", "Can start and retry builds"),
+            ("cancel_build", "Can cancel builds"),
+        ]
+        indexes = [
+            models.Index(fields=["status", "id"], name="build_status"),
+            models.Index(fields=["project", "-id"], name="build_project"),
+            models.Index(fields=["revision"], name="build_revision"),
+        ]
+        constraints = [
+            rule("build_status_known", Q(status__in=BUILD_NAMES)),
+            rule(
+                "build_running_is_leased",
+                Q(status=RUNNING, lease_token__isnull=False) | (~Q(status=RUNNING) & Q(lease_token__isnull=True)),
+            ),
+            rule(
+                "build_final_is_finished",
+                Q(status__in=FINAL_NAMES, finished_at__isnull=False)
+                | (~Q(status__in=FINAL_NAMES) & Q(finished_at__isnull=True)),
+            ),
+            rule(
+                "build_ran_is_started",
+                ~Q(status__in=[RUNNING, PASSED, FAILED, LOST]) | (Q(started_at__isnull=False) & ~Q(worker="")),
+            ),
+            rule("build_queued_is_not_started", ~Q(status=QUEUED) | Q(started_at__isnull=True)),
+            rule("build_head", Q(head__gte=0)),
+            rule("build_horizon", Q(horizon__gte=1, horizon__lte=models.F("head") + 1)),
+            rule("build_revision_positive", Q(revision__gte=0)),
+            rule("build_renewal", Q(renewal__gte=0)),
+            rule("build_attempt", Q(attempt__gte=1)),
+            rule("build_compacted_is_final", Q(compacted_at__isnull=True) | Q(status__in=FINAL_NAMES)),
+            rule("build_pruned_is_final", Q(pruned_at__isnull=True) | Q(status__in=FINAL_NAMES)),
+            rule(
+                "build_log_measured",
+                Q(log_lines__isnull=True, log_bytes__isnull=True)
+                | Q(log_lines__isnull=False, log_lines__gte=0, log_bytes__isnull=False, log_bytes__gte=0),
+            ),
+            models.UniqueConstraint(fields=["project", "request_key"], name="build_request_key"),
+            models.UniqueConstraint(fields=["lease_token"], name="build_lease_token"),
+        ]
+
+    def __str__(self) -> str:
+        return f"build {self.pk}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("build", args=[self.pk])
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def is_cancelling(self) -> bool:
+        return self.status == Status.RUNNING and self.cancel_requested_at is not None
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds that it ran, up to now while it runs; None if it never began."""
+        return seconds_between(self.started_at, self.finished_at)
+
+    def estimate(self, steps: list["Step"] | None = None) -> Estimate:
+        if self.status != Status.RUNNING:
+            return Estimate(1.0 if self.status == Status.PASSED else None, None)
+        return estimate([step.time() for step in (self.steps.all() if steps is None else steps)])
+
+    def data(self, steps: list["Step"] | None = None) -> dict[str, Any]:
+        """The whole current state: the `data` of a `build` event, and what the API gives for a build.
+
+        `steps`: in their order, where the caller has them already.
+        """
+        steps = list(self.steps.all()) if steps is None else steps
+        now = self.estimate(steps)
+        return {
+            "id": self.pk,
+            "project": self.project.slug,
+            "status": str(self.status),
+            "reason": self.reason,
+            "progress": None if now.fraction is None else round(now.fraction, 4),
+            "eta_seconds": None if now.remaining is None else round(now.remaining, 1),
+            "created_at": iso(self.created_at),
+            "started_at": iso(self.started_at),
+            "finished_at": iso(self.finished_at),
+            "cancel_requested": self.cancel_requested_at is not None,
+            "ref": self.ref,
+            "started_by": self.started_by,
+            "cancelled_by": self.cancelled_by,
+            "retry_of": self.retry_of_id,
+            "worker": self.worker,
+            "steps": [step.data() for step in steps],
+        }
+
+
+class Step(models.Model):
+    """One named command of a build."""
+
+    build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="steps")
+    position = models.PositiveSmallIntegerField()
+    """From 0, in the order of the recipe."""
+    name = models.CharField(max_length=recipe.MAX_NAME)
+    status = models.CharField(max_length=10, default=PENDING)
+    exit_code = models.IntegerField(null=True, blank=True)
+    """Of its process; negative: the signal that ended it. None: it did not end by itself."""
+    reason = models.CharField(max_length=300, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    expected_seconds = models.FloatField(null=True, blank=True)
+    """Median of the project's last passed builds when this build was queued."""
+    progress = models.FloatField(null=True, blank=True)
+    """Its own word, 0–1."""
+
+    class Meta:
+        ordering = ["build", "position"]
+        constraints = [
+            models.UniqueConstraint(fields=["build", "position"], name="step_position"),
+            models.UniqueConstraint(fields=["build", "name"], name="step_name"),
+            rule("step_status_known", Q(status__in=STEP_NAMES)),
+            rule(
+                "step_final_is_finished",
+                Q(status__in=FINAL_NAMES, finished_at__isnull=False)
+                | (~Q(status__in=FINAL_NAMES) & Q(finished_at__isnull=True)),
+            ),
+            rule(
+                "step_ran_is_started",
+                ~Q(status__in=[RUNNING, PASSED, FAILED, CANCELLED, LOST]) | Q(started_at__isnull=False),
+            ),
+            rule("step_not_run_is_not_started", ~Q(status__in=[PENDING, SKIPPED]) | Q(started_at__isnull=True)),
+            # A comparison with NULL is neither true nor false, and a CHECK lets that pass: hence the "is not NULL".
+            rule("step_passed_exits_0", ~Q(status=PASSED) | Q(exit_code__isnull=False, exit_code=0)),
+            rule("step_progress", Q(progress__isnull=True) | Q(progress__gte=0, progress__lte=1)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds that it ran, up to now while it runs; None if it never began."""
+        return seconds_between(self.started_at, self.finished_at)
+
+    def time(self) -> StepTime:
+        return StepTime(Status(self.status), self.expected_seconds, self.duration or 0.0, self.progress)
+
+    def data(self) -> dict[str, Any]:
+        """The `data` of a `step` event."""
+        return {
+            "name": self.name,
+            "status": str(self.status),
+            "exit_code": self.exit_code,
+            "started_at": iso(self.started_at),
+            "finished_at": iso(self.finished_at),
+            "reason": self.reason,
+            "expected_seconds": self.expected_seconds,
+            "progress": self.progress,
+        }

@@ -1,0 +1,34 @@
+"""What several tables need: names of statuses for their constraints, times as readers get them."""
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from ..states import BUILD_STATUSES, FINAL, STEP_STATUSES
+
+# Plain texts: a migration holds values, not this program's names.
+RUNNING, QUEUED, PENDING, SKIPPED = "running", "queued", "pending", "skipped"
+PASSED, FAILED, CANCELLED, LOST = "passed", "failed", "cancelled", "lost"
+
+FINAL_NAMES = sorted(status.value for status in FINAL)
+BUILD_NAMES = [status.value for status in BUILD_STATUSES]
+STEP_NAMES = [status.value for status in STEP_STATUSES]
+
+
+def rule(name: str, condition: Q) -> models.CheckConstraint:
+    """What the database itself refuses where it does not hold."""
+    return models.CheckConstraint(name=name, condition=condition)
+
+
+def seconds_between(started_at: datetime | None, finished_at: datetime | None) -> float | None:
+    """Up to now where it has not finished; never negative: a clock may have been set back meanwhile."""
+    if started_at is None:
+        return None
+    return max(((finished_at or timezone.now()) - started_at).total_seconds(), 0.0)
+
+
+def iso(moment: datetime | None) -> str | None:
+    """ISO 8601 in UTC with milliseconds, as every reader outside gets it."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None
