@@ -5,12 +5,10 @@ see whether something asks for an end. While the database is away nothing is rea
 """
 
 import logging
-import math
-import select
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import connection
 
 from .. import events, lifecycle, recipe
@@ -20,8 +18,10 @@ from ..states import Status
 from . import endings, leftovers
 from .endings import Ending
 from .environment import environment
+from .loglimit import LogLimit
 from .orders import Orders
 from .process import Process
+from .running import Running, readable
 from .steplog import FLUSH_SECONDS, StepLog
 from .storing import Outage, Storing
 from .workspace import Workspace
@@ -44,20 +44,6 @@ KILL_SECONDS = 5.0
 _LONGEST_WAIT = 0.25
 
 
-@dataclass
-class Running:
-    """A step that was begun, and all that it started."""
-
-    position: int
-    name: str
-    process: Process
-    log: StepLog
-    ended: bool = False
-    """Its own end is stored; what it left behind may still print."""
-    progress: float | None = None
-    progress_at: float = float("-inf")
-
-
 class Runner:
     """`run()` once. `beat`: called about every second, so that the worker is seen to live."""
 
@@ -74,7 +60,8 @@ class Runner:
         self._orders = orders
         self._grace = grace
         self._beat = beat
-        self._store = storing or Storing(self._rest)
+        self._store = storing or Storing(self._rest, settings.BUILDBOARD_OUTAGE_SECONDS)
+        self._limit = LogLimit(settings.BUILDBOARD_MAX_LOG_MB)
         self._running: list[Running] = []
         self._renewed_at = time.monotonic()
         self._reassured_at = self._renewed_at
@@ -136,7 +123,7 @@ class Runner:
         except OSError as error:
             ending = endings.not_started(step.name, error)
         else:
-            running = Running(position, step.name, process, StepLog(position))
+            running = Running(position, step.name, process, StepLog(position, settings.BUILDBOARD_MAX_LINE_KB * 1024))
             self._running.append(running)
             ending = self._attend(running)
         self._deadlines = deadlines
@@ -181,7 +168,7 @@ class Runner:
             if not self._read(step):
                 if step.process.terminal is None:
                     return
-                if not _readable([step.process.terminal], DRAIN_SECONDS):
+                if not readable([step.process.terminal], DRAIN_SECONDS):
                     return
 
     def _stop(self, step: Running, ending: Ending) -> None:
@@ -260,7 +247,7 @@ class Runner:
                 files.append(step.process.report)
             if step.process.terminal is not None and not step.log.is_full:
                 files.append(step.process.terminal)
-        _readable(files, longest)
+        readable(files, longest)
 
     def _read(self, step: Running) -> bool:
         """Whether it had printed something."""
@@ -285,6 +272,9 @@ class Runner:
         pace = min(max(FLUSH_COSTS * self._store.last_took, LEAST_FLUSH_SECONDS), FLUSH_SECONDS)
         for step in self._running:
             step.log.pace = pace
+        if span := self._limit.stored(self._lease.head, chunks):
+            self._store(events.cut, self._lease, *span, self._limit.reason)
+            self._renewed_at = time.monotonic()
         if connection.vendor == "sqlite":
             # One writer at a time, and no queue before the lock: who writes without a pause starves all others.
             self._store_not_before = self._renewed_at + self._store.last_took / 2
@@ -332,11 +322,3 @@ class Runner:
                 time.sleep(0.01)
             step.process.close()
         self._running.clear()
-
-
-def _readable(files: list[int], seconds: float) -> bool:
-    """Whether one of them has something to read, or comes to its end, within `seconds`."""
-    poll = select.poll()
-    for file in files:
-        poll.register(file, select.POLLIN)
-    return bool(poll.poll(math.ceil(max(seconds, 0.0) * 1000)))
