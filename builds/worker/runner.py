@@ -16,6 +16,7 @@ from ..events import Chunk, Lease, LeaseLost
 from ..models import Board, Build
 from ..states import Status
 from . import endings, leftovers
+from .disk import Room
 from .endings import Ending
 from .environment import environment
 from .loglimit import LogLimit
@@ -60,7 +61,9 @@ class Runner:
         self._orders = orders
         self._grace = grace
         self._beat = beat
-        self._store = storing or Storing(self._rest, settings.BUILDBOARD_OUTAGE_SECONDS)
+        self._store = storing or Storing(self._rest)
+        self._room = Room()
+        self._workspace: Workspace | None = None
         self._limit = LogLimit(settings.BUILDBOARD_MAX_LOG_MB)
         self._running: list[Running] = []
         self._renewed_at = time.monotonic()
@@ -83,7 +86,7 @@ class Runner:
     def _run(self) -> Status:
         build = self._store(Build.objects.select_related("project").get, pk=self._lease.build_id)
         try:
-            workspace = Workspace(build.pk)
+            self._workspace = workspace = Workspace(build.pk)
         except OSError as error:
             reason = f"The workspace could not be made: {error.strerror or error}."
             return self._store(lifecycle.finish, self._lease, Status.FAILED, reason)
@@ -152,6 +155,8 @@ class Runner:
                 leftovers.kill(self._world, self._lease.build_id)
             self._drain(step)
             ending = endings.exited(step.name, process.exit_code)
+            if ending.status != Status.PASSED:
+                ending = self._room.explain(ending)
         step.log.close(time.monotonic())
         self._flush(everything=True)
         step.ended = True
@@ -217,7 +222,7 @@ class Runner:
         for deadline, ending in self._deadlines:
             if now >= deadline:
                 return ending
-        return None
+        return self._room.look()
 
     # --- One turn of the loop ---
 
@@ -306,9 +311,14 @@ class Runner:
         """While the database is away: steps are still ended on time."""
         self._orders.hear(seconds)
         self._reassure()
+        if self._store.disk_is_full:
+            self._room.failed_to_store()
         if self._asked_to_end():
             for step in self._running:
+                step.process.hear()
                 step.process.stop(self._grace_now())
+        if self._store.disk_is_full and self._workspace and all(step.process.is_over for step in self._running):
+            self._workspace.remove()  # it may be what has filled the disk, and how the build ended has to be stored
 
     def _abandon(self) -> None:
         """Nothing of the build may outlive its worker's part in it."""
