@@ -18,6 +18,7 @@ from tests.support.board import Board
 from tests.support.browser import session_cookie
 from tests.support.disks import fill, small_disk
 from tests.support.processes import eventually
+from tests.support.servers import postgres_url
 from tests.support.sse import SseClient
 from tests.test_worker_runner import RunnerCase
 
@@ -177,6 +178,17 @@ class SmallDiskTests(SimpleTestCase):
         board.project("after", "steps: [{name: a, run: echo fine}]")
         board.wait(board.enqueue("after"), 30, status="passed")
         self.assertNotIn("state=died", supervisor.output())
+
+    def test_a_workspace_without_room_ends_the_build_and_the_database_elsewhere_takes_that(self) -> None:
+        with small_disk(20) as place, Board(postgres_url(), disk=place, BUILDBOARD_MIN_FREE_MB="0") as board:
+            board.workers(1)
+            board.project("p", "steps: [{name: a, run: echo fine}]")
+            fill(place / "filler")
+            ended = board.wait(board.enqueue("p"), 30)
+            self.assertEqual(ended["status"], "failed")
+            self.assertRegex(ended["reason"], r"could not be (made|started): No space left on device\.$")
+            (place / "filler").unlink()
+            board.wait(board.enqueue("p"), 30, status="passed")
 
     def test_a_web_process_that_is_alone_on_a_full_disk_can_read(self) -> None:
         """SQLite makes files even for reading, once the last connection is closed: one is kept open."""
