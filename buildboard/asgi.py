@@ -5,6 +5,7 @@
   in them at exit). So Django runs as a task of its own, which is told of a disconnect and waited for.
 - A cancellation of an open request means that the server stops: its stream says `restart` first.
 - Nothing raises out of here once a response has begun: daphne would leave that connection open and silent for ever.
+- A body that is larger than the board takes is not stored, not even in a temporary file.
 - A viewer that reads slower than it is sent to holds the sender up; after `STALLED_SECONDS` it is cut off.
 """
 
@@ -22,6 +23,7 @@ from functools import partial
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "buildboard.settings")
@@ -101,6 +103,8 @@ class _Request:
         self._hung_up = asyncio.get_running_loop().create_future()
         self._saw_disconnect = False
         self._began = self._ended = self._is_stream = False
+        self._received = 0
+        self._is_too_large = False
 
     async def serve(self) -> None:
         inner = asyncio.create_task(self._django())
@@ -143,6 +147,17 @@ class _Request:
         """The server's next message, or a disconnect of our own making."""
         if self._hung_up.done():
             return {"type": "http.disconnect"}
+        if not self._is_too_large and _length(self._scope) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return self._end_body()
+        message = await self._hear()
+        while self._is_too_large and message["type"] == "http.request":
+            message = await self._hear()
+        self._received += len(message.get("body", b""))
+        if self._received > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return self._end_body()  # it is longer than was announced, or nothing was
+        return message
+
+    async def _hear(self) -> Message:
         receiving = asyncio.ensure_future(self._receive())
         try:
             await asyncio.wait({receiving, self._hung_up}, return_when=asyncio.FIRST_COMPLETED)
@@ -151,6 +166,15 @@ class _Request:
             receiving.cancel()
         self._saw_disconnect = self._saw_disconnect or message["type"] == "http.disconnect"
         return message
+
+    def _end_body(self) -> Message:
+        """What more of it comes is dropped. Django is told a length that it refuses with 413."""
+        self._is_too_large = True
+        self._received = 0
+        others = [(name, value) for name, value in self._scope["headers"] if name != b"content-length"]
+        length = max(_length(self._scope), settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+        self._scope["headers"] = [*others, (b"content-length", b"%d" % length)]
+        return {"type": "http.request", "body": b"", "more_body": False}
 
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -185,6 +209,12 @@ class _Request:
         self._connection.abort()
         if not self._hung_up.done():
             self._hung_up.set_result(None)
+
+
+def _length(scope: Message) -> int:
+    """Of the request's body, as its header says; 0 where it does not."""
+    found = [value for name, value in scope["headers"] if name == b"content-length" and value.isdigit()]
+    return int(found[0][:20]) if found else 0
 
 
 class _Connection:

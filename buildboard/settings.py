@@ -257,7 +257,8 @@ STORAGES = {
     },
 }
 TEST_RUNNER = "tests.runner.Runner"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+# Forms: the largest recipe has to fit, and each of its bytes may be three in a form. The API looks at its own bound.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * max(BUILDBOARD_MAX_BODY_KB, 3 * BUILDBOARD_MAX_RECIPE_KB + 64)
 
 # --- Logging: one line an event, on stderr ---------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ def favicon(request: HttpRequest) -> HttpResponse:
     return redirect(static("builds/icons/board.svg"))
 
 
+handler400 = "builds.web.errors.bad_request"
 urlpatterns = [
     path("favicon.ico", favicon),
     path("admin/", admin.site.urls),

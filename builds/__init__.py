@@ -12,6 +12,7 @@ this order.
     wakes.py       topics; wake() and listen(): the doorbell, and the only file that imports channels
     models/        the tables, with the constraints that refuse impossible states
     blocks.py      what the log of a build that is long over has become: compressed lines
+    cuts.py        what stands in a log for a stretch of it that is not kept
     events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
     queue.py       which build a worker takes next, and what each of the others waits for
     lifecycle.py   enqueue, claim, finish, lose, cancel …: the only writer of a status

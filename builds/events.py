@@ -1,4 +1,4 @@
-"""The log of each build: the only reader and writer of `Event`.
+"""The log of each build: the only reader and writer of `Event` (with `cuts.py`, for what is not kept).
 
 Numbers are taken under the build's row lock, in the transaction that inserts the rows, so commit order is number order
 and no number is missing. While a build is leased, every write names the lease's token and the head it expects: a worker
@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from . import wakes
+from . import cuts, wakes
 from .models import Board, Build, Event, iso
 from .states import FINAL
 
@@ -163,6 +163,18 @@ def _event(build_id: int, seq: int, draft: Chunk | Fact, now: Any) -> Event:
     )
 
 
+def cut(lease: Lease, first: int, last: int, reason: str) -> None:
+    """Replace what was printed in the events from `first` to `last` by `cut` events. `LeaseLost`: the lease is gone.
+
+    Nobody is woken: who has seen the lines keeps them. Done again, with a higher `last` or the same, it does no harm.
+    """
+    with transaction.atomic():
+        held = Build.objects.filter(pk=lease.build_id, lease_token=lease.token, head=lease.head)
+        if not held.update(renewal=F("renewal") + 1):
+            raise LeaseLost(f"build {lease.build_id} is leased to another, or to nobody")
+        cuts.replace(lease.build_id, first, last, step_names(lease.build_id), reason)
+
+
 # --- Reading ---
 
 
@@ -214,14 +226,21 @@ def heads(build_ids: Iterable[int]) -> dict[int, Extent]:
 
 
 def total_lines(build_id: int, step: int) -> int:
-    """How many lines the step at `step` has stored, an open one included."""
+    """How many lines the step at `step` has printed, an open one and those that were cut included."""
     newest = (
         Event.objects.filter(build_id=build_id, step=step, line__isnull=False)
         .order_by("-line", "-seq")
         .values_list("line", "lines")
         .first()
     )
-    return newest[0] + newest[1] - 1 if newest else 0
+    total = newest[0] + newest[1] - 1 if newest else 0
+    return max([total, *(cut.line + cut.lines - 1 for cut in _cuts(build_id, step))])
+
+
+def _cuts(build_id: int, step: int) -> list[cuts.Cut]:
+    found = cuts.of_build(build_id)
+    name = step_names(build_id)[step] if found else ""
+    return [cut for cut in found if cut.step == name]
 
 
 def lines(build_id: int, step: int, first: int, last: int) -> list[Line]:
@@ -241,6 +260,11 @@ def lines(build_id: int, step: int, first: int, last: int) -> list[Line]:
         end = start + len(texts) - 1
         for number in range(max(start, first), min(end, last) + 1):  # type: ignore[arg-type, type-var]
             found[number] = Line(number, texts[number - start], is_open and number == end, at)
+    opened = [line.number for line in found.values() if line.open]
+    missing = _cuts(build_id, step) if opened else []
+    for number in opened:
+        if any(number in cut for cut in missing):
+            del found[number]  # how it went on was cut
     return [found[number] for number in sorted(found)]
 
 

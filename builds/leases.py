@@ -62,6 +62,7 @@ class LeaseWatch:
             lost = lifecycle.lose(build_id, token, reason, renewal=renewal)
         except Error as error:
             disconnect()
+            del self._seen[build_id, token]  # its worker may have been unable to write as well: that starts over
             logger.warning("action=lose state=failed build=%d error=%s", build_id, error)
             return False
         if lost:
@@ -70,8 +71,12 @@ class LeaseWatch:
 
 
 def disconnect() -> None:
-    """After a database error: the next query opens a new connection. A broken one stays broken for ever."""
-    if not connection.in_atomic_block:
+    """After a database error: the next query opens a new connection. A broken one stays broken for ever.
+
+    SQLite's does not break, and stays: the last that closes takes the files along without which nobody can read, and
+    a full disk has no room to make them again.
+    """
+    if connection.vendor != "sqlite" and not connection.in_atomic_block:
         connection.close()
 
 
@@ -88,7 +93,8 @@ def watch_in_background(lease_seconds: float) -> threading.Thread:
             except Exception:
                 logger.exception("action=watch state=failed")
             finally:
-                connection.close()
+                if connection.vendor != "sqlite":  # there one that stays lets everyone read on a full disk
+                    connection.close()
             time.sleep(lease_seconds / 4)
 
     thread = threading.Thread(target=look, name="leases", daemon=True)

@@ -266,11 +266,15 @@ def leases() -> dict[int, tuple[str, int, str]]:
     return {pk: (token or "", renewal, worker) for pk, token, renewal, worker in rows}
 
 
-def beat(worker: str, *, draining: bool = False) -> None:
-    """A worker process says that it lives. By the database's clock, so that machines may disagree on the time."""
-    changed = Worker.objects.filter(name=worker).update(seen_at=Now(), renewal=F("renewal") + 1, draining=draining)
+def beat(worker: str, *, draining: bool = False, note: str = "") -> None:
+    """A worker process says that it lives. By the database's clock, so that machines may disagree on the time.
+
+    `note`: why it takes no builds just now, in a sentence.
+    """
+    told = {"draining": draining, "note": note[:200]}
+    changed = Worker.objects.filter(name=worker).update(seen_at=Now(), renewal=F("renewal") + 1, **told)
     if not changed:
-        Worker.objects.create(name=worker, draining=draining, seen_at=Now())
+        Worker.objects.create(name=worker, seen_at=Now(), **told)
 
 
 def farewell(worker: str) -> None:

@@ -1,4 +1,4 @@
-"""YAML text → `Recipe`. Every refusal names the line and what was expected. Pure.
+"""YAML text → `Recipe`. Every refusal names the line and what was expected. Pure, but that three bounds are settings.
 
 env: {NAME: value}        # of every step
 timeout: 30m              # of the build; seconds, or 1h30m, 45m, 90s
@@ -15,20 +15,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import yaml
+from django.conf import settings
 
-MAX_BYTES = 256 * 1024
-MAX_STEPS = 200
 MAX_NAME = 80
 MAX_TEXT = 120 * 1024
 """Bytes of one script or variable: the system starts no program with an argument of 128 KiB."""
 MAX_ENV = 200
-MAX_SECONDS = 24 * 3600
 DEFAULT_SECONDS = 3600
+"""Where a recipe says nothing, or as long as a build may take at all, if that is shorter."""
 SHELLS = ("sh", "bash")
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?\Z", re.ASCII)
-_SECONDS = re.compile(r"()()(\d{1,6})\Z", re.ASCII)
+_SECONDS = re.compile(r"()()(\d{1,7})\Z", re.ASCII)
 _RESERVED = ("BUILDBOARD_",)
 
 
@@ -61,8 +60,8 @@ class Recipe:
 
 def parse(text: str) -> Recipe:
     """The recipe that `text` describes, or `RecipeError`."""
-    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        raise RecipeError(f"the recipe is larger than {MAX_BYTES // 1024} KiB")
+    if len(text.encode("utf-8", "replace")) > settings.BUILDBOARD_MAX_RECIPE_KB * 1024:
+        raise RecipeError(f"the recipe is larger than {settings.BUILDBOARD_MAX_RECIPE_KB:,} KiB")
     root = _compose(text)
     if root is None:
         raise RecipeError("the recipe is empty; expected at least: steps: [{name: …, run: …}]")
@@ -70,7 +69,7 @@ def parse(text: str) -> Recipe:
     return Recipe(
         steps=tuple(_steps(keys["steps"])),
         env=_env(keys.get("env")),
-        timeout=_seconds(keys.get("timeout")) or DEFAULT_SECONDS,
+        timeout=_seconds(keys.get("timeout")) or min(DEFAULT_SECONDS, settings.BUILDBOARD_MAX_BUILD_SECONDS),
     )
 
 
@@ -95,8 +94,9 @@ def _steps(node: yaml.Node) -> Iterator[StepRecipe]:
         raise RecipeError(f"steps: expected a list of steps, not {_kind(node)}", _line(node))
     if not node.value:
         raise RecipeError("steps: expected at least one step", _line(node))
-    if len(node.value) > MAX_STEPS:
-        raise RecipeError(f"steps: expected at most {MAX_STEPS} steps, not {len(node.value)}", _line(node))
+    most = settings.BUILDBOARD_MAX_STEPS
+    if len(node.value) > most:
+        raise RecipeError(f"steps: expected at most {most:,} steps, not {len(node.value):,}", _line(node))
     seen: dict[str, int] = {}
     for child in node.value:
         step = _step(child)
@@ -153,12 +153,21 @@ def _seconds(node: yaml.Node | None) -> int | None:
     if found and text:
         hours, minutes, rest = (int(part or 0) for part in found.groups())
         seconds = hours * 3600 + minutes * 60 + rest
-    if not 1 <= seconds <= MAX_SECONDS:
+    most = settings.BUILDBOARD_MAX_BUILD_SECONDS
+    if not 1 <= seconds <= most:
         raise RecipeError(
-            f"timeout: expected seconds or a duration such as 90s, 45m or 1h30m, from 1 s to 24 h, not {text[:40]!r}",
+            "timeout: expected seconds or a duration such as 90s, 45m or 1h30m, "
+            f"from 1s to {duration(most)}, not {text[:40]!r}",
             _line(node),
         )
     return seconds
+
+
+def duration(seconds: int) -> str:
+    """As a recipe gives it: 90 → 1m30s."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return "".join(f"{value}{unit}" for value, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if value) or "0s"
 
 
 def _mapping(

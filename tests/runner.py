@@ -26,9 +26,11 @@ SECOND_LANE = (
     "tests.browser.",
     "tests.test_bench.",
     "tests.test_end_to_end.",
+    "tests.test_log_bound.",
     "tests.test_postgresql.",
     "tests.test_startbuild_command.",
     "tests.test_up.",
+    "tests.test_worker_outage.",
 )
 SLOWEST = 12
 SLOW_SECONDS = 1.0

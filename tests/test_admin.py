@@ -297,7 +297,9 @@ class EventLogTests(AdminCase):
             kind="cut", step=None, line=None, lines=None, body='{"step":"compile","line":8,"lines":11,"bytes":90}'
         )
         self.assertEqual(events.gaps(self.build.pk), [])
-        self.assertContains(self.client.get(f"{self.url}?after=0"), "compile, line 8, lines 11")
+        self.assertContains(
+            self.client.get(f"{self.url}?after=0"), "compile, from line 8 on: 11 lines, 90 bytes left out"
+        )
 
     def test_any_cursor_is_answered(self) -> None:
         for after in ("-1", "x", "9" * 18, "9" * 40, "%00", "é", "0"):

@@ -6,7 +6,7 @@ import time
 from functools import partial
 from unittest.mock import patch
 
-from django.test import SimpleTestCase, TransactionTestCase, tag
+from django.test import SimpleTestCase, TransactionTestCase, override_settings, tag
 from django.urls import get_resolver
 
 from buildboard import asgi
@@ -63,6 +63,44 @@ class LivePathsTest(SimpleTestCase):
         for path in ("/", "/builds/7/", "/projects/log/", "/projects/events/", "/admin/builds/build/7/events/"):
             self.assertFalse(views(path).func.__module__.startswith("builds.live."), path)
             self.assertIsNone(asgi.LIVE_PATHS.fullmatch(path), path)
+
+
+@tag("fast")
+@override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=1000)
+class BodyTest(SimpleTestCase):
+    """What the application gets of a body, and the length that it is told."""
+
+    async def got(self, *parts: bytes, headers: list | None = None) -> tuple[bytes, bytes, str]:
+        server = Served()
+        server.says.get_nowait()
+        for number, body in enumerate(parts, 1):
+            server.says.put_nowait({"type": "http.request", "body": body, "more_body": number < len(parts)})
+        server.says.put_nowait({"type": "http.disconnect"})
+        found: list = []
+
+        async def application(scope, receive, send) -> None:
+            body, more = b"", True
+            while more:
+                message = await receive()
+                body, more = body + message["body"], message["more_body"]
+            found.extend([body, dict(scope["headers"]).get(b"content-length", b""), (await receive())["type"]])
+            await send({"type": "http.response.start", "status": 413, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+        await server.run(application, path="/x/", method="POST", headers=headers or [])
+        return tuple(found)
+
+    async def test_one_that_fits_is_passed_on(self) -> None:
+        self.assertEqual(await self.got(b"x" * 500, b"y" * 500), (b"x" * 500 + b"y" * 500, b"", "http.disconnect"))
+
+    async def test_one_that_is_announced_as_too_large_is_not_read(self) -> None:
+        headers = [(b"content-length", b"1001")]
+        self.assertEqual(await self.got(b"x" * 500, b"y" * 501, headers=headers), (b"", b"1001", "http.disconnect"))
+
+    async def test_one_that_grows_too_large_ends_there_and_says_so(self) -> None:
+        for headers in ([], [(b"content-length", b"10")]):
+            body, length, after = await self.got(b"x" * 500, b"y" * 501, b"z" * 10**6, headers=headers)
+            self.assertEqual((body, length, after), (b"x" * 500, b"1001", "http.disconnect"))
 
 
 @tag("fast")

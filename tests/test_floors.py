@@ -12,8 +12,8 @@ from django.test import SimpleTestCase, tag
 from .support import ROOT
 
 FLOORS = [
-    "states", "recipe", "progress", "gauges", "labels", "wakes", "models", "blocks", "events", "queue", "lifecycle",
-    "retention", "leases", "access",
+    "states", "recipe", "progress", "gauges", "labels", "wakes", "models", "blocks", "cuts", "events", "queue",
+    "lifecycle", "retention", "leases", "access",
 ]  # fmt: skip
 """From the ground up: each imports only those before it."""
 WINGS = {"worker", "live", "web"}
@@ -33,6 +33,7 @@ TESTED_BY: dict[str, str] = {
     "worker/canvas": "test_worker_lines.py",
     "worker/guardian": "test_worker_process.py",
     "worker/leftovers": "test_worker_supervisor.py",
+    "worker/running": "test_worker_runner.py",
     "worker/style": "test_worker_lines.py",
 }
 """builds/<path without .py> → the test file that holds it, where that is not named after the module."""

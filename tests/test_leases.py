@@ -81,6 +81,14 @@ class LeaseWatchTests(TestCase):
             self.assertEqual(self.look(), [])
         self.assertEqual(Build.objects.get().status, "running")
 
+    def test_an_end_that_could_not_be_stored_starts_over(self) -> None:
+        """On a full disk, say, the worker could not write either: once there is room its renewal comes first."""
+        self.look(times=5)
+        with mock.patch.object(lifecycle, "lose", side_effect=OperationalError("full")):
+            self.assertEqual(self.look(), [])
+        self.assertEqual(self.look(times=5), [])
+        self.assertEqual(self.look(), [self.build.pk])
+
 
 class WebWatchTests(SimpleTestCase):
     databases = {"default"}  # the board's own

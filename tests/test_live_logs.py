@@ -11,10 +11,11 @@ from django.test import AsyncClient, Client, SimpleTestCase, TransactionTestCase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builds import lifecycle
+from builds import events, lifecycle
 from builds.access import new_token
-from builds.live import hub, reading
+from builds.live import hub, logs, reading
 from builds.live.logs import MAX_LINES, CutShort, Writer
+from builds.live.sources import BuildSource
 from builds.models import Event, iso
 from builds.states import Status
 from tests import live
@@ -49,7 +50,10 @@ class WriterTest(SimpleTestCase):
 
     def test_a_cut_says_what_is_missing_and_an_open_line_waits_for_the_end(self) -> None:
         writer = Writer(keeps_styling=False)
-        self.assertIn("7 lines", writer.feed("cut", {"step": "a", "line": 3, "lines": 7, "bytes": 99}))
+        cut = {"step": "a", "line": 3, "lines": 7, "bytes": 1999, "reason": "It was long."}
+        self.assertEqual(writer.feed("cut", cut), "[7 lines, 1,999 bytes of a left out: It was long.]\n")
+        self.assertEqual(writer.feed("cut", cut | {"lines": 9}), "[2 lines of a left out: It was long.]\n")
+        self.assertEqual(writer.feed("cut", cut), "")
         self.assertEqual(writer.feed("log", {"step": "a", "line": 10, "text": "half", "open": True}), "")
         self.assertEqual(writer.feed("log", {"step": "b", "line": 1, "text": "whole"}), "whole\n")
         self.assertEqual(writer.feed("step", {"name": "a"}), "")
@@ -119,6 +123,27 @@ class LinesTest(LogsCase):
             with patch("builds.events.total_lines", side_effect=error):
                 response = await self.get(f"/builds/{build.pk}/log/", step="one")
             self.assertEqual((response.status_code, response.headers["Retry-After"]), (503, "5"))
+
+
+class CutTest(LogsCase):
+    def test_lines_that_were_cut_are_null_and_counted(self) -> None:
+        lease = live.running()
+        for number in range(1, 6):
+            live.printed(lease, number, f"line {number}")
+        events.cut(lease, lease.head - 3, lease.head - 1, "It was long.")
+        found = self.client.get(f"/builds/{lease.build_id}/log/", {"step": "one"}, headers=self.headers).json()
+        self.assertEqual((found["lines"], found["total"]), (["line 1", None, None, None, "line 5"], 5))
+
+    def test_a_text_whose_end_is_cut_while_it_is_read_says_so(self) -> None:
+        lease = live.running()
+        for number in range(1, 6):
+            live.printed(lease, number, f"line {number}")
+        head = lease.head - 2
+        events.cut(lease, lease.head - 3, lease.head - 1, "It was long.")
+        source = BuildSource(lease.build_id, 1)
+        cursor, text = logs._part(source, 0, head, Writer(keeps_styling=False))
+        self.assertEqual(text.decode(), "line 1\n[3 lines, 21 bytes of one left out: It was long.]\n")
+        self.assertGreaterEqual(cursor, head)
 
 
 class TextTest(LogsCase):

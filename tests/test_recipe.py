@@ -3,11 +3,11 @@ import textwrap
 import time
 
 import yaml
-from django.test import SimpleTestCase, tag
+from django.test import SimpleTestCase, override_settings, tag
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builds.recipe import DEFAULT_SECONDS, MAX_BYTES, MAX_NAME, MAX_TEXT, Recipe, RecipeError, StepRecipe, parse
+from builds.recipe import DEFAULT_SECONDS, MAX_NAME, MAX_TEXT, Recipe, RecipeError, StepRecipe, parse
 
 GOOD = """\
 # how it is built
@@ -83,7 +83,7 @@ REFUSED = {
     ),
     "deep nesting": ("steps: " + "[" * 1_500, None, "nested too deep"),
     "deep nesting that closes": ("steps: " + "[" * 800 + "]" * 800, None, "nested too deep"),
-    "too much": ("#" * (MAX_BYTES + 1), None, "larger than 256 KiB"),
+    "too much": ("#" * (256 * 1024 + 1), None, "larger than 256 KiB"),
     "a mebibyte": ("steps:\n" + "- {name: a, run: b}\n" * 52_429, None, "larger than 256 KiB"),
 }
 
@@ -231,3 +231,43 @@ class ParseTests(SimpleTestCase):
         )
         expected = Recipe(tuple(StepRecipe(**step) for step in steps), whole["env"], whole["timeout"])
         self.assertEqual(parse(text), expected, textwrap.shorten(text, 500))
+
+
+@tag("fast")
+class BoundsTests(SimpleTestCase):
+    """Three bounds are the board's settings: exactly at them a recipe is good, one beyond it is not."""
+
+    def refusal(self, text: str) -> str:
+        with self.assertRaises(RecipeError) as refused:
+            parse(text)
+        return str(refused.exception)
+
+    def steps(self, count: int) -> str:
+        return "steps:\n" + "".join(f"- {{name: s{number}, run: x}}\n" for number in range(count))
+
+    @override_settings(BUILDBOARD_MAX_STEPS=3)
+    def test_steps(self) -> None:
+        self.assertEqual(len(parse(self.steps(3)).steps), 3)
+        self.assertEqual(self.refusal(self.steps(4)), "line 2: steps: expected at most 3 steps, not 4")
+
+    @override_settings(BUILDBOARD_MAX_RECIPE_KB=1)
+    def test_size_in_bytes(self) -> None:
+        text = self.steps(1)
+        parse(text + "#" * (1024 - len(text)))
+        self.assertEqual(self.refusal(text + "#" * (1025 - len(text))), "the recipe is larger than 1 KiB")
+        self.assertEqual(self.refusal(text + "#" + "é" * 600), "the recipe is larger than 1 KiB")
+
+    @override_settings(BUILDBOARD_MAX_BUILD_SECONDS=5400)
+    def test_time(self) -> None:
+        self.assertEqual(parse("timeout: 1h30m\n" + self.steps(1)).timeout, 5400)
+        expected = "from 1s to 1h30m, not '5401'"
+        self.assertIn(expected, self.refusal("timeout: 5401\n" + self.steps(1)))
+        self.assertIn(expected, self.refusal("steps: [{name: a, run: x, timeout: 5401}]"))
+        self.assertEqual(parse(self.steps(1)).timeout, DEFAULT_SECONDS)
+
+    def test_a_build_has_no_more_time_than_any_may_have_where_its_recipe_says_nothing(self) -> None:
+        with override_settings(BUILDBOARD_MAX_BUILD_SECONDS=60):
+            self.assertEqual(parse(self.steps(1)).timeout, 60)
+        with override_settings(BUILDBOARD_MAX_BUILD_SECONDS=30 * 86_400):
+            self.assertEqual(parse("timeout: 2592000\n" + self.steps(1)).timeout, 30 * 86_400)
+            self.assertEqual(parse("timeout: 720h\n" + self.steps(1)).timeout, 30 * 86_400)

@@ -56,8 +56,14 @@ class ReplayTests(SimpleTestCase):
 
     def test_what_is_unknown_or_cut_is_no_error(self) -> None:
         self.assertEqual(shown(("weather", {"sky": "blue"})), [])
-        cut = shown(("cut", {"step": "compile", "line": 5, "lines": 900, "bytes": 1}))
-        self.assertEqual(cut, [Header("── 900 lines of compile were cut here")])
+        cut = ("cut", {"step": "compile", "line": 5, "lines": 900, "bytes": 1})
+        self.assertEqual(shown(cut), [Header("── 900 lines of compile left out")])
+        self.assertEqual(shown(cut, cut), shown(cut))
+
+    def test_a_cut_of_lines_that_were_printed_before_says_only_what_is_new(self) -> None:
+        lines = log(1, "\n".join(["x"] * 9))
+        cut = ("cut", {"step": "compile", "line": 5, "lines": 6, "bytes": 1, "reason": "It was long."})
+        self.assertEqual(shown(step("running"), lines, cut)[-1], Header("── 1 line of compile left out: It was long."))
 
     @given(st.lists(st.tuples(st.integers(1, 4), st.booleans(), st.booleans()), max_size=12))
     def test_every_line_is_printed_once_in_order_for_every_way_of_chunking(

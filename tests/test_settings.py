@@ -140,3 +140,10 @@ class DocumentedTest(SimpleTestCase):
         self.assertEqual(len(table), len(set(table)))
         docs = (ROOT / "docs/settings.md").read_text()
         self.assertEqual({name for name in read if f"**`{name}`**" not in docs}, set())
+
+    def test_every_bound_is_in_its_own_table_with_the_same_default(self) -> None:
+        row = re.compile(r"^\| `(BUILDBOARD_[A-Z_]+)` \| (\d+)", re.MULTILINE)
+        told = dict(row.findall((ROOT / "README.md").read_text()))
+        bounds = dict(row.findall((ROOT / "docs/bounds.md").read_text()))
+        kinds = ("BUILDBOARD_MAX_", "BUILDBOARD_MIN_", "BUILDBOARD_TAIL_", "BUILDBOARD_STREAMS_")
+        self.assertEqual(bounds, {name: default for name, default in told.items() if name.startswith(kinds)})

@@ -72,6 +72,22 @@ class SectionsTest(TestCase):
         gaps = [line.gap for line in self.sections()[0].lines]
         self.assertEqual(gaps, ["", "1,999 lines left out here: the log reached its limit"])
 
+    def test_what_was_cut_at_the_end_of_a_step_is_said_and_counted(self) -> None:
+        self.begin(0)
+        self.append(Chunk(0, 1, ["head", "and o"], open=True))
+        first = self.lease.head + 1
+        for number in range(2, 9):
+            self.append(Chunk(0, number, ["and on" if number == 2 else "more"]))
+        last = self.lease.head
+        self.end(0)
+        self.begin(1)
+        self.append(Chunk(1, 1, ["tail"]))
+        events.cut(self.lease, first, last, "It was long.")
+        one, two, _ = self.sections()
+        self.assertEqual([line.text for line in one.lines], ["head"], "how the second went on is not known any more")
+        self.assertEqual((one.total, one.gap), (8, "7 lines left out here: the log reached its limit"))
+        self.assertEqual((two.total, two.gap), (1, ""))
+
     def test_what_runs_is_unfolded_and_what_passed_is_not(self) -> None:
         self.begin(0)
         self.append(Chunk(0, 1, ["one"]))

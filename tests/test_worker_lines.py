@@ -6,7 +6,7 @@ from django.test import SimpleTestCase, tag
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from builds.worker.canvas import MAX_BYTES
+from builds.worker.canvas import LINE_BYTES as MAX_BYTES
 from builds.worker.lines import LineReader
 
 RED, BOLD_RED, RESET = "\x1b[31m", "\x1b[1;31m", "\x1b[0m"
@@ -117,6 +117,14 @@ class LinesTests(SimpleTestCase):
         wide = lines("é".encode() * 10_000 + b"\n")
         self.assertEqual(wide, ["é" * (MAX_BYTES // 2) + "… [1,808 more characters were cut]"])
 
+    def test_the_bound_is_what_it_is_given(self) -> None:
+        for size, character in ((1024, "x"), (1024, "é"), (1024, "漢"), (64 * 1024, "é"), (1024 * 1024, "x")):
+            with self.subTest(size=size, character=character):
+                fits = size // len(character.encode())
+                reader = LineReader(size)
+                found = reader.feed((character * fits + "\n" + character * (fits + 7) + "\n").encode())
+                self.assertEqual(found, [character * fits, character * fits + "… [7 more characters were cut]"])
+
     def test_a_hundred_thousand_updates_are_one_line(self) -> None:
         data = b"".join(b"\r\x1b[K\x1b[32m%d%%\x1b[0m of all" % (count // 1000) for count in range(100_000)) + b"\n"
         self.assertEqual(lines(data), ["\x1b[32m99%\x1b[0m of all"])
@@ -172,8 +180,8 @@ class AnyBytesTests(SimpleTestCase):
         for line in lines(data):
             self.assertLess(len(line.encode()), MAX_BYTES + 100)
             self.assertIsNone(CONTROL.search(ALLOWED_ESCAPE.sub("", line)))
-            again = LineReader()
-            self.assertEqual(again.feed(line.encode() + b"\nx\n"), [line, "x"])
+            if len(line.encode()) <= MAX_BYTES:  # else it was cut, and its mark would be cut in turn
+                self.assertEqual(LineReader().feed(line.encode() + b"\nx\n"), [line, "x"])
 
     @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=300))
     def test_plain_text_stays_as_it_is(self, text: str) -> None:

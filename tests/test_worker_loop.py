@@ -9,8 +9,11 @@ from django.test import TransactionTestCase, override_settings
 
 from builds import lifecycle
 from builds.models import Build, Project, Worker
+from builds.worker import disk
 from builds.worker.loop import Loop
 from builds.worker.orders import Orders
+
+NO_ROOM = "The worker's disk is full: 1 MB free of 2 MB, and 3 MB are required."
 
 
 class LoopTests(TransactionTestCase):
@@ -56,6 +59,29 @@ class LoopTests(TransactionTestCase):
         lease = self.loop.take()
         self.assertEqual(lease.build_id, Build.objects.running().get().pk)
         self.assertNotEqual(self.loop.take().build_id, lease.build_id)
+
+    def test_with_too_little_room_it_takes_no_build_and_says_why_until_there_is_room(self) -> None:
+        lifecycle.enqueue(self.project, by="alice")
+        notes: list[str] = []
+        rooms = [NO_ROOM] * 2
+
+        def room() -> str:
+            notes.extend(Worker.objects.values_list("note", flat=True))
+            self.assertEqual(Build.objects.queued().exists(), True)
+            return rooms.pop() if rooms else ""
+
+        def last(lease: object) -> None:
+            notes.extend(Worker.objects.values_list("note", flat=True))
+            self.orders.draining = True
+
+        with (
+            mock.patch.object(disk, "shortage", room),
+            mock.patch.object(self.loop, "work", last),
+            self.assertLogs("builds.worker.loop", "WARNING") as said,
+        ):
+            self.loop.run()
+        self.assertEqual(notes, [NO_ROOM, NO_ROOM, ""])
+        self.assertEqual(len(said.output), 2)
 
     def test_a_database_that_is_away_is_asked_again(self) -> None:
         lifecycle.enqueue(self.project, by="alice")

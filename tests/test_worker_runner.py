@@ -111,6 +111,21 @@ class EndingTests(RunnerCase):
         self.assertIn("workspace could not be made", build.reason)
         self.assertEqual(self.steps(build), ["skipped"])
 
+    def test_a_build_that_was_queued_under_other_bounds_ends_and_says_which(self) -> None:
+        lease = self.queue("true", "true", "true")
+        with override_settings(BUILDBOARD_MAX_STEPS=2):
+            build = self.run_lease(lease)
+        reason = "The recipe is not valid: line 4: steps: expected at most 2 steps, not 3."
+        self.assertEqual((build.status, build.reason), ("failed", reason))
+        self.assertEqual(self.steps(build), ["skipped"] * 3)
+
+    def test_a_long_line_is_cut_where_the_setting_says(self) -> None:
+        with override_settings(BUILDBOARD_MAX_LINE_KB=2):
+            build = self.run_build(
+                "head -c 2048 /dev/zero | tr '\\0' x; echo; head -c 2050 /dev/zero | tr '\\0' y; echo"
+            )
+        self.assertEqual(self.log(build), ["x" * 2048, "y" * 2048 + "… [2 more characters were cut]"])
+
     def test_a_step_is_ended_when_its_time_is_over(self) -> None:
         build = self.run_build({"run": "echo before; sleep 60", "timeout": 1}, "echo never")
         self.assertEqual((build.status, build.reason), ("failed", "Step s1 took longer than its 1s."))

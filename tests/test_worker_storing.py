@@ -1,9 +1,21 @@
 """Writes that outlive a database that is away."""
 
+import sqlite3
+from unittest import mock
+
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.test import SimpleTestCase, tag
 
-from builds.worker.storing import Outage, Storing
+from builds.worker import disk
+from builds.worker.storing import Outage, Storing, wants_room
+
+
+def full(name: str) -> OperationalError:
+    cause = sqlite3.OperationalError("no room")
+    cause.sqlite_errorname = name
+    error = OperationalError("no room")
+    error.__cause__ = cause
+    return error
 
 
 @tag("fast")
@@ -26,6 +38,24 @@ class StoringTests(SimpleTestCase):
             result = Storing(self.rests.append)(self.verb, 1, key=2)
         self.assertEqual(result, ("done", (1,), {"key": 2}))
         self.assertEqual(self.rests, [0.1, 0.2, 0.4])
+
+    def test_a_disk_without_room_is_waited_for_as_long_as_it_takes(self) -> None:
+        self.answers = [full("SQLITE_FULL"), full("SQLITE_FULL"), "done"]
+        store = Storing(lambda _: self.assertTrue(store.disk_is_full), outage=0)
+        self.assertEqual(store(self.verb)[0], "done")
+        self.assertFalse(store.disk_is_full)
+
+    def test_what_else_fails_for_want_of_room_is_told_by_the_disk(self) -> None:
+        for name, is_full, expected in (
+            ("SQLITE_FULL", False, True),
+            ("SQLITE_IOERR_WRITE", True, True),
+            ("SQLITE_CANTOPEN", True, True),
+            ("SQLITE_IOERR_WRITE", False, False),
+            ("SQLITE_BUSY", True, False),
+        ):
+            with self.subTest(name, full=is_full), mock.patch.object(disk, "is_full", return_value=is_full):
+                self.assertEqual(wants_room(full(name)), expected)
+        self.assertFalse(wants_room(OperationalError("server closed the connection")))
 
     def test_what_is_not_an_outage_is_raised_at_once(self) -> None:
         self.answers = [IntegrityError("no")]

@@ -59,6 +59,9 @@ def summary(kind: str, data: str) -> str:
     elif kind == "step":
         said = f"{facts['name']}: {facts['status']}"
         said += f", exit code {facts['exit_code']}" if facts["exit_code"] is not None else ""
+    elif kind == "cut":
+        said = f"{facts['step']}, from line {facts['line']} on: "
+        said += f"{facts['lines']:,} lines, {facts['bytes']:,} bytes left out"
     else:
         said = ", ".join(f"{name} {value}" for name, value in facts.items())
     return said if len(said) <= _MOST else said[: _MOST - 1] + "…"

@@ -125,17 +125,31 @@ class Writer:
         self._keeps_styling = keeps_styling
         self._open: dict[str, str] = {}
         """By step: its unfinished last line."""
+        self._next: dict[str, int] = {}
+        """By step: the number of the line that comes next."""
 
     def feed(self, kind: str, data: dict[str, Any]) -> str:
         if kind == "cut":
-            return f"[{data.get('lines')} lines, {data.get('bytes')} bytes of {data.get('step')} were not kept]\n"
+            return self._cut(**data)
         if kind != "log":
             return ""
         texts = data["text"].split("\n")
         self._open.pop(data["step"], None)  # this chunk begins with that line, further on or finished
         if data.get("open"):
             self._open[data["step"]] = texts.pop()
+        self._next[data["step"]] = data["line"] + len(texts)
         return self._join(texts)
+
+    def _cut(self, step: str, line: int, lines: int, bytes: int, reason: str = "", **_: Any) -> str:
+        """One line for what is missing; of a reader that has a part of it already, for the rest."""
+        first = max(line, self._next.get(step, 1))
+        missing = line + lines - first
+        if missing <= 0:
+            return ""
+        self._open.pop(step, None)
+        self._next[step] = line + lines
+        size = f", {bytes:,} bytes" if missing == lines else ""
+        return f"[{missing:,} line{'s' * (missing > 1)}{size} of {step} left out{reason and f': {reason}'}]\n"
 
     def rest(self) -> str:
         """What was still open when the build ended."""
@@ -169,7 +183,9 @@ async def _stored(opened: Opening, writer: Writer) -> AsyncIterator[bytes]:
 
 def _part(source: BuildSource, cursor: int, head: int, writer: Writer) -> tuple[int, bytes]:
     page = source.page(cursor, PART_BYTES)
-    return (page.upto if page.more else head), _encode([frame for frame in page.frames if frame.id <= head], writer)
+    # What was the head may have been cut since: then the first frame above it stands for it, too.
+    upto = next((frame.id for frame in page.frames if frame.id >= head), head)
+    return (page.upto if page.more else head), _encode([frame for frame in page.frames if frame.id <= upto], writer)
 
 
 async def _followed(opened: Opening, writer: Writer) -> AsyncIterator[bytes]:

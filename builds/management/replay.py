@@ -47,7 +47,7 @@ class Replay:
         if kind == "build":
             return self._build(facts)
         if kind == "cut":
-            return [Header(f"── {facts.get('lines', 'some')} lines of {facts.get('step', 'this build')} were cut here")]
+            return self._cut(facts["step"], facts["line"], facts["lines"], facts.get("reason", ""))
         return []
 
     def _build(self, facts: dict[str, Any]) -> list[Said]:
@@ -80,6 +80,16 @@ class Replay:
             else:
                 said += self._line(step, number, text)
         return said
+
+    def _cut(self, step: str, line: int, lines: int, reason: str) -> list[Said]:
+        """What is missing, or of that what has not been printed already."""
+        end = line + lines - 1
+        missing = end - max(line - 1, self._printed.get(step, 0))
+        if missing <= 0:
+            return []
+        self._held.pop(step, None)
+        self._printed[step] = end
+        return [Header(f"── {missing:,} line{'s' * (missing > 1)} of {step} left out{reason and f': {reason}'}")]
 
     def _release(self, step: str) -> list[Said]:
         held = self._held.pop(step, None)

@@ -30,6 +30,7 @@ class Event(models.Model):
         ordering = ["build", "seq"]
         indexes = [
             models.Index(fields=["build", "step", "line"], name="event_line", condition=Q(line__isnull=False)),
+            models.Index(fields=["build", "seq"], name="event_cut", condition=Q(kind="cut")),
         ]
         constraints = [
             models.UniqueConstraint(fields=["build", "seq"], name="event_seq"),

@@ -29,8 +29,6 @@ from .problems import Problem, problem
 
 logger = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 256 * 1024
-"""More than any `ref` and `inputs` need."""
 MAX_PAGE = 100
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _KEY_NOTE = "One-time key, 1 to 255 printable characters: asked again with it, the same build is answered."
@@ -271,12 +269,13 @@ def _json(request: HttpRequest, data: Any, status: int = 200) -> HttpResponse:
 
 
 def _check_size(request: HttpRequest) -> None:
-    too_large = Problem(413, f"The body is larger than {MAX_BODY_BYTES // 1024} KiB.")
+    most = settings.BUILDBOARD_MAX_BODY_KB * 1024
+    too_large = Problem(413, f"The body is larger than {settings.BUILDBOARD_MAX_BODY_KB:,} KiB.")
     length = request.headers.get("Content-Length", "")
-    if length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
+    if length.isdigit() and int(length[:20]) > most:
         raise too_large
     try:
-        if len(request.body) > MAX_BODY_BYTES:
+        if len(request.body) > most:
             raise too_large
     except RequestDataTooBig as error:
         raise too_large from error

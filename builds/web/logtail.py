@@ -29,7 +29,7 @@ class LogLine:
 
     @property
     def gap(self) -> str:
-        return f"{words.count(self.missing, 'line')} left out here: the log reached its limit" if self.missing else ""
+        return _gap(self.missing)
 
 
 @dataclass
@@ -43,6 +43,8 @@ class Section:
     """Unfolded: it runs, did not pass, or is the last that printed anything."""
     newest: bool = False
     """Its last line is the log's newest."""
+    missing: int = 0
+    """How many lines after the last one shown were left out of the log."""
 
     @property
     def number(self) -> int:
@@ -54,14 +56,22 @@ class Section:
         return words.output(self.total, self.step.status, self.step.reason)
 
     @property
+    def gap(self) -> str:
+        return _gap(self.missing)
+
+    @property
     def earlier(self) -> int:
         """How many lines before the first one shown are stored, or were left out."""
         return self.lines[0].number - 1 if self.lines else self.total
 
 
+def _gap(missing: int) -> str:
+    return f"{words.count(missing, 'line')} left out here: the log reached its limit" if missing else ""
+
+
 def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> list[Section]:
     """A section for every step, with the last `limit` lines of the whole log spread over them."""
-    found = _replay(build, [step.name for step in steps], head, limit)
+    found, cut_to = _replay(build, [step.name for step in steps], head, limit)
     kept = sorted((position, number) for position, lines in found.items() for number in lines)[-limit:]
     made = [Section(step) for step in steps]
     for position, number in kept:
@@ -73,7 +83,9 @@ def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> 
     newest = max((position for position, _ in kept), default=-1)
     for section in made:
         if section.lines:
-            section.total = section.lines[-1].number  # of the same moment: what came since, comes over the stream
+            last = section.lines[-1].number  # of the same moment: what came since, comes over the stream
+            section.total = max(last, cut_to.get(section.step.position, 0))
+            section.missing = section.total - last
         elif section.step.position < newest:
             section.total = events.total_lines(build.pk, section.step.position)
     printed = [section for section in made if section.lines]
@@ -84,24 +96,42 @@ def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> 
     return made
 
 
-def _replay(build: Build, names: list[str], head: int, limit: int) -> dict[int, dict[int, tuple[str, str, bool]]]:
-    """By step position and line number: text, time and whether it is open. A later event replaces a line."""
+def _replay(
+    build: Build, names: list[str], head: int, limit: int
+) -> tuple[dict[int, dict[int, tuple[str, str, bool]]], dict[int, int]]:
+    """By step position and line number: text, time and whether it is open. A later event replaces a line.
+
+    And by step position: the last line that is left out.
+    """
     found: dict[int, dict[int, tuple[str, str, bool]]] = {}
+    cut_to: dict[int, int] = {}
     for window in _WINDOWS:
-        found = {}
+        found, cut_to = {}, {}
         after = max(head - window, build.horizon - 1, 0)
         for record in events.read(build.pk, after, limit=window, names=names):
-            if record.kind != "log":
+            if record.kind not in ("log", "cut"):
                 continue
             data = json.loads(record.data)
-            lines = found.setdefault(names.index(data["step"]), {})
+            position = names.index(data["step"])
+            if record.kind == "cut":
+                cut_to[position] = data["line"] + data["lines"] - 1
+                _drop_open(found.get(position, {}), data["line"], cut_to[position])
+                continue
+            lines = found.setdefault(position, {})
             texts = data["text"].split("\n")
             for number, text in enumerate(texts, start=data["line"]):
                 is_last = number == data["line"] + len(texts) - 1
                 lines[number] = (text, data["at"], is_last and data.get("open", False))
         if after <= build.horizon - 1 or sum(map(len, found.values())) >= limit:
             break
-    return found
+    return found, cut_to
+
+
+def _drop_open(lines: dict[int, tuple[str, str, bool]], first: int, last: int) -> None:
+    """A line that was open goes, where how it went on was left out."""
+    newest = max(lines, default=0)
+    if first <= newest <= last and lines[newest][2]:
+        del lines[newest]
 
 
 def _since(began: datetime | None, at: str) -> str:

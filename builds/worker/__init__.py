@@ -2,7 +2,9 @@
 
 supervisor.py   keeps N worker processes; watches leases; sweeps what the dead leave (leftovers.py)
 loop.py         a worker process: take a build, run it, rest; told by orders.py when to end
-runner.py       one build from its first step to its end; why it ended: endings.py; its writes: storing.py
+runner.py       one build from its first step to its end (a step of it: running.py); why it ended: endings.py;
+                its writes: storing.py, which hangs up on a database that does not answer: watchdog.py; how
+                much of its log is kept: loglimit.py; whether its disk has room: disk.py
 process.py      a step's processes, on a terminal of their own, under a guardian (guardian.py)
 steplog.py      numbers a step's lines and decides when they are stored
 lines.py        bytes → lines; one line while it is written: canvas.py; its colours: style.py

@@ -6,10 +6,8 @@ from itertools import groupby
 
 from .style import PLAIN, Pen, change, linked, styled
 
-MAX_BYTES = 16 * 1024
-"""A line is stored up to this length in UTF-8, colours included; then comes a mark that says how much was cut."""
-MAX_COLUMNS = 2 * MAX_BYTES
-"""Kept while the line is open: a quarter of `MAX_BYTES` of characters fits in whatever they are, tabs included."""
+LINE_BYTES = 16 * 1024
+"""Where nothing else is asked for, a line is stored up to this length."""
 MAX_MOVE = 1_000
 """A terminal ends somewhere: moving to the right goes no further."""
 MAX_BLANKS = 4_000_000
@@ -26,7 +24,12 @@ _PROGRESS = re.compile(r"9;4;1;(\d{1,3})\Z", re.ASCII)
 class Canvas:
     """Written to in pieces; what it holds is bounded, whatever is written."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = LINE_BYTES) -> None:
+        """`max_bytes`: a line is rendered up to this length in UTF-8, colours included; then comes a mark that says how
+        much was cut."""
+        self._max_bytes = max_bytes
+        self._max_columns = 2 * max_bytes
+        """Kept while the line is open: a quarter of it in characters fits in whatever they are, tabs included."""
         self.pen: Pen = PLAIN
         """Carried over from line to line."""
         self.progress: float | None = None
@@ -73,7 +76,7 @@ class Canvas:
         return ""
 
     def render(self) -> str:
-        """The line as it stands: neutral at both ends, at most `MAX_BYTES` and a mark."""
+        """The line as it stands: neutral at both ends, at most `max_bytes` and a mark."""
         cut = self._beyond + self._dropped
         parts: list[str] = []
         pen = PLAIN
@@ -84,8 +87,8 @@ class Canvas:
             closing = change(new, PLAIN)
             text = "".join(self._cells[column : column + length])
             size += len(opening) + len(text.encode())
-            if size + len(closing) > MAX_BYTES:
-                room = MAX_BYTES - (size - len(text.encode())) - len(closing)
+            if size + len(closing) > self._max_bytes:
+                room = self._max_bytes - (size - len(text.encode())) - len(closing)
                 kept = text.encode()[:room].decode("utf-8", "ignore") if room > 0 else ""
                 cut += len("".join(self._cells[column:])) - len(kept)
                 if kept:
@@ -116,12 +119,12 @@ class Canvas:
     def _put_narrow(self, text: str) -> None:
         column = self._column
         self._column += len(text)
-        if column >= MAX_COLUMNS:
-            self._beyond = max(self._beyond, self._column - MAX_COLUMNS)
+        if column >= self._max_columns:
+            self._beyond = max(self._beyond, self._column - self._max_columns)
             return
-        if self._column > MAX_COLUMNS:
-            self._beyond = max(self._beyond, self._column - MAX_COLUMNS)
-            text = text[: MAX_COLUMNS - column]
+        if self._column > self._max_columns:
+            self._beyond = max(self._beyond, self._column - self._max_columns)
+            text = text[: self._max_columns - column]
         self._pad(column)
         self._cells[column : column + len(text)] = text
         self._pens[column : column + len(text)] = [self.pen] * len(text)
@@ -130,8 +133,8 @@ class Canvas:
         """One character of so many columns at the cursor."""
         column = self._column
         self._column += columns
-        if self._column > MAX_COLUMNS:
-            self._beyond = max(self._beyond, self._column - MAX_COLUMNS)
+        if self._column > self._max_columns:
+            self._beyond = max(self._beyond, self._column - self._max_columns)
             return
         self._pad(column)
         self._break(column)
@@ -145,13 +148,13 @@ class Canvas:
         """A combining character joins the one before the cursor. False: there is none."""
         column = self._column - 1
         if column >= len(self._cells):
-            if self._column > MAX_COLUMNS:
+            if self._column > self._max_columns:
                 self._dropped += 1
                 return True
             return False
         while column > 0 and self._cells[column] == "":
             column -= 1
-        if self._attached >= MAX_BYTES:
+        if self._attached >= self._max_bytes:
             self._dropped += 1
         else:
             self._attached += 1
@@ -161,14 +164,14 @@ class Canvas:
 
     def _tab(self) -> None:
         stop = (self._column // _TAB + 1) * _TAB
-        if self._column >= len(self._cells) and self._column < MAX_COLUMNS:
+        if self._column >= len(self._cells) and self._column < self._max_columns:
             self._place("\t", stop - self._column)
             self._narrow = False
         elif self._column < len(self._cells):
             self._column = stop
         else:
             self._column += 1
-            self._beyond = max(self._beyond, self._column - MAX_COLUMNS)
+            self._beyond = max(self._beyond, self._column - self._max_columns)
 
     def _pad(self, column: int) -> None:
         """Blanks up to `column`, where the cursor was moved past the end."""
@@ -251,7 +254,7 @@ class Canvas:
             self._break(self._column)
             del self._cells[self._column :]
             del self._pens[self._column :]
-            self._beyond = max(self._column - MAX_COLUMNS, 0) if self._beyond else 0
+            self._beyond = max(self._column - self._max_columns, 0) if self._beyond else 0
         elif mode == 1:
             self._blank(0, self._column + 1)
         elif mode == 2:

@@ -1,8 +1,9 @@
 """Why a step, and with it the build, ended: the status, and the sentences that people read. Pure."""
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..recipe import duration
 from ..states import Status
 
 HURRIED_GRACE = 2.0
@@ -52,6 +53,16 @@ def build_timeout(seconds: int) -> Ending:
     return Ending(Status.FAILED, reason, reason)
 
 
+def no_room(why: str) -> Ending:
+    """`why`: a sentence."""
+    return Ending(Status.FAILED, why, why)
+
+
+def also(ending: Ending, why: str) -> Ending:
+    """`ending`, and a sentence more that explains it."""
+    return replace(ending, build_reason=f"{ending.build_reason} {why}", step_reason=f"{ending.step_reason} {why}")
+
+
 def stopped(why: str) -> Ending:
     """The worker has to go. `why`: a sentence."""
     return Ending(Status.CANCELLED, why, why)
@@ -62,13 +73,6 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return "unknown"
-
-
-def duration(seconds: int) -> str:
-    """As a recipe gives it: 90 → 1m30s."""
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return "".join(f"{value}{unit}" for value, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if value) or "0s"
 
 
 def _sentence(why: str) -> str:

@@ -9,6 +9,7 @@ import psutil
 from .. import lifecycle
 from ..models import Board
 from . import workspace
+from .watchdog import limit
 
 logger = logging.getLogger(__name__)
 _NUMBER = re.compile(r"[0-9]{1,18}")
@@ -19,14 +20,20 @@ def sweep() -> int:
 
     A guardian does not bear its build's mark: it ends its step's processes by itself.
     """
-    world = Board.get().world
+    with limit():
+        world = Board.get().world
     found = _marked(world)
     # Asked after looking: a build has its lease before it has a process, so what was seen without one is over.
-    leased = set(lifecycle.leases()) if found else set()
+    leased = _leased() if found else set()
     killed = _kill([process for process, build_id in found if build_id not in leased])
-    for path in workspace.stale(lifecycle.leases):
+    for path in workspace.stale(_leased):
         workspace.remove(path)
     return killed
+
+
+def _leased() -> set[int]:
+    with limit():
+        return set(lifecycle.leases())
 
 
 def kill(world: str, build_id: int) -> int:

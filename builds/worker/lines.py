@@ -11,14 +11,12 @@ import re
 from functools import lru_cache
 from operator import add
 
-from .canvas import MAX_BYTES, Canvas, width
+from .canvas import LINE_BYTES, Canvas, width
 from .style import PLAIN, Pen, change, styled
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CONTROL_BUT_ESCAPE = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
 _SGR = re.compile(r"\x1b\[([0-9;:]{0,64})m")
-_SHORT = MAX_BYTES // 4
-"""Characters that fit into `MAX_BYTES` whatever they are."""
 _FEW = 64
 """Colour changes of a line, up to which what they come to is remembered."""
 
@@ -26,9 +24,11 @@ _FEW = 64
 class LineReader:
     """Feed it bytes as they come, cut anywhere: the lines are the same for every way of cutting."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = LINE_BYTES) -> None:
+        """`max_bytes`: a longer line is cut, and says so."""
+        self._short = max_bytes // 4  # characters that fit into it whatever they are
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._canvas = Canvas()
+        self._canvas = Canvas(max_bytes)
         self._held = ""  # the open line's text that is not on the canvas yet
         self._drawn = False  # the canvas has the beginning of the open line
 
@@ -68,7 +68,7 @@ class LineReader:
         lines = [self._end_line(first)]
         if whole:
             # Most output has no control characters at all, so ask once for the whole block.
-            if self._canvas.pen == PLAIN and not _CONTROL.search(text) and len(max(whole, key=len)) <= _SHORT:
+            if self._canvas.pen == PLAIN and not _CONTROL.search(text) and len(max(whole, key=len)) <= self._short:
                 lines += whole
             else:
                 lines += [self._whole_line(line) for line in whole]
@@ -77,7 +77,7 @@ class LineReader:
 
     def _hold(self, text: str) -> None:
         self._held += text
-        if len(self._held) > _SHORT:
+        if len(self._held) > self._short:
             self._draw()
 
     def _draw(self) -> None:
@@ -96,7 +96,7 @@ class LineReader:
 
     def _whole_line(self, text: str) -> str:
         text = text.rstrip("\r")
-        if len(text) <= _SHORT and not _CONTROL_BUT_ESCAPE.search(text):
+        if len(text) <= self._short and not _CONTROL_BUT_ESCAPE.search(text):
             if "\x1b" not in text and self._canvas.pen == PLAIN:
                 return text
             line = self._coloured(text)
@@ -117,7 +117,7 @@ class LineReader:
             return None  # a combining character has the colour of what it joins
         openings, closing, pen = _changes(self._canvas.pen, tuple(codes), tuple(map(bool, texts)))
         line = "".join(map(add, openings, texts)) + closing
-        if len(line) > _SHORT:
+        if len(line) > self._short:
             return None
         self._canvas.pen = pen
         return line

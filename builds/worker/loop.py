@@ -6,15 +6,17 @@ import secrets
 import time
 
 from django.conf import settings
-from django.db import Error
+from django.db import Error, IntegrityError
 
 from .. import lifecycle
 from ..events import Lease
 from ..leases import disconnect
 from ..states import Status
+from . import disk
 from .orders import Orders
 from .runner import Runner
 from .storing import AWAY
+from .watchdog import limit
 
 logger = logging.getLogger(__name__)
 
@@ -29,15 +31,18 @@ class Loop:
         self._orders = orders
         self._token = secrets.token_hex(16)
         self._beat_at = float("-inf")
+        self._note = ""
+        """Why it takes no build just now."""
 
     def run(self) -> None:
         """Until it is told to end."""
         rest = REST_SECONDS
         while not self._orders.draining:
             try:
-                self.beat()
-                lease = self.take()
-            except AWAY as error:
+                with limit():
+                    self.beat(note=disk.shortage())
+                    lease = None if self._note else self.take()
+            except (*AWAY, IntegrityError) as error:  # the latter: a claim whose answer was lost lands just now
                 logger.warning("action=claim state=retry worker=%s error=%s", self._name, error)
                 disconnect()
                 rest = min(rest * 2, _LONGEST_REST)
@@ -48,7 +53,8 @@ class Loop:
                     continue
             self._orders.hear(rest * random.uniform(0.8, 1.2))  # noqa: S311 - only so that workers do not ask in step
         try:
-            lifecycle.farewell(self._name)
+            with limit():
+                lifecycle.farewell(self._name)
         except Error as error:
             logger.warning("action=farewell state=failed worker=%s error=%s", self._name, error)
 
@@ -70,16 +76,20 @@ class Loop:
         )  # fmt: skip
         return status
 
-    def beat(self) -> None:
-        """Say that this worker lives, about every second."""
-        if time.monotonic() - self._beat_at >= BEAT_SECONDS:
-            lifecycle.beat(self._name, draining=self._orders.draining)
+    def beat(self, note: str = "") -> None:
+        """Say that this worker lives, about every second, and at once when `note` says something else than before."""
+        if note != self._note or time.monotonic() - self._beat_at >= BEAT_SECONDS:
+            if bool(note) != bool(self._note):
+                logger.warning("action=rest worker=%s note=%s", self._name, note or "none any more")
+            self._note = note
+            lifecycle.beat(self._name, draining=self._orders.draining, note=note)
             self._beat_at = time.monotonic()
 
     def beat_when_it_can(self) -> None:
         """While a build runs: its lease is what counts, so a failure waits for the next time."""
         try:
-            self.beat()
+            with limit():
+                self.beat()
         except AWAY as error:
             disconnect()
             self._beat_at = time.monotonic()

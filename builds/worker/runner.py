@@ -5,12 +5,10 @@ see whether something asks for an end. While the database is away nothing is rea
 """
 
 import logging
-import math
-import select
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import connection
 
 from .. import events, lifecycle, recipe
@@ -18,10 +16,13 @@ from ..events import Chunk, Lease, LeaseLost
 from ..models import Board, Build
 from ..states import Status
 from . import endings, leftovers
+from .disk import Room
 from .endings import Ending
 from .environment import environment
+from .loglimit import LogLimit
 from .orders import Orders
 from .process import Process
+from .running import Running, readable
 from .steplog import FLUSH_SECONDS, StepLog
 from .storing import Outage, Storing
 from .workspace import Workspace
@@ -44,20 +45,6 @@ KILL_SECONDS = 5.0
 _LONGEST_WAIT = 0.25
 
 
-@dataclass
-class Running:
-    """A step that was begun, and all that it started."""
-
-    position: int
-    name: str
-    process: Process
-    log: StepLog
-    ended: bool = False
-    """Its own end is stored; what it left behind may still print."""
-    progress: float | None = None
-    progress_at: float = float("-inf")
-
-
 class Runner:
     """`run()` once. `beat`: called about every second, so that the worker is seen to live."""
 
@@ -75,6 +62,9 @@ class Runner:
         self._grace = grace
         self._beat = beat
         self._store = storing or Storing(self._rest)
+        self._room = Room()
+        self._workspace: Workspace | None = None
+        self._limit = LogLimit(settings.BUILDBOARD_MAX_LOG_MB)
         self._running: list[Running] = []
         self._renewed_at = time.monotonic()
         self._reassured_at = self._renewed_at
@@ -96,7 +86,7 @@ class Runner:
     def _run(self) -> Status:
         build = self._store(Build.objects.select_related("project").get, pk=self._lease.build_id)
         try:
-            workspace = Workspace(build.pk)
+            self._workspace = workspace = Workspace(build.pk)
         except OSError as error:
             reason = f"The workspace could not be made: {error.strerror or error}."
             return self._store(lifecycle.finish, self._lease, Status.FAILED, reason)
@@ -136,7 +126,7 @@ class Runner:
         except OSError as error:
             ending = endings.not_started(step.name, error)
         else:
-            running = Running(position, step.name, process, StepLog(position))
+            running = Running(position, step.name, process, StepLog(position, settings.BUILDBOARD_MAX_LINE_KB * 1024))
             self._running.append(running)
             ending = self._attend(running)
         self._deadlines = deadlines
@@ -165,6 +155,8 @@ class Runner:
                 leftovers.kill(self._world, self._lease.build_id)
             self._drain(step)
             ending = endings.exited(step.name, process.exit_code)
+            if ending.status != Status.PASSED:
+                ending = self._room.explain(ending)
         step.log.close(time.monotonic())
         self._flush(everything=True)
         step.ended = True
@@ -181,7 +173,7 @@ class Runner:
             if not self._read(step):
                 if step.process.terminal is None:
                     return
-                if not _readable([step.process.terminal], DRAIN_SECONDS):
+                if not readable([step.process.terminal], DRAIN_SECONDS):
                     return
 
     def _stop(self, step: Running, ending: Ending) -> None:
@@ -230,7 +222,7 @@ class Runner:
         for deadline, ending in self._deadlines:
             if now >= deadline:
                 return ending
-        return None
+        return self._room.look()
 
     # --- One turn of the loop ---
 
@@ -260,7 +252,7 @@ class Runner:
                 files.append(step.process.report)
             if step.process.terminal is not None and not step.log.is_full:
                 files.append(step.process.terminal)
-        _readable(files, longest)
+        readable(files, longest)
 
     def _read(self, step: Running) -> bool:
         """Whether it had printed something."""
@@ -285,6 +277,9 @@ class Runner:
         pace = min(max(FLUSH_COSTS * self._store.last_took, LEAST_FLUSH_SECONDS), FLUSH_SECONDS)
         for step in self._running:
             step.log.pace = pace
+        if span := self._limit.stored(self._lease.head, chunks):
+            self._store(events.cut, self._lease, *span, self._limit.reason)
+            self._renewed_at = time.monotonic()
         if connection.vendor == "sqlite":
             # One writer at a time, and no queue before the lock: who writes without a pause starves all others.
             self._store_not_before = self._renewed_at + self._store.last_took / 2
@@ -316,9 +311,14 @@ class Runner:
         """While the database is away: steps are still ended on time."""
         self._orders.hear(seconds)
         self._reassure()
+        if self._store.disk_is_full:
+            self._room.failed_to_store()
         if self._asked_to_end():
             for step in self._running:
+                step.process.hear()
                 step.process.stop(self._grace_now())
+        if self._store.disk_is_full and self._workspace and all(step.process.is_over for step in self._running):
+            self._workspace.remove()  # it may be what has filled the disk, and how the build ended has to be stored
 
     def _abandon(self) -> None:
         """Nothing of the build may outlive its worker's part in it."""
@@ -332,11 +332,3 @@ class Runner:
                 time.sleep(0.01)
             step.process.close()
         self._running.clear()
-
-
-def _readable(files: list[int], seconds: float) -> bool:
-    """Whether one of them has something to read, or comes to its end, within `seconds`."""
-    poll = select.poll()
-    for file in files:
-        poll.register(file, select.POLLIN)
-    return bool(poll.poll(math.ceil(max(seconds, 0.0) * 1000)))

@@ -4,6 +4,7 @@ Pure: the caller tells the time, in seconds of a monotonic clock.
 """
 
 from ..events import MAX_CHUNK_LINES, Chunk
+from .canvas import LINE_BYTES
 from .lines import LineReader
 
 CHUNK_CHARACTERS = 64 * 1024
@@ -22,9 +23,10 @@ FULL_LINES = 16 * MAX_CHUNK_LINES
 class StepLog:
     """Lines come in by `feed`, leave as chunks by `take`; `due` says when to take."""
 
-    def __init__(self, position: int) -> None:
+    def __init__(self, position: int, max_line: int = LINE_BYTES) -> None:
+        """`max_line`: bytes of a line, beyond which it is cut."""
         self._position = position
-        self._reader = LineReader()
+        self._reader = LineReader(max_line)
         self._next = 1  # number of the first line that is held
         self._lines: list[str] = []
         self._size = 0

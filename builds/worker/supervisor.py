@@ -17,6 +17,7 @@ from .. import lifecycle
 from ..leases import LeaseWatch, disconnect
 from . import leftovers
 from .orders import DRAIN, STOP
+from .watchdog import limit
 
 logger = logging.getLogger(__name__)
 
@@ -70,12 +71,16 @@ class Supervisor:
             self._tell(now)
             self._mind(now)
             self._bury()
+            self._tell(time.monotonic())  # what asks the database may have waited for it
             if self._told and all(place.process is None for place in self._places):
                 break
-            if now >= look_at:
-                watch.look()
+            stays = self._told != STOP  # whoever is about to leave does not begin to wait for the database
+            if stays and now >= look_at:
+                with limit():
+                    watch.look()
+                self._tell(time.monotonic())
                 look_at = now + watch.pace
-            if now >= sweep_at:
+            if stays and now >= sweep_at:
                 self._sweep()
                 sweep_at = now + settings.BUILDBOARD_LEASE_SECONDS
             time.sleep(_TURN_SECONDS)
@@ -151,11 +156,12 @@ class Supervisor:
         """What dead workers had taken is lost, at once; tried again while the database is away."""
         for name, how in list(self._dead.items()):
             try:
-                for build_id, (token, _, worker) in lifecycle.leases().items():
-                    if worker == name:
-                        lifecycle.lose(build_id, token, f"The worker {name} died ({how}).")
-                        logger.warning("action=lose build=%d worker=%s reason=died", build_id, name)
-                lifecycle.farewell(name)
+                with limit():
+                    for build_id, (token, _, worker) in lifecycle.leases().items():
+                        if worker == name:
+                            lifecycle.lose(build_id, token, f"The worker {name} died ({how}).")
+                            logger.warning("action=lose build=%d worker=%s reason=died", build_id, name)
+                    lifecycle.farewell(name)
             except Error as error:
                 disconnect()
                 logger.warning("action=bury state=failed worker=%s error=%s", name, error)
@@ -165,7 +171,8 @@ class Supervisor:
     def _sweep(self) -> None:
         try:
             leftovers.sweep()
-            lifecycle.forget_workers(FORGET_SECONDS)
+            with limit():
+                lifecycle.forget_workers(FORGET_SECONDS)
         except Error as error:
             disconnect()
             logger.warning("action=sweep state=failed error=%s", error)

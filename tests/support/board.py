@@ -89,11 +89,13 @@ class Board:
             assert board.wait(build_id)["status"] == "passed"
 
     Without `database_url` it is SQLite; without `redis_url` wakes do not cross processes. `env`: more settings, such
-    as BUILDBOARD_LEASE_SECONDS="3".
+    as BUILDBOARD_LEASE_SECONDS="3". `disk`: the folder in which its data folder is made.
     """
 
-    def __init__(self, database_url: str | None = None, redis_url: str | None = None, **env: str) -> None:
-        self.data = Path(tempfile.mkdtemp(prefix="bb-board-"))
+    def __init__(
+        self, database_url: str | None = None, redis_url: str | None = None, *, disk: Path | None = None, **env: str
+    ) -> None:
+        self.data = Path(tempfile.mkdtemp(prefix="bb-board-", dir=disk))
         self.webs: list[Web] = []
         self.processes: list[Process] = []
         self._tokens: dict[str, str] = {}

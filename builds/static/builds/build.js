@@ -29,7 +29,8 @@ goLive(main, {
     if (kind === "log") {
       newest = now() - Date.parse(data.at);
       log.add(data);
-    } else if (kind === "build") change(data);
+    } else if (kind === "cut") log.cut(data);
+    else if (kind === "build") change(data);
     else if (kind === "step") changeStep(data);
     else if (kind === "progress") changeStep({ name: data.step, progress: data.progress });
   },

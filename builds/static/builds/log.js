@@ -11,7 +11,7 @@ export const KEEP = 3_000;
 const PER_FRAME = 1_000;
 const PAGE = 500;
 
-/** @typedef {{text: string, at: string, open: boolean}} Line */
+/** @typedef {{text: string, at: string, open: boolean}} Line  in `pending` also null: what is not there up to it was cut */
 
 export class LogView {
   /**
@@ -28,7 +28,7 @@ export class LogView {
       const name = options.names[Number(element.dataset.step)];
       this.steps.set(name, new StepLines(element, name, options.began));
     }
-    /** @type {Map<StepLines, Map<number, Line>>} */
+    /** @type {Map<StepLines, Map<number, Line|null>>} */
     this.pending = new Map();
     /** @type {Set<StepLines>} those of which lines were not put into the document */
     this.passedOver = new Set();
@@ -50,6 +50,21 @@ export class LogView {
     texts.forEach((one, index) => {
       waiting.set(line + index, { text: one, at, open: Boolean(open) && index === texts.length - 1 });
     });
+    this.wait(lines, waiting);
+  }
+
+  /** Of a step, these lines are left out of the log; what is on the screen stays. @param {any} data */
+  cut({ step, line, lines: missing }) {
+    const lines = this.steps.get(step);
+    if (!lines || !missing) return;
+    const waiting = this.pending.get(lines) || new Map();
+    const last = line + missing - 1;
+    if (!waiting.has(last)) waiting.set(last, null);
+    this.wait(lines, waiting);
+  }
+
+  /** @param {StepLines} lines @param {Map<number, Line|null>} waiting by number, to be put into the document */
+  wait(lines, waiting) {
     // Far behind, or in a hidden tab: what will not stay in the document need not wait for it.
     if (waiting.size > 2 * KEEP) {
       const numbers = [...waiting.keys()].sort((a, b) => a - b);
@@ -70,9 +85,10 @@ export class LogView {
       if (this.follow.on && this.passedOver.delete(lines)) lines.restart();
       const mayGrow = this.follow.on || (!this.passedOver.has(lines) && this.count() < KEEP);
       for (const number of numbers) {
-        const line = /** @type {Line} */ (waiting.get(number));
+        const line = waiting.get(number);
         waiting.delete(number);
-        lines.set(number, line, mayGrow);
+        if (line) lines.set(number, line, mayGrow);
+        else lines.miss(number, mayGrow);
       }
       room -= numbers.length;
       this.unseen += Math.max(lines.total - before, 0);

@@ -25,8 +25,9 @@ export class StepLines {
     }
     const numbers = [...this.rows.keys()];
     this.first = numbers[0] || 0;
-    this.last = numbers.at(-1) || 0;
     this.total = Number(details.dataset.total);
+    // What is left out after the last line is marked already.
+    this.last = this.body.lastElementChild?.classList.contains("gap") ? this.total : numbers.at(-1) || 0;
     details.querySelector("summary")?.addEventListener("click", () => (this.touched = true));
   }
 
@@ -56,6 +57,18 @@ export class StepLines {
       if (this.size && number > this.last + 1) this.body.append(gap(number - this.last - 1));
       this.append(number, line);
     }
+  }
+
+  /** Up to line `number` all that is not here was left out of the log. @param {number} number @param {boolean} mayGrow */
+  miss(number, mayGrow) {
+    for (const row of this.body.querySelectorAll(".ln:has(pre.open)")) {
+      if (Number(row.id.split(":")[1]) <= number) row.querySelector("pre")?.classList.remove("open"); // it ended unheard
+    }
+    const joined = this.size > 0 && this.last === this.total;
+    this.total = Math.max(this.total, number);
+    if (!joined || !mayGrow || number <= this.last) return;
+    this.body.append(gap(number - this.last));
+    this.last = number;
   }
 
   /** Lines were passed over: the window begins anew with the next one. */
@@ -111,7 +124,9 @@ export class StepLines {
       this.rows.delete(number);
       dropped += 1;
     }
-    this.measure();
+    const numbers = [...this.rows.keys()];
+    this.first = numbers.length ? Math.min(...numbers) : 0;
+    if (!numbers.length) this.last = this.total;
     return dropped;
   }
 
@@ -122,17 +137,13 @@ export class StepLines {
       row.remove();
       this.rows.delete(number);
     }
-    this.measure();
+    const numbers = [...this.rows.keys()];
+    this.last = numbers.length ? Math.max(...numbers) : this.total;
+    if (!numbers.length) this.first = 0;
   }
 
   sorted() {
     return [...this.rows].sort(([a], [b]) => a - b);
-  }
-
-  measure() {
-    const numbers = [...this.rows.keys()];
-    this.first = numbers.length ? Math.min(...numbers) : 0;
-    this.last = numbers.length ? Math.max(...numbers) : this.total;
   }
 
   /** What stands in the heading, and the ways to the lines that are not here. */

@@ -1,0 +1,72 @@
+"""How much of a build's log is kept: its head, and its tail. Pure.
+
+Everything is stored at first, so that everyone who watches sees every line. Once the first half of the bound is full,
+what follows is the tail; when that has grown beyond the other half, its oldest events are to be cut.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..events import Chunk
+
+EVENT_BYTES = 256
+"""Counted for each event besides its text: a million tiny ones fill a disk, too."""
+MAX_SLACK = 8 * 1024 * 1024
+"""So far the tail grows beyond its half at most before it is cut, for cutting has its price."""
+
+
+class Span(NamedTuple):
+    """The numbers of the first and of the last event that are to be cut."""
+
+    first: int
+    last: int
+
+
+class LogLimit:
+    """Told of all that is stored. Remembers the tail in about 300 segments, however long it is."""
+
+    def __init__(self, megabytes: int) -> None:
+        self.reason = f"The log reached its limit of {megabytes:,} MB."
+        self._half = megabytes * 1024 * 1024 // 2
+        self._slack = min(self._half // 8, MAX_SLACK)
+        self._segment = self._half // 256
+        self._head = self._tail = 0
+        self._seen = 0
+        self._first: int | None = None
+        """The first event of the tail; None: the head is not full."""
+        self._segments: deque[tuple[int, int]] = deque()
+        """(number of its last event, bytes)."""
+
+    def stored(self, head: int, chunks: Sequence[Chunk]) -> Span | None:
+        """`chunks` were stored, the last of them as number `head`. What is to be cut now: the whole stretch from the
+        tail's beginning, so that earlier cuts become one with it."""
+        for seq, chunk in enumerate(chunks, head - len(chunks) + 1):
+            between = max(
+                seq - self._seen - 1, 0
+            )  # what else the worker has stored: a step began, or told its progress
+            self._seen = seq
+            self._add(seq, _size(chunk) + between * EVENT_BYTES)
+        if self._tail <= self._half + self._slack:
+            return None
+        last = 0
+        while self._tail - self._segments[0][1] >= self._half:
+            last, size = self._segments.popleft()
+            self._tail -= size
+        return Span(self._first, last) if self._first is not None and last else None
+
+    def _add(self, seq: int, size: int) -> None:
+        if self._first is None:
+            if self._head + size <= self._half:
+                self._head += size
+                return
+            self._first = seq
+        self._tail += size
+        if self._segments and self._segments[-1][1] + size <= self._segment:
+            _, before = self._segments.pop()
+            size += before
+        self._segments.append((seq, size))
+
+
+def _size(chunk: Chunk) -> int:
+    return sum(len(line.encode()) for line in chunk.lines) + len(chunk.lines) + EVENT_BYTES
