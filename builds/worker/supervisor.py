@@ -17,6 +17,7 @@ from .. import lifecycle
 from ..leases import LeaseWatch, disconnect
 from . import leftovers
 from .orders import DRAIN, STOP
+from .pruning import Pruning
 
 logger = logging.getLogger(__name__)
 
@@ -65,13 +66,18 @@ class Supervisor:
         self._places = [Place() for _ in range(self.concurrency)]
         watch = LeaseWatch(settings.BUILDBOARD_LEASE_SECONDS)
         look_at = sweep_at = float("-inf")
+        pruning = Pruning(time.monotonic())
         while True:
             now = time.monotonic()
             self._tell(now)
             self._mind(now)
             self._bury()
-            if self._told and all(place.process is None for place in self._places):
-                break
+            if self._told:
+                pruning.tell(now)
+                if pruning.is_over(now) and all(place.process is None for place in self._places):
+                    break
+            else:
+                pruning.look(now)
             if now >= look_at:
                 watch.look()
                 look_at = now + watch.pace
