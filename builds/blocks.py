@@ -236,14 +236,25 @@ def lines(build_id: int, step: int, first: int, last: int) -> list[Line]:
     return [found[number] for number in sorted(found)]
 
 
-def newest(build_id: int, limit: int) -> dict[int, dict[int, Line]]:
-    """By step position and line number: the last `limit` lines of the log, as they were written, or a few more."""
-    found: dict[int, dict[int, Line]] = {}
+class Newest(NamedTuple):
+    lines: dict[int, dict[int, Line]]
+    """By step position and number."""
+    cut_to: dict[int, int]
+    """By step position: the last line that is left out there."""
+
+
+def newest(build_id: int, limit: int) -> Newest:
+    """The last `limit` lines of the log, as they were written, or all, and what is cut in the blocks that have them."""
+    found = Newest({}, {})
     count = 0
     rows = LogBlock.objects.filter(build_id=build_id).order_by("-number")
     for row in rows.values_list(*_COLUMNS).iterator(chunk_size=4):
-        last = list(decode(*row).lines())[-(limit - count) :]
-        found.setdefault(row[1], {}).update({line.number: line for line in last})
+        block = decode(*row)
+        last = list(block.lines())[-(limit - count) :]
+        found.lines.setdefault(block.step, {}).update({line.number: line for line in last})
+        for part in block.parts:
+            if isinstance(part, Cut):
+                found.cut_to[block.step] = max(part.last, found.cut_to.get(block.step, 0))
         count += len(last)
         if count >= limit:
             break

@@ -62,7 +62,7 @@ class Section:
 
 def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> list[Section]:
     """A section for every step, with the last `limit` lines of the whole log spread over them."""
-    found = _newest(build, [step.name for step in steps], head, limit)
+    found, cut_to = _newest(build, [step.name for step in steps], head, limit)
     kept = sorted((position, number) for position, lines in found.items() for number in lines)[-limit:]
     made = [Section(step) for step in steps]
     for position, number in kept:
@@ -74,7 +74,8 @@ def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> 
     newest = max((position for position, _ in kept), default=-1)
     for section in made:
         if section.lines:
-            section.total = section.lines[-1].number  # of the same moment: what came since, comes over the stream
+            last = section.lines[-1].number  # of the same moment: what came since, comes over the stream
+            section.total = max(last, cut_to.get(section.step.position, 0))
         elif section.step.position < newest:
             section.total = events.total_lines(build.pk, section.step.position)
     printed = [section for section in made if section.lines]
@@ -85,17 +86,22 @@ def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> 
     return made
 
 
-def _newest(build: Build, names: list[str], head: int, limit: int) -> dict[int, dict[int, tuple[str, str, bool]]]:
-    """As `_replay`, whatever has become of the log."""
+def _newest(
+    build: Build, names: list[str], head: int, limit: int
+) -> tuple[dict[int, dict[int, tuple[str, str, bool]]], dict[int, int]]:
+    """As `_replay`, whatever has become of the log; and by step position the last line that is left out."""
     found = _replay(build, names, head, limit)
     became = events.what_became(build.pk) if build.is_final else events.Became()  # after: half of it may have gone
-    if not (became.compacted_at or became.pruned_at):
-        return found
-    newest = {} if became.pruned_at else blocks.newest(build.pk, limit)
-    return {
+    if became.pruned_at:
+        return {}, {}
+    if not became.compacted_at:
+        return found, {}
+    newest = blocks.newest(build.pk, limit)
+    shown = {
         position: {line.number: (line.text, iso(line.at) or "", line.open) for line in lines.values()}
-        for position, lines in newest.items()
+        for position, lines in newest.lines.items()
     }
+    return shown, newest.cut_to
 
 
 def _replay(build: Build, names: list[str], head: int, limit: int) -> dict[int, dict[int, tuple[str, str, bool]]]:
