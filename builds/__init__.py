@@ -16,7 +16,7 @@ this order.
     events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
     queue.py       which build a worker takes next, and what each of the others waits for
     lifecycle.py   enqueue, claim, finish, lose, cancel …: the only writer of a status
-    retention.py   compacts logs of builds that are over, and prunes old ones
+    retention/     compacts logs of builds that are over, and prunes old ones
     leases.py      finds builds whose worker gives no sign of life any more
     access.py      who is asking, and what they may do and see
 

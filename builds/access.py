@@ -55,6 +55,10 @@ class Caller:
     def may_cancel(self) -> bool:
         return self._has_scope("cancel") and self.user.has_perm("builds.cancel_build")
 
+    def may_keep(self) -> bool:
+        """Say that a build's log is never pruned, and take that back."""
+        return self._has_scope("keep") and self.user.has_perm("builds.keep_build")
+
     def projects(self) -> ProjectQuerySet:
         return Project.objects.visible_to(self.user) if self.may_read() else Project.objects.none()
 

@@ -1,4 +1,5 @@
-"""The log of each build: the only reader and writer of `Event` (with `cuts.py`, for what is not kept).
+"""The log of each build: the only reader and writer of `Event` (with `cuts.py`, for what is not kept), until
+`retention/` deletes what is old.
 
 Numbers are taken under the build's row lock, in the transaction that inserts the rows, so commit order is number order
 and no number is missing. While a build is leased, every write names the lease's token and the head it expects: a worker
@@ -17,7 +18,8 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from . import cuts, wakes
+from . import blocks, cuts, wakes
+from .blocks import Line
 from .models import Board, Build, Event, iso
 from .states import FINAL
 
@@ -63,14 +65,6 @@ class Record(NamedTuple):
     seq: int
     kind: str
     data: str
-
-
-class Line(NamedTuple):
-    number: int
-    text: str
-    open: bool
-    at: datetime
-    """When its chunk was stored."""
 
 
 def compact(data: dict[str, Any]) -> str:
@@ -233,6 +227,9 @@ def total_lines(build_id: int, step: int) -> int:
         .values_list("line", "lines")
         .first()
     )
+    became = what_became(build_id)  # after: what was read may have been half gone by then
+    if became.compacted_at or became.pruned_at:
+        return 0 if became.pruned_at else blocks.total_lines(build_id, step)
     total = newest[0] + newest[1] - 1 if newest else 0
     return max([total, *(cut.line + cut.lines - 1 for cut in _cuts(build_id, step))])
 
@@ -247,6 +244,15 @@ def lines(build_id: int, step: int, first: int, last: int) -> list[Line]:
     """The lines of the step at `step` with numbers `first` to `last`, both included, that are stored."""
     if last < first:
         return []
+    found = lines_of_events(build_id, step, first, last)
+    became = what_became(build_id)  # after: what was read may have been half gone by then
+    if became.compacted_at or became.pruned_at:
+        return [] if became.pruned_at else blocks.lines(build_id, step, first, last)
+    return found
+
+
+def lines_of_events(build_id: int, step: int, first: int, last: int) -> list[Line]:
+    """The same from the events alone, whatever has become of the log since."""
     found: dict[int, Line] = {}
     chunks = (
         Event.objects.filter(
@@ -266,6 +272,18 @@ def lines(build_id: int, step: int, first: int, last: int) -> list[Line]:
         if any(number in cut for cut in missing):
             del found[number]  # how it went on was cut
     return [found[number] for number in sorted(found)]
+
+
+class Became(NamedTuple):
+    """What has become of a build's log: `compacted_at`: it is blocks; `pruned_at`: it is gone; None: it is events."""
+
+    compacted_at: datetime | None = None
+    pruned_at: datetime | None = None
+
+
+def what_became(build_id: int) -> Became:
+    row = Build.objects.filter(pk=build_id).values_list("compacted_at", "pruned_at").first()
+    return Became(*row) if row else Became()
 
 
 # --- For those who look after the log ---

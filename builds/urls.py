@@ -14,6 +14,7 @@ urlpatterns = [
     path("builds/<int:build_id>/", views.build, name="build"),
     path("builds/<int:build_id>/cancel/", views.cancel, name="cancel"),
     path("builds/<int:build_id>/retry/", views.retry, name="retry"),
+    path("builds/<int:build_id>/keep/", views.keep, name="keep"),
     path("accounts/login/", views.Login.as_view(), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
     # Machine-readable, by session or token.

@@ -279,6 +279,7 @@ class DoorTests(ApiCase):
                 "/api/v1/builds/{build_id}",
                 "/api/v1/builds/{build_id}/cancel",
                 "/api/v1/builds/{build_id}/retry",
+                "/api/v1/builds/{build_id}/keep",
             },
         )
         self.assertIn("bearer", json.dumps(document["components"]["securitySchemes"]))

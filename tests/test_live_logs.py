@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from builds import events, lifecycle
 from builds.access import new_token
-from builds.live import hub, logs, reading
-from builds.live.logs import MAX_LINES, CutShort, Writer
+from builds.events import Extent
+from builds.live import hub, reading
+from builds.live.logs import MAX_LINES, CutShort, Stored, Writer
+from builds.live.opening import Opening
 from builds.live.sources import BuildSource
 from builds.models import Event, iso
 from builds.states import Status
@@ -141,9 +143,11 @@ class CutTest(LogsCase):
         head = lease.head - 2
         events.cut(lease, lease.head - 3, lease.head - 1, "It was long.")
         source = BuildSource(lease.build_id, 1)
-        cursor, text = logs._part(source, 0, head, Writer(keeps_styling=False))
-        self.assertEqual(text.decode(), "line 1\n[3 lines, 21 bytes of one left out: It was long.]\n")
-        self.assertGreaterEqual(cursor, head)
+        download = Stored(Opening(None, source, Extent(1, head, False), 0, frozenset()), keeps_styling=False)
+        self.assertEqual(
+            (download.next() or b"").decode(), "line 1\n[3 lines, 21 bytes of one left out: It was long.]\n"
+        )
+        self.assertIsNone(download.next())
 
 
 class TextTest(LogsCase):

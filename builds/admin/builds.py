@@ -1,4 +1,4 @@
-"""Builds: looked at, cancelled and retried here; nobody adds, edits or deletes one by hand."""
+"""Builds: looked at, cancelled, retried and kept here; nobody adds, edits or deletes one by hand."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,11 +12,11 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
-from .. import lifecycle
+from .. import lifecycle, retention
 from ..models import Build, Project, Step
 from ..states import BUILD_STATUSES
 from .eventlog import log_page
-from .verbs import ReadOnly, Verbs, may_cancel, may_start
+from .verbs import ReadOnly, Verbs, may_cancel, may_keep, may_start
 
 _RECENT = 1_000
 """The people who started so many of the newest builds are offered as a filter."""
@@ -76,13 +76,13 @@ class WhoFilter(admin.SimpleListFilter):
 class BuildAdmin(Verbs, ReadOnly):
     list_display = ("number", "project", "status", "started_by", "created_at")  # as many as fit at 1280 px
     list_display_links = ("number",)
-    list_filter = (StatusFilter, ProjectFilter, WhoFilter, "created_at")
+    list_filter = (StatusFilter, ProjectFilter, WhoFilter, "created_at", "kept")
     list_select_related = ("project",)
     list_per_page = 50
     show_full_result_count = False
     search_fields = ("project__name", "project__slug", "ref", "reason")
     search_help_text = "Number, project, ref or reason"
-    actions = ("cancel_builds", "retry_builds")
+    actions = ("cancel_builds", "retry_builds", "keep_builds", "do_not_keep_builds")
     inlines = (StepInline,)
     fieldsets = (
         (None, {"fields": ("number", "project", "status", "reason", "ref", "inputs", "retry_of")}),
@@ -90,7 +90,7 @@ class BuildAdmin(Verbs, ReadOnly):
             "created_at", "started_by", "started_at", "finished_at", "ran_for", "cancel_requested_at", "cancelled_by",
         )}),
         ("Worker and lease", {"fields": ("worker", "leased", "renewal")}),
-        ("Log", {"fields": ("head", "horizon", "revision")}),
+        ("Log", {"fields": ("head", "horizon", "revision", "kept", "what_became")}),
         ("Recipe, as it was", {"fields": ("recipe",), "classes": ("collapse",)}),
     )  # fmt: skip
 
@@ -118,13 +118,20 @@ class BuildAdmin(Verbs, ReadOnly):
     def leased(self, build: Build) -> str:
         return f"held by {build.worker}" if build.lease_token else "none"
 
-    # -- Cancel and retry
+    @admin.display(description="what became of it")
+    def what_became(self, build: Build) -> str:
+        return retention.became(build) or "Its events are stored."
+
+    # -- Cancel, retry and keep
 
     def has_start_permission(self, request: HttpRequest) -> bool:
         return may_start(request)
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         return may_cancel(request)
+
+    def has_keep_permission(self, request: HttpRequest) -> bool:
+        return may_keep(request)
 
     @admin.action(description="Cancel", permissions=["cancel"])
     def cancel_builds(self, request: HttpRequest, builds: QuerySet[Build]) -> None:
@@ -135,6 +142,20 @@ class BuildAdmin(Verbs, ReadOnly):
     def retry_builds(self, request: HttpRequest, builds: QuerySet[Build]) -> None:
         for build in builds.order_by("id"):
             self._retry(request, build)
+
+    @admin.action(description="Keep", permissions=["keep"])
+    def keep_builds(self, request: HttpRequest, builds: QuerySet[Build]) -> None:
+        for build in builds.order_by("id"):
+            self._keep(request, build, True)
+
+    @admin.action(description="Do not keep", permissions=["keep"])
+    def do_not_keep_builds(self, request: HttpRequest, builds: QuerySet[Build]) -> None:
+        for build in builds.order_by("id"):
+            self._keep(request, build, False)
+
+    def _keep(self, request: HttpRequest, build: Build, kept: bool) -> Build | None:
+        said = "{}: its log is kept." if kept else "{}: its log is no longer kept."
+        return self._carry_out(request, lambda: lifecycle.keep(build.pk, kept), said)
 
     def _cancel(self, request: HttpRequest, build: Build) -> Build | None:
         name = request.user.get_username()
@@ -155,6 +176,7 @@ class BuildAdmin(Verbs, ReadOnly):
         return [
             own(require_POST(self.cancel_view), "cancel"),
             own(require_POST(self.retry_view), "retry"),
+            own(require_POST(self.keep_view), "keep"),
             own(self.events_view, "events"),
             *super().get_urls(),
         ]
@@ -173,6 +195,14 @@ class BuildAdmin(Verbs, ReadOnly):
         new = self._retry(request, build)
         return HttpResponseRedirect(reverse("admin:builds_build_change", args=[new.pk if new else build_id]))
 
+    def keep_view(self, request: HttpRequest, build_id: int) -> HttpResponse:
+        """`kept=0`: it is no longer kept; anything else: it is."""
+        build = self._visible(request, build_id)
+        if not may_keep(request):
+            raise PermissionDenied
+        self._keep(request, build, request.POST.get("kept") != "0")
+        return HttpResponseRedirect(reverse("admin:builds_build_change", args=[build_id]))
+
     def events_view(self, request: HttpRequest, build_id: int) -> HttpResponse:
         """A page of the event log. `?after=N`: from N + 1 on; none: the newest. `?check=1`: look for gaps."""
         build = self._visible(request, build_id)
@@ -186,7 +216,7 @@ class BuildAdmin(Verbs, ReadOnly):
         return TemplateResponse(request, "admin/builds/build/events.html", context)
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        verbs = {"may_start": may_start(request), "may_cancel": may_cancel(request)}
+        verbs = {"may_start": may_start(request), "may_cancel": may_cancel(request), "may_keep": may_keep(request)}
         kwargs["extra_context"] = {**(kwargs.get("extra_context") or {}), **verbs}
         return super().change_view(request, object_id, *args, **kwargs)
 

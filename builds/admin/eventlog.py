@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from .. import events
+from .. import events, retention
 from ..models import Build
 
 PAGE = 200
@@ -39,6 +39,7 @@ def log_page(build: Build, after: str, *, check: bool) -> dict[str, Any]:
         "page_is_whole": all(
             later.seq == earlier.seq + 1 or later.kind == "cut" for earlier, later in zip(rows, rows[1:], strict=False)
         ),
+        "became": retention.became(build),
         "checked": check,
         "gaps": events.gaps(build.pk)[:20] if check else [],
     }

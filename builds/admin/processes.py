@@ -33,4 +33,4 @@ class WorkerAdmin(ReadOnly):
 
 @admin.register(Board)
 class BoardAdmin(ReadOnly):
-    list_display = fields = ("world", "revision", "horizon")
+    list_display = fields = ("world", "revision", "horizon", "prune_at")

@@ -49,6 +49,7 @@ class ProjectAdmin(Verbs, admin.ModelAdmin):
         (None, {"fields": ("name", "slug", "description", "repository", "enabled")}),
         ("What a build does", {"fields": ("recipe",)}),
         ("Who sees it", {"fields": ("groups",)}),
+        ("How long its logs are kept", {"fields": (("keep_days", "keep_builds"),)}),
     )
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from .. import access
 from ..models import ALL_SCOPES, ApiToken
 
-_MEANINGS = {"read": "read", "start": "start and retry builds", "cancel": "cancel builds"}
+_MEANINGS = {"read": "read", "start": "start and retry builds", "cancel": "cancel builds", "keep": "keep logs"}
 
 
 class NewToken(forms.ModelForm):

@@ -1,4 +1,4 @@
-"""Start, cancel and retry as the admin does them, and the rights that they need."""
+"""Start, cancel, retry and keep as the admin does them, and the rights that they need."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +18,10 @@ def may_start(request: HttpRequest) -> bool:
 
 def may_cancel(request: HttpRequest) -> bool:
     return request.user.has_perm("builds.cancel_build")
+
+
+def may_keep(request: HttpRequest) -> bool:
+    return request.user.has_perm("builds.keep_build")
 
 
 def build_link(build: Build) -> str:

@@ -15,8 +15,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpRe
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from .. import events
-from ..models import iso
+from .. import blocks, events, retention
+from ..blocks import Cut, Part
+from ..models import Build, iso
 from . import frames, opening
 from .frames import Frame
 from .hub import hub, is_draining
@@ -40,10 +41,10 @@ class CutShort(Exception):
 
 @csrf_exempt  # it only reads, and a POST is to be answered with 405
 async def lines(request: HttpRequest, build_id: int) -> HttpResponse:
-    """`?step=NAME&from=A&to=B`, both ends included → `{"step", "from", "to", "lines", "at", "total", "open"}`.
+    """`?step=NAME&from=A&to=B`, both ends included → what `_lines` returns.
 
     At most MAX_LINES lines; null stands for a line that is not stored (any more). `at`: when each of them was stored.
-    `open`: the last one is unfinished.
+    `open`: the last one is unfinished. `pruned_at`, where none is stored any more: since when.
     """
     try:
         opening.only_reads(request)
@@ -69,6 +70,7 @@ def _lines(request: HttpRequest, build_id: int) -> dict[str, Any]:
     last = max(min(last, first + MAX_LINES - 1, total), first - 1)
     found = {line.number: line for line in events.lines(build_id, position, first, last)}
     asked = [found.get(number) for number in range(first, last + 1)]
+    pruned_at = None if total else events.what_became(build_id).pruned_at
     return {
         "step": name,
         "from": first,
@@ -77,6 +79,7 @@ def _lines(request: HttpRequest, build_id: int) -> dict[str, Any]:
         "at": [iso(line.at) if line else None for line in asked],
         "total": total,
         "open": bool(asked and asked[-1] and asked[-1].open),
+        **({"pruned_at": iso(pruned_at)} if pruned_at else {}),
     }
 
 
@@ -96,16 +99,18 @@ async def text(request: HttpRequest, build_id: int) -> HttpResponseBase:
     try:
         opening.only_reads(request)
         opening.can_stream(request)
-        writer = Writer(keeps_styling=_flag(request, "ansi"))
+        keeps_styling = _flag(request, "ansi")
         follow = _flag(request, "follow")
         opened = await opening.open_build(request, build_id)
+        follow = follow and not opened.extent.final
         if follow and hub().is_full(opened.standing):
             raise opening.full()
     except Refusal as refusal:
         return refusal.response
     except Away:
         return _away()
-    body = _followed(opened, writer) if follow else _stored(opened, writer)
+    read = _followed if follow else _stored
+    body = read(opened, keeps_styling=keeps_styling)
     return StreamingHttpResponse(
         opening.nothing() if request.method == "HEAD" else body,
         headers={
@@ -169,26 +174,96 @@ def _flag(request: HttpRequest, name: str) -> bool:
     return value == "1"
 
 
-async def _stored(opened: Opening, writer: Writer) -> AsyncIterator[bytes]:
+async def _stored(opened: Opening, *, keeps_styling: bool) -> AsyncIterator[bytes]:
     """As much as there was when it began: page by page, whatever its size."""
-    cursor, head = max(opened.extent.horizon - 1, 0), opened.extent.head
-    source = BuildSource(opened.source.build_id, opened.source.project)
-    while cursor < head:
-        cursor, part = await read_in_bulk(_part, source, cursor, head, writer)
+    stored = Stored(opened, keeps_styling=keeps_styling)
+    while (part := await read_in_bulk(stored.next)) is not None:
         if part:
             yield part
-    if opened.extent.final:
-        yield writer.rest().encode("utf-8", "replace")
 
 
-def _part(source: BuildSource, cursor: int, head: int, writer: Writer) -> tuple[int, bytes]:
-    page = source.page(cursor, PART_BYTES)
-    # What was the head may have been cut since: then the first frame above it stands for it, too.
-    upto = next((frame.id for frame in page.frames if frame.id >= head), head)
-    return (page.upto if page.more else head), _encode([frame for frame in page.frames if frame.id <= upto], writer)
+class Stored:
+    """The text of a log, part by part: from its events, or from the blocks that they have become, also where they
+    become that while it is read. Called on a reader, and after a failed call once more.
+    """
+
+    def __init__(self, opened: Opening, *, keeps_styling: bool) -> None:
+        self._source = BuildSource(opened.source.build_id, opened.source.project)
+        self._keeps_styling = keeps_styling
+        self._writer = Writer(keeps_styling=keeps_styling)
+        self._cursor = max(opened.extent.horizon - 1, 0)
+        self._head = opened.extent.head
+        self._is_final = opened.extent.final
+        self._looks = True
+        """Whether to ask first what has become of the log: at the beginning, and where its events are not there."""
+        self._number: int | None = None
+        """Of the last block that was read; None: it is read from events."""
+        self._lines = 0
+        """From events: written so far. From blocks: to be passed over, since they have the same in the same order."""
+        self._names: list[str] = []
+        self._began = self._is_over = False
+
+    def next(self) -> bytes | None:
+        """None: that was all. `CutShort`: it was not, and the rest is gone."""
+        if self._is_over:
+            return None
+        pruned = self._look() if self._looks else ""
+        if pruned:
+            self._is_over = True
+            return f"[{pruned}]\n".encode()
+        return self._from_events() if self._number is None else self._from_blocks(self._number)
+
+    def _look(self) -> str:
+        """Where to read from; or the sentence that says that nothing is left."""
+        build = Build.objects.filter(pk=self._source.build_id).first()
+        if build is None or (self._began and not build.compacted_at) or (self._lines and build.pruned_at):
+            raise CutShort("the log was deleted while it was read")
+        if build.compacted_at:
+            self._names = events.step_names(build.pk)
+            self._writer = Writer(keeps_styling=self._keeps_styling)
+            self._number = -1
+        self._began, self._looks = True, False
+        return retention.pruned(build)
+
+    def _from_events(self) -> bytes:
+        part = b""
+        if self._cursor < self._head:
+            page = self._source.page(self._cursor, PART_BYTES)
+            if page is None:
+                self._looks = True
+                return b""
+            # What was the head may have been cut since: then the first frame above it stands for it, too.
+            upto = next((frame.id for frame in page.frames if frame.id >= self._head), self._head)
+            part = _encode([frame for frame in page.frames if frame.id <= upto], self._writer)
+            self._cursor = page.upto if page.more else self._head
+        if self._cursor >= self._head:
+            self._is_over = True
+            part += self._writer.rest().encode("utf-8", "replace") if self._is_final else b""
+        self._lines += part.count(b"\n")
+        return part
+
+    def _from_blocks(self, number: int) -> bytes | None:
+        block = blocks.following(self._source.build_id, number)
+        if block is None:
+            if events.what_became(self._source.build_id).pruned_at:
+                raise CutShort("the log was pruned while it was read")
+            self._is_over = True
+            return None
+        self._number = block.number
+        text = "".join(self._of_part(part) for part in block.parts)
+        known = min(self._lines, text.count("\n"))
+        self._lines -= known
+        return text.split("\n", known)[known].encode("utf-8", "replace")
+
+    def _of_part(self, part: Part) -> str:
+        if isinstance(part, Cut):
+            return self._writer.feed("cut", part.data)
+        data = {"step": self._names[part.step], "line": part.line, "text": "\n".join(part.texts)}
+        return self._writer.feed("log", data)
 
 
-async def _followed(opened: Opening, writer: Writer) -> AsyncIterator[bytes]:
+async def _followed(opened: Opening, *, keeps_styling: bool) -> AsyncIterator[bytes]:
+    writer = Writer(keeps_styling=keeps_styling)
     here = hub()
     if is_draining() or here.is_full(opened.standing):
         raise CutShort("no stream can be had just now")

@@ -125,7 +125,8 @@ def _build(request: HttpRequest, build_id: int) -> Opening:
     extent = source.extent()
     if extent is None:
         raise no_build(build_id)
-    return Opening(standing(request, caller), source, extent, _cursor(request, extent), frozenset({project}))
+    cursor = _cursor(request, extent, none=extent.horizon - 1)
+    return Opening(standing(request, caller), source, extent, cursor, frozenset({project}))
 
 
 def _board(request: HttpRequest) -> Opening:
@@ -139,12 +140,13 @@ def _board(request: HttpRequest) -> Opening:
     return Opening(stands, source, extent, _cursor(request, extent), visible)
 
 
-def _cursor(request: HttpRequest, extent: Extent) -> int | None:
-    """By the `Last-Event-ID` header, else `?after=`, else 0; None where it is void."""
+def _cursor(request: HttpRequest, extent: Extent, none: int = 0) -> int | None:
+    """By the `Last-Event-ID` header, else `?after=`; None where it is void. `none`: the cursor of who has sent none:
+    of a build, all that is stored; of the board, which is a state, all that there is."""
     world = request.GET.get("world")
     if world is not None and world != Board.get().world:
         return None
-    text = request.headers.get("Last-Event-ID") or request.GET.get("after", "0")
+    text = request.headers.get("Last-Event-ID") or request.GET.get("after", str(none))
     if not _NUMBER.match(text):
         return None
     cursor = int(text)

@@ -52,8 +52,11 @@ class BuildSource:
         """None: the build is gone."""
         return events.extent(self.build_id)
 
-    def page(self, after: int, size_limit: int = PAGE_BYTES) -> Page:
-        """Read in growing bites, so that a page of huge events and one of tiny ones both stay within bounds."""
+    def page(self, after: int, size_limit: int = PAGE_BYTES) -> Page | None:
+        """Read in growing bites, so that a page of huge events and one of tiny ones both stay within bounds.
+
+        None: what follows is not stored any more; it was compacted or pruned a moment ago.
+        """
         if self._names is None:
             self._names = events.step_names(self.build_id)
         found: list[Frame] = []
@@ -61,6 +64,8 @@ class BuildSource:
         while size < size_limit and len(found) < PAGE_EVENTS:
             cursor = found[-1].id if found else after
             records = events.read(self.build_id, cursor, bite, self._names)
+            if _has_holes(cursor, records) and self._is_void(cursor):
+                return None
             for record in records:
                 body = frames.encode(record.seq, record.kind, record.data)
                 found.append(Frame(record.seq, record.seq, self.project, body))
@@ -69,6 +74,10 @@ class BuildSource:
                 return Page(found, found[-1].id if found else after, False)
             bite = min(bite * 4, 128) if size < size_limit // 8 else _BITE
         return Page(found, found[-1].id, True)
+
+    def _is_void(self, cursor: int) -> bool:
+        extent = self.extent()
+        return extent is None or is_void(cursor, extent)
 
 
 class BoardSource:
@@ -109,6 +118,11 @@ def extents(build_ids: Iterable[int], board: bool) -> dict[str, Extent]:
     if board:
         found[wakes.BOARD] = board_extent()
     return found
+
+
+def _has_holes(cursor: int, records: list[events.Record]) -> bool:
+    """Whether these are not what follows the cursor number by number: there was a `cut`, or they are being deleted."""
+    return not records or records[0].seq != cursor + 1 or records[-1].seq - records[0].seq != len(records) - 1
 
 
 def is_void(cursor: int, extent: Extent) -> bool:

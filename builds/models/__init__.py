@@ -1,4 +1,4 @@
-"""The tables, one noun a file. Who writes them: `events.py` the log, `lifecycle.py` every status, `retention.py` what
+"""The tables, one noun a file. Who writes them: `events.py` the log, `lifecycle.py` every status, `retention/` what
 is left of old builds, the admin projects and tokens.
 
 Impossible states are refused by the database itself: see each model's constraints.

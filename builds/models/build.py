@@ -99,6 +99,10 @@ class Build(models.Model):
     log_lines = models.BigIntegerField(null=True, blank=True, editable=False)
     log_bytes = models.BigIntegerField(null=True, blank=True, editable=False)
     """How much its log had when it was compacted or pruned: lines, and bytes of their text."""
+    log_rest = models.BooleanField(default=False, editable=False)
+    """Rows of its log that nobody reads any more are still to be deleted."""
+    log_note = models.CharField(max_length=200, blank=True, editable=False)
+    """The rule by which its log was pruned, or why it could not be compacted: part of a sentence; else empty."""
 
     objects = BuildQuerySet.as_manager()
 
@@ -107,11 +111,20 @@ class Build(models.Model):
         permissions = [
             ("start_build", "Can start and retry builds"),
             ("cancel_build", "Can cancel builds"),
+            ("keep_build", "Can keep the logs of builds"),
         ]
         indexes = [
             models.Index(fields=["status", "id"], name="build_status"),
             models.Index(fields=["project", "-id"], name="build_project"),
             models.Index(fields=["revision"], name="build_revision"),
+            # What is due, found among those whose log is there, however many have none any more.
+            models.Index(fields=["project", "-id"], condition=Q(pruned_at__isnull=True), name="build_unpruned"),
+            models.Index(
+                fields=["finished_at"],
+                condition=Q(pruned_at__isnull=True, compacted_at__isnull=True),
+                name="build_uncompacted",
+            ),
+            models.Index(fields=["id"], condition=Q(log_rest=True), name="build_log_rest"),
         ]
         constraints = [
             rule("build_status_known", Q(status__in=BUILD_NAMES)),
@@ -192,6 +205,8 @@ class Build(models.Model):
             "cancelled_by": self.cancelled_by,
             "retry_of": self.retry_of_id,
             "worker": self.worker,
+            "kept": self.kept,
+            "pruned_at": iso(self.pruned_at),
             "steps": [step.data() for step in steps],
         }
 

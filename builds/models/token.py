@@ -4,8 +4,8 @@ from django.contrib.auth.models import User
 from django.db import models
 from django.utils import timezone
 
-ALL_SCOPES = ("read", "start", "cancel")
-"""What an API token may be good for: read; start and retry; cancel."""
+ALL_SCOPES = ("read", "start", "cancel", "keep")
+"""What an API token may be good for: read; start and retry; cancel; keep logs, and no longer keep them."""
 
 
 class ApiToken(models.Model):

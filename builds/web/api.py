@@ -11,7 +11,6 @@ from typing import Annotated, Any
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import Error as DatabaseError
-from django.db.models import OuterRef, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.urls import URLPattern, re_path, reverse
@@ -25,6 +24,7 @@ from .. import access, lifecycle
 from ..access import Caller
 from ..models import Build, Project
 from . import schemas
+from .items import project_items
 from .problems import Problem, problem
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def _for_readers(view: Any) -> Any:
 api = Api(
     title="Buildboard",
     version="1",
-    description="Start builds, look at them, cancel and retry them. Live output: a build's `events_url`.",
+    description="Start builds, look at them, cancel, retry and keep them. Live output: a build's `events_url`.",
     docs_url=None,  # its page needs scripts from elsewhere, which the Content-Security-Policy forbids
     docs_decorator=_for_readers,
     urls_namespace="api",
@@ -102,12 +102,12 @@ Number = Annotated[int, Field(ge=1, lt=2**63)]
 
 @api.get("/projects", response=schemas.ProjectList, summary="All projects that you may see")
 def projects(request: HttpRequest) -> Any:
-    return {"items": _projects(request, request.auth.projects())}
+    return {"items": project_items(request, request.auth.projects())}
 
 
 @api.get("/projects/{slug:slug}", response={200: schemas.ProjectItem, 404: schemas.Details})
 def project(request: HttpRequest, slug: str) -> Any:
-    found = _projects(request, request.auth.projects().filter(slug=slug))
+    found = project_items(request, request.auth.projects().filter(slug=slug))
     if not found:
         raise Problem(404, f"There is no project {slug!r} that you may see.")
     return found[0]
@@ -195,38 +195,30 @@ def retry(request: HttpRequest, build_id: int, key: Key = None) -> Any:
     return _started(request, new)
 
 
+@api.post("/builds/{int:build_id}/keep", response={200: schemas.BuildItem, 409: schemas.Details})
+def keep(request: HttpRequest, build_id: int) -> Any:
+    """The build's log is never pruned, from now on. Asking twice is asking once."""
+    return _keep(request, build_id, True)
+
+
+@api.delete("/builds/{int:build_id}/keep", response={200: schemas.BuildItem})
+def no_longer_keep(request: HttpRequest, build_id: int) -> Any:
+    """The build's log is pruned when its time comes."""
+    return _keep(request, build_id, False)
+
+
 # --- Inside ---
 
 
-def _projects(request: HttpRequest, found: Any) -> list[dict[str, Any]]:
-    """Two queries, however many projects."""
-    newest = Build.objects.filter(project=OuterRef("pk")).order_by("-id").values("pk")[:1]
-    rows = list(found.annotate(newest=Subquery(newest)))
-    last = Build.objects.in_bulk([row.newest for row in rows if row.newest is not None])
-    return [
-        {
-            "slug": row.slug,
-            "name": row.name,
-            "description": row.description,
-            "repository": row.repository,
-            "enabled": row.enabled,
-            "url": request.build_absolute_uri(row.get_absolute_url()),
-            "last_build": _last_build(request, last.get(row.newest)),
-        }
-        for row in rows
-    ]
-
-
-def _last_build(request: HttpRequest, build: Build | None) -> dict[str, Any] | None:
-    if build is None:
-        return None
-    return {
-        "id": build.pk,
-        "status": build.status,
-        "url": request.build_absolute_uri(build.get_absolute_url()),
-        "created_at": build.created_at,
-        "finished_at": build.finished_at,
-    }
+def _keep(request: HttpRequest, build_id: int, kept: bool) -> HttpResponse:
+    caller: Caller = request.auth
+    _build(caller, build_id)
+    _require(caller, caller.may_keep(), "keep", "keep the logs of builds")
+    try:
+        lifecycle.keep(build_id, kept)
+    except lifecycle.Refused as refusal:
+        raise Problem(409, str(refusal)) from refusal
+    return _json(request, _build(caller, build_id).data())
 
 
 def _build(caller: Caller, build_id: int, *, reading: bool = False) -> Build:

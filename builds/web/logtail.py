@@ -1,11 +1,12 @@
-"""The newest lines of a build's log, by step, as its page is first shown: a replay of the log's last events."""
+"""The newest lines of a build's log, by step, as its page is first shown: a replay of the log's last events, or the end
+of the blocks that they have become."""
 
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .. import events
-from ..models import Build, Step
+from .. import blocks, events
+from ..models import Build, Step, iso
 from . import ansi, words
 
 LINES = 500
@@ -71,7 +72,7 @@ def _gap(missing: int) -> str:
 
 def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> list[Section]:
     """A section for every step, with the last `limit` lines of the whole log spread over them."""
-    found, cut_to = _replay(build, [step.name for step in steps], head, limit)
+    found, cut_to = _newest(build, [step.name for step in steps], head, limit)
     kept = sorted((position, number) for position, lines in found.items() for number in lines)[-limit:]
     made = [Section(step) for step in steps]
     for position, number in kept:
@@ -94,6 +95,24 @@ def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> 
         section.newest = section in printed[-1:]
         section.open = section.newest or not ended_well
     return made
+
+
+def _newest(
+    build: Build, names: list[str], head: int, limit: int
+) -> tuple[dict[int, dict[int, tuple[str, str, bool]]], dict[int, int]]:
+    """As `_replay`, whatever has become of the log."""
+    found = _replay(build, names, head, limit)
+    became = events.what_became(build.pk) if build.is_final else events.Became()  # after: half of it may have gone
+    if became.pruned_at:
+        return {}, {}
+    if not became.compacted_at:
+        return found
+    newest = blocks.newest(build.pk, limit)
+    shown = {
+        position: {line.number: (line.text, iso(line.at) or "", line.open) for line in lines.values()}
+        for position, lines in newest.lines.items()
+    }
+    return shown, newest.cut_to
 
 
 def _replay(

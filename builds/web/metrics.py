@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 
 from django.db import Error as DatabaseError
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Min, Q, Sum
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -63,8 +63,10 @@ def _from_database() -> Iterator[Metric]:
     workers.add_metric(["draining"], draining)
     yield workers
 
-    events = Build.objects.aggregate(Sum("head"))["head__sum"] or 0
-    yield _gauge("events", "Events appended to the builds that are kept (the sum of their heads).", events)
+    differ = Count("pk", filter=Q(pruned_at__isnull=True) & ~Q(log_note=""))
+    logs = Build.objects.aggregate(events=Sum("head"), differ=differ)
+    yield _gauge("events", "Events appended to the builds that are kept (the sum of their heads).", logs["events"] or 0)
+    yield _gauge("logs_not_compacted", "Builds whose log could not be compacted: its blocks differed.", logs["differ"])
     revision = Board.objects.values_list("revision", flat=True).first() or 0
     yield _gauge("revision", "The board's revision: how often a build has visibly changed.", revision)
     yield _gauge("projects", "Projects.", Project.objects.count())

@@ -77,6 +77,8 @@ class BuildItem(Schema):
     cancelled_by: str
     retry_of: int | None
     worker: str
+    kept: Annotated[bool, Field(description="its log is never pruned")]
+    pruned_at: Annotated[datetime | None, Field(description="since when its log is gone; null: it is there")]
     steps: list[StepItem]
 
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
-from .. import events, lifecycle, recipe
+from .. import events, lifecycle, recipe, retention
 from ..access import Caller
 from ..models import Board, Build, Project, iso
 from ..states import BUILD_STATUSES, Status
@@ -101,7 +101,7 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         raise Http404
     own = list(found.steps.all())
     data = found.data(own)
-    sections = logtail.sections(found, own, extent.head)
+    sections = [] if found.pruned_at else logtail.sections(found, own, extent.head)
     context = {
         "build": found,
         "project": found.project,
@@ -124,6 +124,8 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         "retry_form": RetryForm(),
         "may_start": caller.may_start(),
         "may_cancel": caller.may_cancel(),
+        "may_keep": caller.may_keep(),
+        "pruned": retention.pruned(found),
         "cursor": extent.head,
         "world": Board.get().world,
         "now": iso(timezone.now()),
@@ -159,6 +161,24 @@ def retry(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
     except lifecycle.Refused as refused:
         messages.error(request, str(refused))
         return redirect(found)
+
+
+@require_POST
+@for_callers
+def keep(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
+    """`kept=1`: its log is never pruned. `kept=0`: it is, when its time comes."""
+    found = _build(caller, build_id)
+    if not caller.may_keep():
+        raise PermissionDenied("Keeping a log needs the permission “Can keep the logs of builds”.")
+    wanted = request.POST.get("kept")
+    if wanted not in ("0", "1"):
+        messages.error(request, "kept: expected 1 (keep the log) or 0. Load the page again and press the button.")
+        return redirect(found)
+    try:
+        lifecycle.keep(found.pk, wanted == "1")
+    except lifecycle.Refused as refused:
+        messages.error(request, str(refused))
+    return redirect(found)
 
 
 class Login(LoginView):

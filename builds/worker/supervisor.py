@@ -17,6 +17,7 @@ from .. import lifecycle
 from ..leases import LeaseWatch, disconnect
 from . import leftovers
 from .orders import DRAIN, STOP
+from .pruning import Pruning
 from .watchdog import limit
 
 logger = logging.getLogger(__name__)
@@ -66,14 +67,20 @@ class Supervisor:
         self._places = [Place() for _ in range(self.concurrency)]
         watch = LeaseWatch(settings.BUILDBOARD_LEASE_SECONDS)
         look_at = sweep_at = float("-inf")
+        pruning = Pruning(time.monotonic())
         while True:
             now = time.monotonic()
             self._tell(now)
             self._mind(now)
             self._bury()
             self._tell(time.monotonic())  # what asks the database may have waited for it
-            if self._told and all(place.process is None for place in self._places):
-                break
+            if self._told:
+                pruning.tell(now)
+                if pruning.is_over(now) and all(place.process is None for place in self._places):
+                    break
+            else:
+                with limit():
+                    pruning.look(now)
             stays = self._told != STOP  # whoever is about to leave does not begin to wait for the database
             if stays and now >= look_at:
                 with limit():

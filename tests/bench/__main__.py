@@ -15,7 +15,7 @@ from tests.support import ROOT
 
 from .figures import Answer, report, table
 
-QUESTIONS = ("latency", "flood", "append", "idle")
+QUESTIONS = ("latency", "flood", "append", "idle", "prune", "room")
 """Each is a module here with a `measure(short)` that returns its answers."""
 
 

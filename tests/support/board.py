@@ -27,7 +27,7 @@ from . import ROOT
 from .processes import Process, eventually, free_port
 
 PASSWORDS = {"admin": "a-password-of-admin", "alice": "a-password-of-alice", "stranger": "a-password-of-stranger"}
-"""admin: superuser. alice: may start and cancel builds. stranger: signed in, without any permission."""
+"""admin: superuser. alice: may start, cancel and keep builds. stranger: signed in, without any permission."""
 
 _OURS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "PORT")
 
@@ -106,6 +106,7 @@ class Board:
             "BUILDBOARD_DATA": str(self.data),
             "DATABASE_URL": self.database_url,
             "SECRET_KEY": settings.SECRET_KEY,  # this run's own, so that a test can make a session
+            "BUILDBOARD_PRUNE_MINUTES": "0",  # no process that a test does not know of
             **({"REDIS_URL": redis_url} if redis_url else {}),
             **env,
         }

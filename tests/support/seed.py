@@ -21,7 +21,8 @@ def main(users: dict[str, str], *, static: bool) -> None:
     call_command("migrate", verbosity=0)
     if static:
         up.collect_static()
-    may = Permission.objects.filter(content_type__app_label="builds", codename__in=["start_build", "cancel_build"])
+    verbs = ["start_build", "cancel_build", "keep_build"]
+    may = Permission.objects.filter(content_type__app_label="builds", codename__in=verbs)
     for name, password in users.items():
         user = User.objects.create_user(name, password=password, is_staff=name == "admin", is_superuser=name == "admin")
         if name == "alice":

@@ -85,8 +85,14 @@ class Command(BaseCommand):
         while True:
             try:
                 records = events.read(build_id, cursor)
-                if not records and events.extent(build_id) is None:
-                    return
+                if not records or records[0].seq != cursor + 1:
+                    extent = events.extent(build_id)
+                    if extent is None:
+                        return
+                    if extent.horizon > cursor + 1:
+                        self._tell("The log was compacted or pruned meanwhile: its page has what is missing here.")
+                        cursor = extent.horizon - 1
+                        continue
                 if records:
                     cursor = records[-1].seq
                 yield records

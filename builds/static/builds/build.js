@@ -53,6 +53,7 @@ function change(next) {
   build = next;
   next.steps.forEach((step, at) => step.status !== before.steps[at]?.status && showStep(step));
   if (before.status !== next.status || before.cancel_requested !== next.cancel_requested) showStatus();
+  for (const fact of /** @type {NodeListOf<HTMLElement>} */ (main.querySelectorAll("[data-slot=kept]"))) fact.hidden = !next.kept;
   tick();
 }
 
@@ -184,6 +185,7 @@ function shape(kind, attributes) {
 }
 
 function tools() {
+  if (!log.steps.size) return; // its log was pruned
   for (const [id, css, inverted] of /** @type {[string, string, boolean][]} */ ([
     ["times", "untimed", true],
     ["wrap", "wrap", false],
