@@ -13,6 +13,7 @@ this order.
     models/        the tables, with the constraints that refuse impossible states
     blocks.py      what the log of a build that is long over has become: compressed lines
     events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
+    beats.py       workers' signs of life: which of them live
     queue.py       which build a worker takes next, and what each of the others waits for
     lifecycle.py   enqueue, claim, finish, lose, cancel …: the only writer of a status
     retention.py   compacts logs of builds that are over, and prunes old ones

@@ -11,7 +11,7 @@ from django.test import Client, TestCase, tag
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from builds import access, events, lifecycle, recipe
+from builds import access, beats, events, lifecycle, recipe
 from builds.admin.eventlog import summary
 from builds.models import ApiToken, Build, Event, Project
 from builds.states import Status
@@ -161,7 +161,7 @@ class BuildTests(AdminCase):
                 for number in range(3):
                     slug = f"p{Project.objects.count()}"
                     build = self.enqueue(Project.objects.create(name=slug, slug=slug, recipe=RECIPE))
-                    lifecycle.beat(f"worker-{build.pk}-{number}")
+                    beats.beat(f"worker-{build.pk}-{number}")
             self.assertEqual(counts[0], counts[1])
 
     def test_search_finds_number_project_ref_and_reason(self) -> None:
@@ -356,7 +356,7 @@ class TokenTests(AdminCase):
 class RoomTests(AdminCase):
     def test_workers_and_the_board_are_only_looked_at(self) -> None:
         build = self.enqueue()
-        lifecycle.beat("host:1")
+        beats.beat("host:1")
         lifecycle.claim("host:1", "t" * 32)
         self.client.force_login(self.viewer)
         self.assertContains(self.client.get(reverse("admin:builds_worker_changelist")), f"build {build.pk}</a>")

@@ -255,7 +255,9 @@ class BuildPageTest(PagesCase):
             self.assertIn(f'<i class="mark s-{status}">{status}</i>', text)
             self.assertIn(reason, text)
             self.assertNotIn('http-equiv="refresh"', text)
-        self.assertIn("queued, for the next free worker", self.page(f"/builds/{self.build().pk}/"))
+        self.assertIn(
+            "<b>1st in the queue</b> <span>no worker is running</span>", self.page(f"/builds/{self.build().pk}/")
+        )
 
     def test_staff_find_it_in_the_admin_and_others_do_not(self) -> None:
         build = self.build()

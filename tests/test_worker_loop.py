@@ -32,7 +32,8 @@ class LoopTests(TransactionTestCase):
         def last(lease: object) -> None:
             self.assertEqual(Worker.objects.get().name, "host:1:aa")
             work(lease)
-            self.orders.draining = not Build.objects.queued().exists()
+            if not Build.objects.queued().exists():
+                self.orders.drain()
 
         with mock.patch.object(self.loop, "work", last):
             self.loop.run()
@@ -64,7 +65,7 @@ class LoopTests(TransactionTestCase):
         def failing(*args: str) -> object:
             if failures:
                 raise failures.pop()
-            self.orders.draining = True
+            self.orders.drain()
             return claim(*args)
 
         with mock.patch.object(lifecycle, "claim", failing), self.assertLogs("builds.worker", "WARNING"):

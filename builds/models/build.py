@@ -110,6 +110,7 @@ class Build(models.Model):
         ]
         indexes = [
             models.Index(fields=["status", "id"], name="build_status"),
+            models.Index(fields=["status", "project", "runs_on", "id"], name="build_lane"),
             models.Index(fields=["project", "-id"], name="build_project"),
             models.Index(fields=["revision"], name="build_revision"),
         ]
@@ -191,6 +192,8 @@ class Build(models.Model):
             "started_by": self.started_by,
             "cancelled_by": self.cancelled_by,
             "retry_of": self.retry_of_id,
+            "attempt": self.attempt,
+            "runs_on": self.runs_on,
             "worker": self.worker,
             "steps": [step.data() for step in steps],
         }

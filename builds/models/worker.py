@@ -14,7 +14,7 @@ class Worker(models.Model):
     """host:pid, and a random end, so that a number used again is another worker."""
     started_at = models.DateTimeField(default=timezone.now)
     seen_at = models.DateTimeField(default=timezone.now)
-    """By the database's clock (`lifecycle.beat`)."""
+    """By the database's clock (`beats.beat`)."""
     renewal = models.BigIntegerField(default=0)
     draining = models.BooleanField(default=False)
     labels = models.CharField(max_length=1_000, blank=True)

@@ -8,7 +8,7 @@ import time
 from django.conf import settings
 from django.db import Error
 
-from .. import lifecycle
+from .. import beats, lifecycle
 from ..events import Lease
 from ..leases import disconnect
 from ..states import Status
@@ -24,9 +24,11 @@ _LONGEST_REST = 2.0
 
 
 class Loop:
-    def __init__(self, name: str, orders: Orders) -> None:
+    def __init__(self, name: str, orders: Orders, labels: str = "") -> None:
+        """`labels`: what this worker has, separated by spaces."""
         self._name = name
         self._orders = orders
+        self._labels = labels
         self._token = secrets.token_hex(16)
         self._beat_at = float("-inf")
 
@@ -48,13 +50,13 @@ class Loop:
                     continue
             self._orders.hear(rest * random.uniform(0.8, 1.2))  # noqa: S311 - only so that workers do not ask in step
         try:
-            lifecycle.farewell(self._name)
+            beats.farewell(self._name)
         except Error as error:
             logger.warning("action=farewell state=failed worker=%s error=%s", self._name, error)
 
     def take(self) -> Lease | None:
         """The next queued build. The token is made before asking: a claim whose answer was lost is found again."""
-        lease = lifecycle.claim(self._name, self._token)
+        lease = lifecycle.claim(self._name, self._token, self._labels)
         if lease is not None:
             self._token = secrets.token_hex(16)
         return lease
@@ -73,7 +75,7 @@ class Loop:
     def beat(self) -> None:
         """Say that this worker lives, about every second."""
         if time.monotonic() - self._beat_at >= BEAT_SECONDS:
-            lifecycle.beat(self._name, draining=self._orders.draining)
+            beats.beat(self._name, draining=self._orders.draining, labels=self._labels)
             self._beat_at = time.monotonic()
 
     def beat_when_it_can(self) -> None:
