@@ -37,7 +37,7 @@ async function rendered() {
 /** @param {HTMLElement} place @param {Element|null} fresh */
 function show(place, fresh) {
   place.hidden = !fresh;
-  if (!fresh || place.innerHTML === fresh.innerHTML) return;
+  if (!fresh || (place.textContent === fresh.textContent && place.className === fresh.className)) return;
   place.className = fresh.className;
   place.replaceChildren(...document.importNode(fresh, true).childNodes);
 }
