@@ -88,11 +88,6 @@ class Lane(NamedTuple):
     runs_on: str
 
 
-_FIRST = """
-    SELECT {column} FROM builds_build
-    WHERE status = 'queued' {where}
-    ORDER BY project_id, runs_on, id LIMIT 1
-"""
 _LANES = """
 WITH RECURSIVE lane (build_id, project_id, runs_on) AS (
     SELECT {first}
@@ -102,22 +97,30 @@ WITH RECURSIVE lane (build_id, project_id, runs_on) AS (
 SELECT build_id, project_id, runs_on FROM lane WHERE build_id IS NOT NULL
 """
 """From each lane's first build straight to the next lane's: a few steps in the index build_lane for each."""
+_OLDEST = "(SELECT {column} FROM builds_build WHERE status = 'queued' {where} ORDER BY project_id, runs_on, id LIMIT 1)"
+_SAME_PROJECT = "AND project_id = lane.project_id AND runs_on > lane.runs_on"
+_NEXT_PROJECT = "AND project_id > lane.project_id"
 
 
 def _lanes(project_id: int | None = None) -> list[Lane]:
     """Of that project, or all."""
-    of = "" if project_id is None else "AND project_id = %s"
-    sql = _LANES.format(
-        first=_columns(of), next=_columns(f"{of} AND (project_id, runs_on) > (lane.project_id, lane.runs_on)")
-    )
+    if project_id is None:
+        sql = _LANES.format(first=_columns(""), next=_columns(_SAME_PROJECT, _NEXT_PROJECT))
+    else:
+        sql = _LANES.format(first=_columns("AND project_id = %s"), next=_columns(_SAME_PROJECT))
     with connection.cursor() as cursor:
-        cursor.execute(sql, [] if project_id is None else [project_id] * 6)
+        cursor.execute(sql, [] if project_id is None else [project_id] * 3)
         return [Lane(*row) for row in cursor.fetchall()]
 
 
-def _columns(where: str) -> str:
-    """Each looked up for itself: a database that joins might read the whole table for it."""
-    return ", ".join(f"({_FIRST.format(column=column, where=where)})" for column in ("id", "project_id", "runs_on"))
+def _columns(*wheres: str) -> str:
+    """Of the oldest build where the first of `wheres` finds one. Each column is looked up for itself, and no two are
+    compared together: a database might read the whole lane or table for either."""
+    columns = []
+    for column in ("id", "project_id", "runs_on"):
+        found = [_OLDEST.format(column=column, where=where) for where in wheres]
+        columns.append(f"COALESCE({', '.join(found)})" if len(found) > 1 else found[0])
+    return ", ".join(columns)
 
 
 def _oldest(own: str, lanes: Iterable[Lane]) -> dict[int, int]:

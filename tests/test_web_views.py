@@ -256,7 +256,7 @@ class BuildPageTest(PagesCase):
             self.assertIn(reason, text)
             self.assertNotIn('http-equiv="refresh"', text)
         self.assertIn(
-            "<b>1st in the queue</b> <span>no worker is running</span>", self.page(f"/builds/{self.build().pk}/")
+            "<b>1st in the queue:</b> <span>no worker is running</span>", self.page(f"/builds/{self.build().pk}/")
         )
 
     def test_staff_find_it_in_the_admin_and_others_do_not(self) -> None:
