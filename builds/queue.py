@@ -234,7 +234,7 @@ class _Crew:
 
     def __init__(self, workers: Sequence[Worker], busy: Collection[str]) -> None:
         self._workers = workers
-        self._taking = [worker for worker in workers if not worker.draining and not worker.note]
+        self._taking = [worker for worker in workers if worker.takes_builds]
         self._free = [worker for worker in self._taking if worker.name not in busy]
         self._before: Counter[frozenset[str]] = Counter()
         """How many builds so far, by the workers that may take them."""
@@ -273,9 +273,9 @@ class _Crew:
         fitting = [worker for worker in self._workers if labels.fits(runs_on, worker.labels)]
         if not fitting:
             return self._who_lacks(runs_on)
-        noted = [worker.note for worker in fitting if not worker.draining]
-        if not all(noted):
+        if any(worker.takes_builds for worker in fitting):
             return ""
+        noted = [worker.note for worker in fitting if not worker.draining]
         one = len(fitting) == 1
         who = f"the worker{'' if one else 's'}"
         if len(fitting) < len(self._workers):

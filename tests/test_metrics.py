@@ -41,6 +41,7 @@ class MetricsTests(TestCase):
         Build.objects.filter(pk=waiting.pk).update(created_at="2020-01-01T00:00Z")
         beats.beat("host:1")
         beats.beat("host:2", draining=True)
+        beats.beat("host:3", note="Less than 200 MB are free.")
         samples = self.scrape()
         for status in ("queued", "running", "cancelled"):
             self.assertEqual(samples["buildboard_builds", status], 1)
@@ -49,6 +50,7 @@ class MetricsTests(TestCase):
         self.assertEqual(samples["buildboard_builds_cancelling", ""], 1)
         self.assertEqual(samples["buildboard_workers", "taking"], 1)
         self.assertEqual(samples["buildboard_workers", "draining"], 1)
+        self.assertEqual(samples["buildboard_workers", "resting"], 1)
         self.assertEqual(samples["buildboard_events", ""], sum(Build.objects.values_list("head", flat=True)))
 
     def test_a_scrape_asks_a_fixed_number_of_queries_and_never_for_events(self) -> None:

@@ -244,6 +244,17 @@ class BuildPageTest(PagesCase):
         self.assertNotIn("line 500<", text)
         self.assertIn("501 lines before this", text)
 
+    def test_an_attempt_of_the_boards_own_says_which_and_after_what(self) -> None:
+        Project.objects.update(auto_retries=1)
+        build, lease = self.running()
+        with self.captureOnCommitCallbacks(execute=True):
+            lifecycle.lose(build.pk, lease.token, "Its worker died.")
+        again = build.retries.get()
+        self.assertIn(f"Its worker died. Started again as build {again.pk}.", self.page(f"/builds/{build.pk}/"))
+        page = self.page(f"/builds/{again.pk}/")
+        self.assertIn(f'attempt 2, again after <a href="/builds/{build.pk}/">build {build.pk}</a>', page)
+        self.assertIn("started by <b>Buildboard</b>", page)
+
     def test_every_status_is_said_in_words(self) -> None:
         for status, reason in (
             (Status.PASSED, ""),

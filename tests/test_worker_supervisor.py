@@ -194,7 +194,7 @@ class EveryDatabase:
         return build_id, int(file.read_text())
 
     def family(self, supervisor: Process) -> list[psutil.Process]:
-        """The supervisor, its worker, and that one's guardian: everything but the step."""
+        """The supervisor, its worker, that one's guardian, and the step."""
         return [psutil.Process(supervisor.pid), *psutil.Process(supervisor.pid).children(recursive=True)]
 
     def works_on(self) -> None:
@@ -232,6 +232,22 @@ class EveryDatabase:
         self.works_on()
         self.assertEqual(self.board.stored(build_id), log)
         self.assertEqual(supervisor.terminate(), 0)
+
+    def test_a_machine_that_stood_still_while_nobody_watched_goes_on_where_it_was(self) -> None:
+        supervisor = self.board.workers(1)
+        build_id, step = self.begin()
+        family = self.family(supervisor)
+        self.assertIn(step, [process.pid for process in family])
+        for process in family:
+            process.suspend()
+        time.sleep(7)
+        seen = len(self.board.lines(build_id))
+        for process in family:  # the one that watches first
+            process.resume()
+        eventually(lambda: len(self.board.lines(build_id)) > seen + 40, 20, self.board.outputs)
+        self.assertEqual(self.board.build(build_id)["status"], "running")
+        seqs = [record.seq for record in self.board.stored(build_id)]
+        self.assertEqual(seqs, list(range(1, len(seqs) + 1)))
 
     def test_a_build_of_a_killed_worker_is_started_again_where_its_project_asks(self) -> None:
         supervisor = self.board.workers(1)

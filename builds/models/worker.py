@@ -28,3 +28,8 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def takes_builds(self) -> bool:
+        """As far as it has said; whether it is free is another question."""
+        return not self.draining and not self.note

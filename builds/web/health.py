@@ -32,7 +32,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 `{"ready": true, "workers", "draining"}`, or 503 with what is missing in `missing`: the database, its
-    migrations, a worker. `workers`: those that live and do not drain.
+    migrations, a worker. `workers`: those that live and take builds.
 
     Whoever asks hears no more than that: no names, addresses or errors. Those are in this process's log.
     """
@@ -41,11 +41,12 @@ def readyz(request: HttpRequest) -> HttpResponse:
     try:
         living = beats.living()
         draining = sum(worker.draining for worker in living)
-        workers = len(living) - draining
+        workers = sum(worker.takes_builds for worker in living)
         if not _is_migrated():
             missing.append("migrations: some are not applied; run manage.py migrate")
         elif not workers:
-            missing.append(f"workers: {'all are draining' if draining else 'none is alive'}; run manage.py worker")
+            why = "those that live are draining or take no builds just now" if living else "none is alive"
+            missing.append(f"workers: {why}; run manage.py worker")
     except DatabaseError as error:
         logger.warning("action=readyz error=%r", error)
         missing.append("database: it does not answer, or has no tables; run manage.py migrate")

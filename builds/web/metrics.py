@@ -56,8 +56,9 @@ def _from_database() -> Iterator[Metric]:
     living = beats.living()
     workers = GaugeMetricFamily("buildboard_workers", "Worker processes that are alive.", labels=["state"])
     draining = sum(worker.draining for worker in living)
-    workers.add_metric(["taking"], len(living) - draining)
+    workers.add_metric(["taking"], sum(worker.takes_builds for worker in living))
     workers.add_metric(["draining"], draining)
+    workers.add_metric(["resting"], sum(bool(worker.note) and not worker.draining for worker in living))
     yield workers
 
     events = Build.objects.aggregate(Sum("head"))["head__sum"] or 0
