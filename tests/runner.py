@@ -29,6 +29,7 @@ SECOND_LANE = (
     "tests.test_postgresql.",
     "tests.test_startbuild_command.",
     "tests.test_up.",
+    "tests.test_worker_command.",
 )
 SLOWEST = 12
 SLOW_SECONDS = 1.0

@@ -29,7 +29,6 @@ LONGER: dict[str, str] = {
 
 TESTED_BY: dict[str, str] = {
     "management/commands/runserver": "test_web_command.py",
-    "management/commands/worker": "test_worker_supervisor.py",
     "worker/canvas": "test_worker_lines.py",
     "worker/guardian": "test_worker_process.py",
     "worker/leftovers": "test_worker_supervisor.py",

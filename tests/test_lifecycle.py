@@ -384,6 +384,7 @@ class BoardTests(TransactionTestCase):
         self.assertEqual(sorted(Build.objects.values_list("revision", flat=True)), [1, 2, 3, 4])
 
     def test_any_mix_of_verbs_ends_without_a_deadlock_and_with_true_logs(self):
+        Project.objects.update(auto_retries=3, max_running=4)
         for _ in range(6):
             lifecycle.enqueue(self.project, by="alice")
 
@@ -418,6 +419,7 @@ class BoardTests(TransactionTestCase):
                     pass
 
         together([partial(act, seed) for seed in range(6)])
+        self.assertLessEqual(Build.objects.running().count(), 4)
         revisions = list(Build.objects.values_list("revision", flat=True))
         self.assertEqual(len(set(revisions)), len(revisions))
         self.assertLessEqual(max(revisions), Board.get().revision)

@@ -156,6 +156,14 @@ class VerbsTest(PagesCase):
         answer = self.client.post("/projects/lantern/start/", {})
         self.assertContains(answer, "disabled", status_code=409)
 
+    @override_settings(BUILDBOARD_MAX_QUEUED=1)
+    def test_a_full_queue_takes_no_more_and_says_so(self) -> None:
+        self.build()
+        answer = self.client.post("/projects/lantern/start/", {"ref": "main"})
+        self.assertContains(answer, "The queue is full (1 builds at most)", status_code=409)
+        self.assertContains(answer, 'value="main"', status_code=409)
+        self.assertEqual(Build.objects.count(), 1)
+
     def test_a_broken_recipe_is_named_with_its_line(self) -> None:
         Project.objects.update(recipe="steps:\n  - {name: a}\n")
         self.assertIn("line 2", self.page("/projects/lantern/"))
