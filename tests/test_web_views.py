@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client, TestCase, override_settings
 from django.urls import reverse
 
-from builds import events, lifecycle
+from builds import beats, events, lifecycle
 from builds.events import Chunk, Lease
 from builds.models import Board, Build, Project
 from builds.states import Status
@@ -287,6 +287,23 @@ class BuildPageTest(PagesCase):
 
 
 class BoardTest(PagesCase):
+    def test_a_long_queue_is_shown_from_its_front_and_says_how_much_more_there_is(self) -> None:
+        Build.objects.bulk_create(Build(project=self.project, recipe=RECIPE) for _ in range(103))
+        for path, said in (("/", "and 3 more behind them"), ("/projects/lantern/", "and 3 more that wait")):
+            text = self.page(path)
+            self.assertIn(said, text)
+            self.assertEqual(text.count('class="row wait" data-key'), 100)
+        self.assertIn('Queue <span class="count">103</span>', self.page("/"))
+
+    def test_the_line_of_workers_says_who_drains_and_who_takes_nothing(self) -> None:
+        beats.beat("a")
+        self.assertIn("0 of 1 worker busy</span>", self.page("/"))
+        beats.beat("b", draining=True)
+        beats.beat("c", note="Less than 200 MB are free.")
+        text = self.page("/")
+        self.assertIn("0 of 3 workers busy, 1 draining, ", text)
+        self.assertIn('title="Less than 200 MB are free.">1 takes no builds</span>', text)
+
     def test_it_shows_what_runs_what_waits_and_what_was(self) -> None:
         done = self.finished(Status.FAILED, "compile: exit code 2")
         running, _ = self.running()
