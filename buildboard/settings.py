@@ -9,6 +9,8 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from builds import labels
+
 from .environment import Environment, refused
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -25,9 +27,15 @@ BUILDBOARD_GRACE_SECONDS = _env.number("BUILDBOARD_GRACE_SECONDS", 10, least=0, 
 BUILDBOARD_STREAMS_PER_USER = _env.number("BUILDBOARD_STREAMS_PER_USER", 1_000, least=1)
 BUILDBOARD_STREAMS_PER_PROCESS = _env.number("BUILDBOARD_STREAMS_PER_PROCESS", 5_000, least=1)
 BUILDBOARD_RECHECK_SECONDS = _env.number("BUILDBOARD_RECHECK_SECONDS", 15, least=1, most=3600)
-BUILDBOARD_LABELS = _env.items("BUILDBOARD_LABELS")
+BUILDBOARD_LABELS = _env.text("BUILDBOARD_LABELS")
 BUILDBOARD_DRAIN_SECONDS = _env.number("BUILDBOARD_DRAIN_SECONDS", 0, least=0, most=7 * 86_400)
 BUILDBOARD_OUTAGE_SECONDS = _env.number("BUILDBOARD_OUTAGE_SECONDS", 300, least=60, most=86_400)
+
+try:
+    labels.parse(BUILDBOARD_LABELS)
+except labels.LabelError:
+    _expected = f"at most {labels.MAX_LABELS} {labels.EXPECTED}"
+    raise refused("BUILDBOARD_LABELS", BUILDBOARD_LABELS, _expected) from None
 
 # Bounds: where something is cut, it says so. docs/settings.md tells what becomes of what is beyond.
 BUILDBOARD_MAX_RUNNING = _env.number("BUILDBOARD_MAX_RUNNING", 0, least=0, most=100_000)

@@ -8,8 +8,9 @@ that lost its lease writes nothing more, and one whose commit landed while its a
 
 import json
 import re
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -41,6 +42,8 @@ class Lease:
     head: int
     cancel_requested: bool = False
     """As the last write or renewal found it."""
+    since: float = field(default_factory=time.monotonic)
+    """When the build was begun, by this process's own clock, which nobody sets."""
 
 
 class Chunk(NamedTuple):

@@ -6,6 +6,7 @@ its machine by itself (`linux`, `x86_64`).
 
 import platform
 import re
+from collections.abc import Sequence
 
 MAX_LABELS = 16
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,38}[a-z0-9])?\Z")
@@ -14,6 +15,11 @@ EXPECTED = "words of lower-case letters, digits, '.', '_' and '-', up to 40 char
 
 class LabelError(ValueError):
     """What is wrong, and what was expected."""
+
+
+def joined(*texts: str) -> str:
+    """All labels of `texts` as they are stored: sorted, each once, separated by spaces. `LabelError` as `parse`."""
+    return " ".join(parse(" ".join(texts)))
 
 
 def parse(text: str) -> tuple[str, ...]:
@@ -35,3 +41,10 @@ def own() -> tuple[str, ...]:
 def fits(needed: str, labels: str) -> bool:
     """Whether a worker with `labels` may take what needs `needed`; both as they are stored, separated by spaces."""
     return set(needed.split()) <= set(labels.split())
+
+
+def named(wanted: Sequence[str]) -> str:
+    """`the label gpu`, `the labels gpu and linux`: for sentences."""
+    if len(wanted) == 1:
+        return f"the label {wanted[0]}"
+    return f"the labels {', '.join(wanted[:-1])} and {wanted[-1]}"

@@ -1,27 +1,33 @@
 """The only writer of statuses. Each verb is one compare-and-set and one event, in one transaction.
 
 Everyone calls the same verbs: the button, the admin, the API, the commands and the workers. Who may call them is the
-caller's to check; what a build may become is decided here. Locks are taken in the order build, board.
+caller's to check; what a build may become is decided here. Locks are taken in the order project, build,
+board.
 """
 
+import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.conf import settings
+from django.db import IntegrityError, transaction
 from django.db.models import F
-from django.db.models.functions import Now
 from django.utils import timezone
 
-from . import events, recipe, wakes
+from . import events, labels, queue, recipe, wakes
 from .events import Fact, Lease, LeaseLost
-from .models import Board, Build, Project, Step, Worker
+from .models import Board, Build, Project, Step
 from .progress import expected_seconds
 from .states import FINAL, Status, may_become, step_may_become
 
 HISTORY = 10
 """How many of a project's last passed builds tell how long a step usually takes."""
+NEARLY_FULL = 100
+"""So near its bound the length of the queue is measured where no other start can come in between."""
+ITSELF = "Buildboard"
+"""Who starts a build again that was lost."""
 
 
 class Refused(Exception):
@@ -30,6 +36,10 @@ class Refused(Exception):
 
 class AlreadyFinished(Refused):
     pass
+
+
+class QueueFull(Refused):
+    """So many builds wait already that no other may: try again later."""
 
 
 # --- By people and programs ---
@@ -43,11 +53,13 @@ def enqueue(
     inputs: Mapping[str, Any] | None = None,
     request_key: str | None = None,
     retry_of: Build | None = None,
+    attempt: int = 1,
 ) -> Build:
     """A new queued build of `project`, or the one that `request_key` (a one-time key) has started before.
 
-    `by`: who asks, as it is shown. A retry runs the recipe of the build that it repeats. `Refused`: the project is
-    disabled, its recipe is not valid, or `ref` or `inputs` do not fit.
+    `by`: who asks, as it is shown. A retry runs the recipe of the build that it repeats, on workers with the labels
+    that the project asks for now. `Refused`: the project is disabled, its recipe is not valid, `ref` or `inputs` do not
+    fit, or the queue is full.
     """
     known = request_key and Build.objects.filter(project=project, request_key=request_key).first()
     if known:
@@ -56,8 +68,12 @@ def enqueue(
     text = retry_of.recipe if retry_of else project.recipe
     try:
         steps = recipe.parse(text).steps
+        runs_on = labels.joined(project.runs_on)
     except recipe.RecipeError as error:
         raise Refused(f"The recipe of {project.slug} is not valid: {error}") from error
+    except labels.LabelError as error:
+        raise Refused(f"What {project.slug} runs on is not valid: {error}.") from error
+    nearly_full = _check_queue(room=1) > settings.BUILDBOARD_MAX_QUEUED - NEARLY_FULL
     try:
         with transaction.atomic():
             build = Build.objects.create(
@@ -68,6 +84,8 @@ def enqueue(
                 started_by=by[:150],
                 request_key=request_key,
                 retry_of=retry_of,
+                attempt=attempt,
+                runs_on=runs_on,
             )
             usual = _usual_seconds(project)
             Step.objects.bulk_create(
@@ -76,6 +94,8 @@ def enqueue(
             )
             events.put_unleased(build.pk, [_as_it_is(build)])
             _revise(build.pk)
+            if nearly_full:
+                _check_queue(room=0)  # the board's row is locked by now: no other start comes in between
             return build
     except IntegrityError:
         known = request_key and Build.objects.filter(project=project, request_key=request_key).first()
@@ -89,7 +109,7 @@ def retry(build: Build, *, by: str, request_key: str | None = None) -> Build:
     build.refresh_from_db(fields=["status"])
     if build.status not in FINAL:
         raise Refused(f"Build {build.pk} is still {build.status}; only a finished build can be retried.")
-    return enqueue(build.project, by=by, ref=build.ref, inputs=build.inputs, request_key=request_key, retry_of=build)
+    return _repeat(build, by=by, request_key=request_key)
 
 
 def cancel(build_id: int, *, by: str) -> Build:
@@ -143,31 +163,49 @@ def deleted() -> None:
 # --- By the worker that holds the lease ---
 
 
-def claim(worker: str, token: str) -> Lease | None:
-    """Take the oldest queued build for `worker`. `token` (32 characters at most) was never used before.
+def claim(worker: str, token: str, own: str = "") -> Lease | None:
+    """Take the next queued build for `worker`, whose labels are `own`. `token` (at most 32 characters) was never used
+    before.
 
-    None: nothing is queued, or another worker was faster; ask again later. Called again with the same token after a
-    database error, it finds the claim whose answer was lost.
+    None: nothing is queued that it may take; ask again later. Called again with the same token after a database error,
+    it finds the claim whose answer was lost.
     """
-    known = Build.objects.filter(lease_token=token).values_list("pk", "head", "cancel_requested_at").first()
-    if known:
-        return Lease(known[0], token, known[1], known[2] is not None)
-    if not Build.objects.queued().exists():  # look first: a transaction takes SQLite's only write lock
+    known = Build.objects.filter(lease_token=token).first()
+    if known is not None and known.started_at is not None:
+        since = time.monotonic() - max((timezone.now() - known.started_at).total_seconds(), 0.0)
+        return Lease(known.pk, token, known.head, known.cancel_requested_at is not None, since)
+    # Looked at first, without a lock: a transaction takes SQLite's only write lock. Then past the projects that others
+    # have locked; those are waited for only when no other has a build, so that no worker rests while there is one.
+    passed_over: list[queue.Candidate] = []
+    for wait, found in ((False, queue.candidates(own)), (True, passed_over)):
+        for candidate in found:
+            try:
+                with transaction.atomic():
+                    lease = _take(candidate, worker, token, own, wait=wait)
+            except queue.Busy:
+                if not wait:
+                    passed_over.append(candidate)
+            except queue.Full:
+                return None
+            else:
+                if lease is not None:
+                    return lease
+    return None
+
+
+def _take(candidate: queue.Candidate, worker: str, token: str, own: str, *, wait: bool) -> Lease | None:
+    build_id = queue.hold(candidate, own, wait=wait)
+    if build_id is None:
         return None
-    with transaction.atomic():
-        queued = Build.objects.queued()
-        if connection.features.has_select_for_update_skip_locked:
-            queued = queued.select_for_update(skip_locked=True)
-        build = queued.first()
-        if build is None:
-            return None
-        taken = Build.objects.filter(pk=build.pk, status=Status.QUEUED).update(
-            status=Status.RUNNING, worker=worker, lease_token=token, renewal=1, started_at=timezone.now()
-        )
-        if not taken:
-            return None
-        lease = Lease(build.pk, token, build.head)
-        _store(lease, _as_it_is)
+    since, now = time.monotonic(), timezone.now()
+    taken = Build.objects.filter(pk=build_id, status=Status.QUEUED).update(
+        status=Status.RUNNING, worker=worker, lease_token=token, renewal=1, started_at=now
+    )
+    if not taken:  # cancelled in between
+        raise queue.Busy
+    lease = Lease(build_id, token, Build.objects.values_list("head", flat=True).get(pk=build_id), since=since)
+    _store(lease, _as_it_is)
+    queue.check_total()
     return lease
 
 
@@ -185,7 +223,7 @@ def begin_step(lease: Lease, position: int) -> None:
     def change(build: Build) -> Fact:
         step = _step(build, position, Status.RUNNING)
         step.status = Status.RUNNING
-        step.started_at = timezone.now()
+        step.started_at = _now(lease, build)
         step.save(update_fields=["status", "started_at"])
         return Fact("step", step.data())
 
@@ -200,7 +238,7 @@ def end_step(lease: Lease, position: int, status: Status, *, exit_code: int | No
         step.status = status
         step.exit_code = exit_code
         step.reason = _sentence(reason, 300)
-        step.finished_at = timezone.now()
+        step.finished_at = max(_now(lease, build), step.started_at or build.created_at)
         if status == Status.PASSED and step.progress is not None:
             step.progress = 1.0  # its own last word may have been less
         step.save(update_fields=["status", "exit_code", "reason", "finished_at", "progress"])
@@ -237,11 +275,13 @@ def finish(lease: Lease, status: Status, reason: str = "") -> Status:
     def change(build: Build) -> Fact:
         nonlocal stored
         stored = status
-        because = reason
+        because, then = reason, ""
         if build.cancel_requested_at is not None:
             stored = Status.CANCELLED
             because = f"Cancelled by {build.cancelled_by or 'someone'}."
-        _end(build, stored, because)
+        elif status == Status.CANCELLED:  # and nobody asked for it: it ended with its worker
+            then = _again(build)
+        _end(build, stored, because, then, at=_now(lease, build))
         return _as_it_is(build)
 
     try:
@@ -269,7 +309,7 @@ def lose(build_id: int, token: str, reason: str, *, renewal: int | None = None) 
         build = Build.objects.select_for_update().filter(pk=build_id, lease_token=token).first()
         if build is None or (renewal is not None and build.renewal != renewal):
             return False
-        _end(build, Status.LOST, reason)
+        _end(build, Status.LOST, reason, _again(build))
         events.put_unleased(build.pk, [_as_it_is(build)])
         _revise(build.pk)
         return True
@@ -279,32 +319,6 @@ def leases() -> dict[int, tuple[str, int, str]]:
     """Of every running build: its lease's token and renewal, and its worker's name."""
     rows = Build.objects.running().values_list("pk", "lease_token", "renewal", "worker")
     return {pk: (token or "", renewal, worker) for pk, token, renewal, worker in rows}
-
-
-def beat(worker: str, *, draining: bool = False, note: str = "") -> None:
-    """A worker process says that it lives. By the database's clock, so that machines may disagree on the time.
-
-    `note`: why it takes no builds just now, in a sentence.
-    """
-    told = {"draining": draining, "note": note[:200]}
-    changed = Worker.objects.filter(name=worker).update(seen_at=Now(), renewal=F("renewal") + 1, **told)
-    if not changed:
-        Worker.objects.create(name=worker, seen_at=Now(), **told)
-
-
-def farewell(worker: str) -> None:
-    """A worker process has ended, in order or seen dead by its supervisor."""
-    Worker.objects.filter(name=worker).delete()
-
-
-def living_workers(seconds: float) -> list[Worker]:
-    """Those that gave a sign of life within `seconds`."""
-    return list(Worker.objects.filter(seen_at__gt=Now() - timedelta(seconds=seconds)))
-
-
-def forget_workers(seconds: float) -> int:
-    """Remove the rows of workers that gave no sign of life for `seconds`; how many there were."""
-    return Worker.objects.filter(seen_at__lt=Now() - timedelta(seconds=seconds)).delete()[0]
 
 
 # --- Inside ---
@@ -319,6 +333,48 @@ def _check_start(project: Project, ref: str, inputs: Mapping[str, Any], request_
         raise Refused(f"The recipe of {project.slug} has no input {str(name)[:80]!r}; it takes none.")
     if request_key is not None and not (request_key.isascii() and 1 <= len(request_key) <= 64):
         raise Refused("request_key: expected 1 to 64 ASCII characters.")
+
+
+def _check_queue(*, room: int) -> int:
+    """How many builds wait. `QueueFull` where there is no room for so many more."""
+    most = settings.BUILDBOARD_MAX_QUEUED
+    waiting = Build.objects.queued().count()
+    if waiting + room > most:
+        raise QueueFull(f"The queue is full ({most:,} builds at most). Try again when some of them have started.")
+    return waiting
+
+
+def _repeat(build: Build, *, by: str, request_key: str | None, attempt: int = 1) -> Build:
+    return enqueue(
+        build.project,
+        by=by,
+        ref=build.ref,
+        inputs=build.inputs,
+        request_key=request_key,
+        retry_of=build,
+        attempt=attempt,
+    )
+
+
+def _again(build: Build) -> str:
+    """Start a build again that is about to end because its worker did, where its project asks for that. In the same
+    transaction: no crash loses it, and none does it twice. Returns the sentence that says what became of it.
+    """
+    most = build.project.auto_retries
+    if not most or build.cancel_requested_at is not None:
+        return ""
+    if build.attempt > most:
+        return f" Not started again: it was attempt {build.attempt}, and its project starts no more than {most + 1}."
+    try:
+        made = _repeat(build, by=ITSELF, request_key=f"again:{build.lease_token}", attempt=build.attempt + 1)
+    except Refused as refusal:
+        return f" Not started again: {str(refusal)[:300]}"
+    return f" Started again as build {made.pk}."
+
+
+def _now(lease: Lease, build: Build) -> datetime:
+    """The time by the worker's own clock: a wall clock that is set meanwhile moves no step, stretches no duration."""
+    return (build.started_at or build.created_at) + timedelta(seconds=max(time.monotonic() - lease.since, 0.0))
 
 
 def _locked(build_id: int) -> Build:
@@ -360,15 +416,20 @@ def _as_it_is(build: Build) -> Fact:
     return Fact("build", build.data())
 
 
-def _end(build: Build, status: Status, reason: str) -> None:
-    """Set the final status of `build` and of its steps, and take its lease away. Its row is locked."""
+def _end(build: Build, status: Status, reason: str, then: str = "", *, at: datetime | None = None) -> None:
+    """Set the final status of `build` and of its steps, and take its lease away. Its row is locked.
+
+    `then`: what is added to the reason, uncut; `at`: when, by its worker's clock. Never before it began.
+    """
     if not may_become(Status(build.status), status):
         raise Refused(f"Build {build.pk} is {build.status} and cannot become {status}.")
-    now = timezone.now()
-    build.steps.filter(status=Status.RUNNING).update(status=status, finished_at=now)
+    running = list(build.steps.filter(status=Status.RUNNING))
+    begun = [moment for moment in (build.started_at, *(step.started_at for step in running)) if moment is not None]
+    now = max([at or timezone.now(), *begun])
+    build.steps.filter(pk__in=[step.pk for step in running]).update(status=status, finished_at=now)
     build.steps.filter(status=Status.PENDING).update(status=Status.SKIPPED, finished_at=now)
     build.status = status
-    build.reason = _sentence(reason, 500)
+    build.reason = _sentence(reason, 500 - len(then)) + _sentence(then, 500)
     build.finished_at = now
     build.lease_token = None
     build.save(

@@ -30,6 +30,7 @@ SECOND_LANE = (
     "tests.test_postgresql.",
     "tests.test_startbuild_command.",
     "tests.test_up.",
+    "tests.test_worker_command.",
     "tests.test_worker_outage.",
 )
 SLOWEST = 12

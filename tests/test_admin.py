@@ -11,7 +11,7 @@ from django.test import Client, TestCase, tag
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from builds import access, events, lifecycle, recipe
+from builds import access, beats, events, lifecycle, recipe
 from builds.admin.eventlog import summary
 from builds.models import ApiToken, Build, Event, Project
 from builds.states import Status
@@ -127,6 +127,35 @@ class ProjectTests(AdminCase):
         self.assertEqual([step.shell for step in recipe.parse(example).steps], ["sh", "bash"])
         self.assertContains(page, "shell (sh or bash)")
 
+    def test_labels_and_limits_are_kept_in_one_form_and_refused_at_their_fields(self) -> None:
+        self.client.force_login(self.admin)
+        url = reverse("admin:builds_project_change", args=[self.project.pk])
+        form = {"name": "Open", "slug": "open", "recipe": RECIPE, "enabled": "on"}
+        running = {"runs_on": "linux,  gpu linux", "max_running": "2", "auto_retries": "1"}
+        self.assertEqual(self.client.post(url, form | running).status_code, 302)
+        self.project.refresh_from_db()
+        self.assertEqual(
+            (self.project.runs_on, self.project.max_running, self.project.auto_retries), ("gpu linux", 2, 1)
+        )
+        for field, value, said in (
+            ("runs_on", "GPU", "is not a label; expected words"),
+            ("max_running", "0", "greater than or equal to 1"),
+            ("auto_retries", "11", "less than or equal to 10"),
+        ):
+            answer = self.client.post(url, form | running | {field: value})
+            self.assertContains(answer, said, msg_prefix=field)
+
+    def test_a_queued_build_says_what_it_waits_for_and_a_worker_what_it_has(self) -> None:
+        self.client.force_login(self.admin)
+        build = self.enqueue(self.project)
+        page = reverse("admin:builds_build_change", args=[build.pk])
+        self.assertContains(self.client.get(page), "place 1: no worker is running")
+        beats.beat("host:1", labels="gpu linux", note="Less than 200 MB are free.")
+        workers = self.client.get(reverse("admin:builds_worker_changelist"))
+        self.assertContains(workers, "gpu linux")
+        self.assertContains(workers, "Less than 200 MB are free.")
+        self.assertContains(self.client.get(page), "the worker takes no builds: Less than 200 MB are free")
+
     def test_a_recipe_that_is_wrong_is_refused_with_its_line_and_nothing_is_lost(self) -> None:
         self.client.force_login(self.admin)
         url = reverse("admin:builds_project_change", args=[self.project.pk])
@@ -161,7 +190,7 @@ class BuildTests(AdminCase):
                 for number in range(3):
                     slug = f"p{Project.objects.count()}"
                     build = self.enqueue(Project.objects.create(name=slug, slug=slug, recipe=RECIPE))
-                    lifecycle.beat(f"worker-{build.pk}-{number}")
+                    beats.beat(f"worker-{build.pk}-{number}")
             self.assertEqual(counts[0], counts[1])
 
     def test_search_finds_number_project_ref_and_reason(self) -> None:
@@ -358,7 +387,7 @@ class TokenTests(AdminCase):
 class RoomTests(AdminCase):
     def test_workers_and_the_board_are_only_looked_at(self) -> None:
         build = self.enqueue()
-        lifecycle.beat("host:1")
+        beats.beat("host:1")
         lifecycle.claim("host:1", "t" * 32)
         self.client.force_login(self.viewer)
         self.assertContains(self.client.get(reverse("admin:builds_worker_changelist")), f"build {build.pk}</a>")

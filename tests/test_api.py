@@ -114,6 +114,22 @@ class StartTests(ApiCase):
         Project.objects.filter(slug="open").update(enabled=False)
         self.assert_problem(self.ask("POST", "/projects/open/builds"), 409, "disabled")
 
+    def test_a_full_queue_is_429_and_asks_to_come_back(self) -> None:
+        first = lifecycle.enqueue(self.open, by="alice")
+        with override_settings(BUILDBOARD_MAX_QUEUED=1):
+            answer = self.ask("POST", "/projects/open/builds")
+            self.assert_problem(answer, 429, "The queue is full (1 builds at most)")
+            self.assertEqual(answer["Retry-After"], "60")
+            Build.objects.filter(pk=first.pk).update(status="cancelled", finished_at="2026-01-01T00:00Z")
+            lifecycle.enqueue(self.open, by="alice")
+            self.assert_problem(self.ask("POST", f"/builds/{first.pk}/retry"), 429, "The queue is full")
+        self.assertEqual(Build.objects.count(), 2)
+
+    def test_a_project_says_where_and_how_many_of_its_builds_run(self) -> None:
+        Project.objects.filter(slug="open").update(runs_on="gpu", max_running=2)
+        found = self.ask("GET", "/projects/open").json()
+        self.assertEqual((found["runs_on"], found["max_running"]), ("gpu", 2))
+
     def test_bodies_that_do_not_fit_are_told_what_was_expected(self) -> None:
         for body, status, text in (
             (b"{", 400, "not JSON"),
@@ -143,6 +159,8 @@ class BuildsTests(ApiCase):
     def test_a_build_is_its_data_and_the_document_knows_every_field(self) -> None:
         build = lifecycle.enqueue(self.open, by="alice")
         found = self.ask("GET", f"/builds/{build.pk}").json()
+        self.assertEqual(set(found), set(schemas.BuildDetail.model_fields))
+        self.assertEqual(found.pop("queue"), {"position": 1, "reason": "no worker is running"})
         self.assertEqual(found, json.loads(json.dumps(build.data())))
         self.assertEqual(set(found), set(schemas.BuildItem.model_fields))
         self.assertEqual(set(found["steps"][0]), set(schemas.StepItem.model_fields))
@@ -166,6 +184,11 @@ class BuildsTests(ApiCase):
             with self.subTest(number[:40]):
                 self.assert_problem(self.ask("GET", f"/builds/{number}"), 404)
                 self.assert_problem(self.ask("POST", f"/builds/{number}/cancel"), 404)
+
+    def test_only_a_queued_build_has_a_place(self) -> None:
+        build = lifecycle.enqueue(self.open, by="alice")
+        lifecycle.cancel(build.pk, by="alice")
+        self.assertIsNone(self.ask("GET", f"/builds/{build.pk}").json()["queue"])
 
     def test_a_strangers_lists_hold_nothing_of_others(self) -> None:
         build = lifecycle.enqueue(self.secret, by="alice")

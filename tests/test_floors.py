@@ -12,7 +12,7 @@ from django.test import SimpleTestCase, tag
 from .support import ROOT
 
 FLOORS = [
-    "states", "recipe", "progress", "gauges", "labels", "wakes", "models", "blocks", "cuts", "events", "queue",
+    "states", "recipe", "progress", "gauges", "labels", "wakes", "models", "blocks", "cuts", "events", "beats", "queue",
     "lifecycle", "retention", "leases", "access",
 ]  # fmt: skip
 """From the ground up: each imports only those before it."""
@@ -29,7 +29,6 @@ LONGER: dict[str, str] = {
 
 TESTED_BY: dict[str, str] = {
     "management/commands/runserver": "test_web_command.py",
-    "management/commands/worker": "test_worker_supervisor.py",
     "web/items": "test_api.py",
     "worker/canvas": "test_worker_lines.py",
     "worker/guardian": "test_worker_process.py",

@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, connection
 from django.test import SimpleTestCase, TestCase, override_settings, tag
 
-from builds import access, lifecycle
+from builds import access, beats
 from builds.models import Worker
 from builds.web import health
 
@@ -33,26 +33,28 @@ class ReadyTests(TestCase):
         self.assertEqual(answer.status_code, 503)
         self.assertFalse(answer.json()["ready"])
         self.assertIn("workers: none is alive", answer.json()["missing"][0])
-        lifecycle.beat("host:1")
+        beats.beat("host:1")
         answer = self.client.get("/readyz", **FAR)
-        self.assertEqual((answer.status_code, answer.json()), (200, {"ready": True, "workers": 1}))
+        self.assertEqual((answer.status_code, answer.json()), (200, {"ready": True, "workers": 1, "draining": 0}))
 
     def test_a_silent_worker_and_one_that_drains_do_not_count(self) -> None:
-        lifecycle.beat("silent")
+        beats.beat("silent")
         Worker.objects.update(seen_at="2020-01-01T00:00Z")
-        lifecycle.beat("draining", draining=True)
-        self.assertEqual(self.client.get("/readyz").status_code, 503)
+        beats.beat("draining", draining=True)
+        answer = self.client.get("/readyz")
+        self.assertEqual((answer.status_code, answer.json()["draining"]), (503, 1))
+        self.assertIn("workers: those that live are draining or take no builds just now", answer.json()["missing"][0])
 
     def test_a_database_that_is_away_is_said_and_its_error_is_not(self) -> None:
         error = OperationalError("connection to server at db.internal failed")
-        with unittest.mock.patch("builds.lifecycle.living_workers", side_effect=error):
+        with unittest.mock.patch("builds.beats.living", side_effect=error):
             answer = self.client.get("/readyz", **FAR)
         self.assertEqual(answer.status_code, 503)
         self.assertIn("database", answer.json()["missing"][0])
         self.assertNotIn("db.internal", answer.content.decode())
 
     def test_a_migration_that_is_not_applied_is_said(self) -> None:
-        lifecycle.beat("host:1")
+        beats.beat("host:1")
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM django_migrations WHERE app = 'builds'")
         answer = self.client.get("/readyz")

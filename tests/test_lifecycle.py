@@ -6,12 +6,11 @@ from unittest import mock
 
 from django.db import IntegrityError, OperationalError, transaction
 from django.test import TransactionTestCase
-from django.utils import timezone
 
-from builds import events, lifecycle
+from builds import beats, events, lifecycle
 from builds.events import Chunk, LeaseLost
 from builds.lifecycle import AlreadyFinished, Refused
-from builds.models import Board, Build, Project, Step, Worker
+from builds.models import Board, Build, Project, Step
 from builds.states import FINAL, Status
 
 from .racing import RECIPE, answer_lost, leased, project, state, together
@@ -344,20 +343,6 @@ class WatcherTests(TransactionTestCase):
         lifecycle.cancel(lease.build_id, by="bob")
         self.assertEqual(lifecycle.leases(), before)
 
-    def test_workers_live_as_long_as_they_give_signs(self):
-        lifecycle.beat("a")
-        lifecycle.beat("a", draining=True)
-        lifecycle.beat("b")
-        self.assertEqual(
-            [(w.name, w.renewal, w.draining) for w in lifecycle.living_workers(60)], [("a", 1, True), ("b", 0, False)]
-        )
-        Worker.objects.filter(name="a").update(seen_at=timezone.now() - timedelta(hours=1))
-        self.assertEqual([worker.name for worker in lifecycle.living_workers(60)], ["b"])
-        self.assertEqual(lifecycle.forget_workers(60), 1)
-        lifecycle.farewell("b")
-        lifecycle.farewell("b")
-        self.assertFalse(Worker.objects.exists())
-
 
 class BoardTests(TransactionTestCase):
     def setUp(self):
@@ -383,7 +368,7 @@ class BoardTests(TransactionTestCase):
                 self.assertEqual((revision, pk, of), (before + 1, build.pk, self.project.pk))
                 self.assertEqual(json.loads(data)["id"], build.pk)
         before = Board.get().revision
-        lifecycle.beat("w")
+        beats.beat("w")
         self.assertEqual(Board.get().revision, before)
 
     def test_a_deleted_build_raises_the_boards_horizon(self):
@@ -399,6 +384,7 @@ class BoardTests(TransactionTestCase):
         self.assertEqual(sorted(Build.objects.values_list("revision", flat=True)), [1, 2, 3, 4])
 
     def test_any_mix_of_verbs_ends_without_a_deadlock_and_with_true_logs(self):
+        Project.objects.update(auto_retries=3, max_running=4)
         for _ in range(6):
             lifecycle.enqueue(self.project, by="alice")
 
@@ -433,6 +419,7 @@ class BoardTests(TransactionTestCase):
                     pass
 
         together([partial(act, seed) for seed in range(6)])
+        self.assertLessEqual(Build.objects.running().count(), 4)
         revisions = list(Build.objects.values_list("revision", flat=True))
         self.assertEqual(len(set(revisions)), len(revisions))
         self.assertLessEqual(max(revisions), Board.get().revision)

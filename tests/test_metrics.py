@@ -6,7 +6,7 @@ from django.db import OperationalError
 from django.test import TestCase, tag
 from prometheus_client.parser import text_string_to_metric_families
 
-from builds import gauges, lifecycle
+from builds import beats, gauges, lifecycle
 from builds.models import Build, Project
 from builds.states import BUILD_STATUSES
 
@@ -39,8 +39,9 @@ class MetricsTests(TestCase):
         lifecycle.cancel(running.pk, by="alice")
         lifecycle.cancel(ended.pk, by="alice")
         Build.objects.filter(pk=waiting.pk).update(created_at="2020-01-01T00:00Z")
-        lifecycle.beat("host:1")
-        lifecycle.beat("host:2", draining=True)
+        beats.beat("host:1")
+        beats.beat("host:2", draining=True)
+        beats.beat("host:3", note="Less than 200 MB are free.")
         samples = self.scrape()
         for status in ("queued", "running", "cancelled"):
             self.assertEqual(samples["buildboard_builds", status], 1)
@@ -49,6 +50,7 @@ class MetricsTests(TestCase):
         self.assertEqual(samples["buildboard_builds_cancelling", ""], 1)
         self.assertEqual(samples["buildboard_workers", "taking"], 1)
         self.assertEqual(samples["buildboard_workers", "draining"], 1)
+        self.assertEqual(samples["buildboard_workers", "resting"], 1)
         self.assertEqual(samples["buildboard_events", ""], sum(Build.objects.values_list("head", flat=True)))
 
     def test_a_scrape_asks_a_fixed_number_of_queries_and_never_for_events(self) -> None:
@@ -57,7 +59,7 @@ class MetricsTests(TestCase):
         self.assertNotIn("builds_event", " ".join(query["sql"] for query in asked.captured_queries))
 
     def test_without_a_database_the_process_still_tells_of_itself(self) -> None:
-        with unittest.mock.patch("builds.lifecycle.living_workers", side_effect=OperationalError("away")):
+        with unittest.mock.patch("builds.beats.living", side_effect=OperationalError("away")):
             samples = self.scrape()
         self.assertEqual(samples["buildboard_database_up", ""], 0)
         self.assertIn(("process_resident_memory_bytes", ""), samples)

@@ -91,6 +91,8 @@ class StartTest(SimpleTestCase):
             ("DATABASE_URL", "nonsense"),
             ("REDIS_URL", "http://secret-word"),
             ("CSRF_TRUSTED_ORIGINS", "board.example"),
+            ("BUILDBOARD_LABELS", "gpu,Large"),
+            ("BUILDBOARD_LABELS", ",".join("abcdefghijklmnopq")),
             ("BUILDBOARD_DATA", __file__),
             ("BUILDBOARD_DATA", "/proc/nothing"),
         ):

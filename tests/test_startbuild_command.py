@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
-from django.test import SimpleTestCase, TestCase, tag
+from django.test import SimpleTestCase, TestCase, override_settings, tag
 
 from builds import events, lifecycle
 from builds.models import Build, Project
@@ -54,6 +54,12 @@ class StartTests(TestCase):
         self.assertIn("expected NAME=VALUE", self.refused("open", "--input", "=9"))
         self.assertIn("given twice", self.refused("open", "--input", "a=1", "--input", "a=2"))
         self.assertIn("ref", self.refused("open", "--ref", "a\nb"))
+
+    def test_a_full_queue_is_an_error(self) -> None:
+        with override_settings(BUILDBOARD_MAX_QUEUED=1):
+            run("startbuild", "open")
+            with self.assertRaisesMessage(CommandError, "The queue is full (1 builds at most)"):
+                run("startbuild", "open")
 
     def test_a_recipe_that_is_wrong_names_its_line(self) -> None:
         Project.objects.update(recipe="steps:\n  - name: a")

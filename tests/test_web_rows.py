@@ -1,21 +1,18 @@
 from datetime import timedelta
 
-from django.test import TestCase, tag
+from django.test import SimpleTestCase, TestCase, tag
 from django.utils import timezone
 
 from builds.models import Build, Project, Step
-from builds.web.rows import SPARK, card, places, rows, spark, step_medians, usual_range
+from builds.queue import Place
+from builds.web.rows import SPARK, card, rows, spark, step_medians, usual_range, waits
 
 
 @tag("fast")
-class PlacesTest(TestCase):
-    def test_each_place_says_what_it_waits_for(self) -> None:
-        self.assertEqual(
-            places([7, 8, 9], workers=2, free=1),
-            {7: "1st · starts now", 8: "2nd · next free worker", 9: "3rd · 2 builds before it"},
-        )
-        self.assertEqual(places([7], workers=0, free=0), {7: "1st · no worker is running"})
-        self.assertEqual(places([], workers=1, free=1), {})
+class WaitsTest(SimpleTestCase):
+    def test_a_place_is_said_in_words(self) -> None:
+        self.assertEqual(waits(Place(3, "2 builds before it", False)), "3rd · 2 builds before it")
+        self.assertEqual(waits(None), "")
 
 
 class HistoryTest(TestCase):

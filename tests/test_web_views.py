@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client, TestCase, override_settings
 from django.urls import reverse
 
-from builds import events, lifecycle
+from builds import beats, events, lifecycle
 from builds.events import Chunk, Lease
 from builds.models import Board, Build, Project
 from builds.states import Status
@@ -156,6 +156,14 @@ class VerbsTest(PagesCase):
         answer = self.client.post("/projects/lantern/start/", {})
         self.assertContains(answer, "disabled", status_code=409)
 
+    @override_settings(BUILDBOARD_MAX_QUEUED=1)
+    def test_a_full_queue_takes_no_more_and_says_so(self) -> None:
+        self.build()
+        answer = self.client.post("/projects/lantern/start/", {"ref": "main"})
+        self.assertContains(answer, "The queue is full (1 builds at most)", status_code=409)
+        self.assertContains(answer, 'value="main"', status_code=409)
+        self.assertEqual(Build.objects.count(), 1)
+
     def test_a_broken_recipe_is_named_with_its_line(self) -> None:
         Project.objects.update(recipe="steps:\n  - {name: a}\n")
         self.assertIn("line 2", self.page("/projects/lantern/"))
@@ -244,6 +252,17 @@ class BuildPageTest(PagesCase):
         self.assertNotIn("line 500<", text)
         self.assertIn("501 lines before this", text)
 
+    def test_an_attempt_of_the_boards_own_says_which_and_after_what(self) -> None:
+        Project.objects.update(auto_retries=1)
+        build, lease = self.running()
+        with self.captureOnCommitCallbacks(execute=True):
+            lifecycle.lose(build.pk, lease.token, "Its worker died.")
+        again = build.retries.get()
+        self.assertIn(f"Its worker died. Started again as build {again.pk}.", self.page(f"/builds/{build.pk}/"))
+        page = self.page(f"/builds/{again.pk}/")
+        self.assertIn(f'attempt 2, again after <a href="/builds/{build.pk}/">build {build.pk}</a>', page)
+        self.assertIn("started by <b>Buildboard</b>", page)
+
     def test_every_status_is_said_in_words(self) -> None:
         for status, reason in (
             (Status.PASSED, ""),
@@ -255,7 +274,9 @@ class BuildPageTest(PagesCase):
             self.assertIn(f'<i class="mark s-{status}">{status}</i>', text)
             self.assertIn(reason, text)
             self.assertNotIn('http-equiv="refresh"', text)
-        self.assertIn("queued, for the next free worker", self.page(f"/builds/{self.build().pk}/"))
+        self.assertIn(
+            "<b>1st in the queue:</b> <span>no worker is running</span>", self.page(f"/builds/{self.build().pk}/")
+        )
 
     def test_staff_find_it_in_the_admin_and_others_do_not(self) -> None:
         build = self.build()
@@ -266,6 +287,23 @@ class BuildPageTest(PagesCase):
 
 
 class BoardTest(PagesCase):
+    def test_a_long_queue_is_shown_from_its_front_and_says_how_much_more_there_is(self) -> None:
+        Build.objects.bulk_create(Build(project=self.project, recipe=RECIPE) for _ in range(103))
+        for path, said in (("/", "and 3 more behind them"), ("/projects/lantern/", "and 3 more that wait")):
+            text = self.page(path)
+            self.assertIn(said, text)
+            self.assertEqual(text.count('class="row wait" data-key'), 100)
+        self.assertIn('Queue <span class="count">103</span>', self.page("/"))
+
+    def test_the_line_of_workers_says_who_drains_and_who_takes_nothing(self) -> None:
+        beats.beat("a")
+        self.assertIn("0 of 1 worker busy</span>", self.page("/"))
+        beats.beat("b", draining=True)
+        beats.beat("c", note="Less than 200 MB are free.")
+        text = self.page("/")
+        self.assertIn("0 of 3 workers busy, 1 draining, ", text)
+        self.assertIn('title="Less than 200 MB are free.">1 takes no builds</span>', text)
+
     def test_it_shows_what_runs_what_waits_and_what_was(self) -> None:
         done = self.finished(Status.FAILED, "compile: exit code 2")
         running, _ = self.running()

@@ -35,7 +35,8 @@ class LoopTests(TransactionTestCase):
         def last(lease: object) -> None:
             self.assertEqual(Worker.objects.get().name, "host:1:aa")
             work(lease)
-            self.orders.draining = not Build.objects.queued().exists()
+            if not Build.objects.queued().exists():
+                self.orders.drain()
 
         with mock.patch.object(self.loop, "work", last):
             self.loop.run()
@@ -72,7 +73,7 @@ class LoopTests(TransactionTestCase):
 
         def last(lease: object) -> None:
             notes.extend(Worker.objects.values_list("note", flat=True))
-            self.orders.draining = True
+            self.orders.drain()
 
         with (
             mock.patch.object(disk, "shortage", room),
@@ -90,7 +91,7 @@ class LoopTests(TransactionTestCase):
         def failing(*args: str) -> object:
             if failures:
                 raise failures.pop()
-            self.orders.draining = True
+            self.orders.drain()
             return claim(*args)
 
         with mock.patch.object(lifecycle, "claim", failing), self.assertLogs("builds.worker", "WARNING"):

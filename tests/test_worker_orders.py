@@ -1,6 +1,7 @@
 """What a worker process is told, and what it makes of silence."""
 
 import os
+from unittest import mock
 
 from django.test import SimpleTestCase, tag
 
@@ -9,6 +10,8 @@ from builds.worker.orders import DRAIN, STOP, Orders
 
 @tag("fast")
 class OrdersTests(SimpleTestCase):
+    now = 0.0
+
     def setUp(self) -> None:
         reading, self.writing = os.pipe()
         self.addCleanup(os.close, reading)
@@ -36,6 +39,21 @@ class OrdersTests(SimpleTestCase):
         self.assertEqual((self.orders.draining, self.orders.stopping), (True, "The worker's supervisor died."))
         self.assertIsNone(self.orders.file)
         self.orders.hear(0.01)
+
+    def test_draining_becomes_stopping_when_its_time_is_over(self) -> None:
+        os.close(self.writing)
+        orders = Orders(drain_seconds=30)
+        with mock.patch("builds.worker.orders.time.monotonic", lambda: self.now):
+            self.now = 100.0
+            orders.hear()
+            self.now = 500.0
+            orders.drain()
+            for now, stopping in ((529.0, False), (530.0, True)):
+                self.now = now
+                orders.drain()
+                orders.hear()
+                self.assertIs(bool(orders.stopping), stopping)
+        self.assertEqual(orders.stopping, "The worker was told to stop, and the build had not ended 30 s later.")
 
     def test_of_signals_the_first_drains_and_the_second_stops(self) -> None:
         os.close(self.writing)

@@ -135,6 +135,18 @@ class ProcessTests(SimpleTestCase):
         self.assertTrue(alive(pid))
         eventually(lambda: not alive(pid), 10)
 
+    def test_a_guardian_that_stood_still_does_not_take_that_time_for_the_workers_silence(self) -> None:
+        process = self.start("echo $$; exec sleep 60", silence=3)
+        pid = int(eventually(process.read, 10))
+        guardian = psutil.Process(process._guardian.pid)
+        guardian.suspend()
+        time.sleep(4)
+        guardian.resume()
+        time.sleep(0.2)
+        process.reassure()
+        time.sleep(1)
+        self.assertTrue(alive(pid))
+
     def test_a_step_whose_guardian_is_killed_ends(self) -> None:
         process = self.start("echo $$; exec sleep 60")
         pid = int(eventually(process.read, 10))

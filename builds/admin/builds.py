@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
-from .. import lifecycle, retention
+from .. import lifecycle, queue, retention
 from ..models import Build, Project, Step
 from ..states import BUILD_STATUSES
 from .eventlog import log_page
@@ -85,11 +85,11 @@ class BuildAdmin(Verbs, ReadOnly):
     actions = ("cancel_builds", "retry_builds", "keep_builds", "do_not_keep_builds")
     inlines = (StepInline,)
     fieldsets = (
-        (None, {"fields": ("number", "project", "status", "reason", "ref", "inputs", "retry_of")}),
+        (None, {"fields": ("number", "project", "status", "reason", "queue", "ref", "inputs", "retry_of", "attempt")}),
         ("When and who", {"fields": (
             "created_at", "started_by", "started_at", "finished_at", "ran_for", "cancel_requested_at", "cancelled_by",
         )}),
-        ("Worker and lease", {"fields": ("worker", "leased", "renewal")}),
+        ("Worker and lease", {"fields": ("runs_on", "worker", "leased", "renewal")}),
         ("Log", {"fields": ("head", "horizon", "revision", "kept", "what_became")}),
         ("Recipe, as it was", {"fields": ("recipe",), "classes": ("collapse",)}),
     )  # fmt: skip
@@ -113,6 +113,11 @@ class BuildAdmin(Verbs, ReadOnly):
     @admin.display(description="ran for")
     def ran_for(self, build: Build) -> str:
         return "–" if build.duration is None else f"{build.duration:.1f} s"
+
+    @admin.display(description="in the queue")
+    def queue(self, build: Build) -> str:
+        place = queue.place(build)
+        return f"place {place.position}: {place.reason}" if place else "–"
 
     @admin.display(description="lease")
     def leased(self, build: Build) -> str:

@@ -48,6 +48,7 @@ class ProjectAdmin(Verbs, admin.ModelAdmin):
     fieldsets = (
         (None, {"fields": ("name", "slug", "description", "repository", "enabled")}),
         ("What a build does", {"fields": ("recipe",)}),
+        ("Running", {"fields": ("runs_on", "max_running", "auto_retries")}),
         ("Who sees it", {"fields": ("groups",)}),
         ("How long its logs are kept", {"fields": (("keep_days", "keep_builds"),)}),
     )

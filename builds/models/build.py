@@ -115,6 +115,7 @@ class Build(models.Model):
         ]
         indexes = [
             models.Index(fields=["status", "id"], name="build_status"),
+            models.Index(fields=["status", "project", "runs_on", "id"], name="build_lane"),
             models.Index(fields=["project", "-id"], name="build_project"),
             models.Index(fields=["revision"], name="build_revision"),
             # What is due, found among those whose log is there, however many have none any more.
@@ -204,6 +205,8 @@ class Build(models.Model):
             "started_by": self.started_by,
             "cancelled_by": self.cancelled_by,
             "retry_of": self.retry_of_id,
+            "attempt": self.attempt,
+            "runs_on": self.runs_on,
             "worker": self.worker,
             "kept": self.kept,
             "pruned_at": iso(self.pruned_at),

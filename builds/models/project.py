@@ -1,5 +1,7 @@
 """What is built."""
 
+import contextlib
+
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group
 from django.core.exceptions import ValidationError
@@ -102,3 +104,8 @@ class Project(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("project", args=[self.slug])
+
+    def clean(self) -> None:
+        """Labels are kept in one form, however they were typed."""
+        with contextlib.suppress(labels.LabelError):  # said at its field
+            self.runs_on = labels.joined(self.runs_on)

@@ -14,7 +14,7 @@ class Worker(models.Model):
     """host:pid, and a random end, so that a number used again is another worker."""
     started_at = models.DateTimeField(default=timezone.now)
     seen_at = models.DateTimeField(default=timezone.now)
-    """By the database's clock (`lifecycle.beat`)."""
+    """By the database's clock (`beats.beat`)."""
     renewal = models.BigIntegerField(default=0)
     draining = models.BooleanField(default=False)
     labels = models.CharField(max_length=1_000, blank=True)
@@ -28,3 +28,8 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def takes_builds(self) -> bool:
+        """As far as it has said; whether it is free is another question."""
+        return not self.draining and not self.note

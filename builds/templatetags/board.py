@@ -15,6 +15,7 @@ _KNOWN = {str(status) for status in Status}
 
 register.filter("lines", lambda number: words.count(number, "line"))
 register.filter("duration", words.duration)
+register.filter("ordinal", words.ordinal)
 
 
 @register.filter

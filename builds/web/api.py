@@ -20,7 +20,7 @@ from ninja.security.base import AuthBase
 from ninja.utils import check_csrf
 from pydantic import Field
 
-from .. import access, lifecycle
+from .. import access, lifecycle, queue
 from ..access import Caller
 from ..models import Build, Project
 from . import schemas
@@ -113,7 +113,7 @@ def project(request: HttpRequest, slug: str) -> Any:
     return found[0]
 
 
-@api.post("/projects/{slug:slug}/builds", response={201: schemas.Started, 409: schemas.Details, 422: schemas.Details})
+@api.post("/projects/{slug:slug}/builds", response=schemas.STARTING)
 def start(request: HttpRequest, slug: str, body: Given = None, key: Key = None) -> Any:
     """Start a build of a project. The body is optional."""
     caller: Caller = request.auth
@@ -121,15 +121,11 @@ def start(request: HttpRequest, slug: str, body: Given = None, key: Key = None) 
     if found is None:
         raise Problem(404, f"There is no project {slug!r} that you may see.")
     _require(caller, caller.may_start(), "start", "start builds")
-    if not found.enabled:
-        raise Problem(409, f"The project {slug} is disabled; it starts no builds.")
-    wanted = body or schemas.Start()
+    wanted, once = body or schemas.Start(), _request_key(caller, key)
     try:
-        build = lifecycle.enqueue(
-            found, by=caller.name, ref=wanted.ref, inputs=wanted.inputs, request_key=_request_key(caller, key)
-        )
+        build = lifecycle.enqueue(found, by=caller.name, ref=wanted.ref, inputs=wanted.inputs, request_key=once)
     except lifecycle.Refused as refusal:
-        raise Problem(422, str(refusal)) from refusal
+        raise _refused(422 if found.enabled else 409, refusal) from refusal
     if (build.ref, build.inputs, build.retry_of_id) != (wanted.ref, wanted.inputs, None):
         raise Problem(422, f"This Idempotency-Key has started build {build.pk}, and with something else.")
     return _started(request, build)
@@ -162,9 +158,11 @@ def builds(
     return _json(request, {"items": [build.data(list(build.steps.all())) for build in page[:limit]], "next": following})
 
 
-@api.get("/builds/{int:build_id}", response={200: schemas.BuildItem, 404: schemas.Details})
+@api.get("/builds/{int:build_id}", response={200: schemas.BuildDetail, 404: schemas.Details})
 def build(request: HttpRequest, build_id: int) -> Any:
-    return _json(request, _build(request.auth, build_id, reading=True).data())
+    found = _build(request.auth, build_id, reading=True)
+    place = queue.place(found)
+    return _json(request, found.data() | {"queue": place and {"position": place.position, "reason": place.reason}})
 
 
 @api.post("/builds/{int:build_id}/cancel", response={200: schemas.BuildItem, 409: schemas.Details})
@@ -180,7 +178,7 @@ def cancel(request: HttpRequest, build_id: int) -> Any:
     return _json(request, _build(caller, build_id).data())
 
 
-@api.post("/builds/{int:build_id}/retry", response={201: schemas.Started, 409: schemas.Details})
+@api.post("/builds/{int:build_id}/retry", response=schemas.STARTING)
 def retry(request: HttpRequest, build_id: int, key: Key = None) -> Any:
     """Start a new build that repeats a finished one."""
     caller: Caller = request.auth
@@ -189,7 +187,7 @@ def retry(request: HttpRequest, build_id: int, key: Key = None) -> Any:
     try:
         new = lifecycle.retry(old, by=caller.name, request_key=_request_key(caller, key))
     except lifecycle.Refused as refusal:
-        raise Problem(409, str(refusal)) from refusal
+        raise _refused(409, refusal) from refusal
     if new.retry_of_id != old.pk:
         raise Problem(422, f"This Idempotency-Key has started build {new.pk}, and with something else.")
     return _started(request, new)
@@ -236,6 +234,10 @@ def _require(caller: Caller, allowed: bool, scope: str, what: str) -> None:
     if caller.token is not None and scope not in caller.token.scopes.split():
         raise Problem(403, f"This API token has no scope {scope!r}.")
     raise Problem(403, f"{caller.user.get_username()} may not {what}.")
+
+
+def _refused(status: int, refusal: lifecycle.Refused) -> Problem:
+    return Problem(429 if isinstance(refusal, lifecycle.QueueFull) else status, str(refusal))
 
 
 def _request_key(caller: Caller, key: str | None) -> str | None:

@@ -11,7 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from .. import access, lifecycle
+from .. import access, beats
 from . import metrics as figures
 from .problems import problem
 
@@ -31,22 +31,26 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 `{"ready": true, …}`, or 503 with what is missing in `missing`: the database, its migrations, a worker.
+    """200 `{"ready": true, "workers", "draining"}`, or 503 with what is missing in `missing`: the database, its
+    migrations, a worker. `workers`: those that live and take builds.
 
     Whoever asks hears no more than that: no names, addresses or errors. Those are in this process's log.
     """
     missing = []
-    workers = 0
+    workers = draining = 0
     try:
-        workers = sum(not worker.draining for worker in lifecycle.living_workers(figures.LIVING_SECONDS))
+        living = beats.living()
+        draining = sum(worker.draining for worker in living)
+        workers = sum(worker.takes_builds for worker in living)
         if not _is_migrated():
             missing.append("migrations: some are not applied; run manage.py migrate")
         elif not workers:
-            missing.append("workers: none is alive; run manage.py worker")
+            why = "those that live are draining or take no builds just now" if living else "none is alive"
+            missing.append(f"workers: {why}; run manage.py worker")
     except DatabaseError as error:
         logger.warning("action=readyz error=%r", error)
         missing.append("database: it does not answer, or has no tables; run manage.py migrate")
-    facts: dict[str, Any] = {"ready": not missing, "workers": workers}
+    facts: dict[str, Any] = {"ready": not missing, "workers": workers, "draining": draining}
     if missing:
         facts["missing"] = missing
     return _no_store(JsonResponse(facts, status=503 if missing else 200))

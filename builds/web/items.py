@@ -20,6 +20,8 @@ def project_items(request: HttpRequest, found: Any) -> list[dict[str, Any]]:
             "description": row.description,
             "repository": row.repository,
             "enabled": row.enabled,
+            "runs_on": row.runs_on,
+            "max_running": row.max_running,
             "url": request.build_absolute_uri(row.get_absolute_url()),
             "last_build": _last_build(request, last.get(row.newest)),
         }

@@ -13,14 +13,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from .. import gauges, lifecycle
+from .. import beats, gauges
 from ..models import Board, Build, Project
 from ..states import BUILD_STATUSES, Status
 
 logger = logging.getLogger(__name__)
-
-LIVING_SECONDS = 15
-"""A worker that gave no sign of life for so long does not count as alive."""
 
 
 def render() -> tuple[bytes, str]:
@@ -56,11 +53,12 @@ def _from_database() -> Iterator[Metric]:
     cancelling = Build.objects.filter(status=Status.RUNNING, cancel_requested_at__isnull=False).count()
     yield _gauge("builds_cancelling", "Running builds whose cancel was asked for.", cancelling)
 
-    living = lifecycle.living_workers(LIVING_SECONDS)
+    living = beats.living()
     workers = GaugeMetricFamily("buildboard_workers", "Worker processes that are alive.", labels=["state"])
     draining = sum(worker.draining for worker in living)
-    workers.add_metric(["taking"], len(living) - draining)
+    workers.add_metric(["taking"], sum(worker.takes_builds for worker in living))
     workers.add_metric(["draining"], draining)
+    workers.add_metric(["resting"], sum(bool(worker.note) and not worker.draining for worker in living))
     yield workers
 
     differ = Count("pk", filter=Q(pruned_at__isnull=True) & ~Q(log_note=""))

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.http import HttpResponse
 
+_HEADERS: dict[int, dict[str, str]] = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "60"}}
+
 
 class Problem(Exception):
     """Ends a request with this status and text."""
@@ -18,8 +20,7 @@ class Problem(Exception):
         self.more = more
 
     def response(self) -> HttpResponse:
-        headers = {"WWW-Authenticate": "Bearer"} if self.status == HTTPStatus.UNAUTHORIZED else None
-        return problem(self.status, self.detail, headers=headers, **self.more)
+        return problem(self.status, self.detail, headers=_HEADERS.get(self.status), **self.more)
 
 
 def problem(status: int, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> HttpResponse:

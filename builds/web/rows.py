@@ -1,6 +1,6 @@
 """What the board shows: a row for each build, a card for each project."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from .. import events
 from ..models import Build, Project, Step
+from ..queue import Place
 from ..states import FINAL, Status
 from . import words
 
@@ -24,8 +25,8 @@ class Row:
     build: Build
     data: dict[str, Any]
     """As in a `build` event."""
-    waits: str = ""
-    """Queued: its place and what it waits for."""
+    place: Place | None = None
+    """Queued: where it stands, and what it waits for."""
 
     @property
     def json(self) -> str:
@@ -61,6 +62,10 @@ class Row:
         return self.said.replace(f"The worker {worker} ", "Its worker ") if worker else self.said
 
     @property
+    def waits(self) -> str:
+        return waits(self.place)
+
+    @property
     def seconds(self) -> float | None:
         """How long it ran; waiting: since when it waits."""
         if self.build.status == Status.QUEUED:
@@ -73,23 +78,14 @@ class Row:
         return self.build.started_at or self.build.created_at
 
 
-def rows(builds: Iterable[Build], waits: dict[int, str] | None = None) -> list[Row]:
+def rows(builds: Iterable[Build], places: Mapping[int, Place] | None = None) -> list[Row]:
     """`builds` come with their project and steps fetched."""
-    return [Row(build, build.data(list(build.steps.all())), (waits or {}).get(build.pk, "")) for build in builds]
+    return [Row(build, build.data(list(build.steps.all())), (places or {}).get(build.pk)) for build in builds]
 
 
-def places(queue: Sequence[int], workers: int, free: int) -> dict[int, str]:
-    """By build id, for the ids of all queued builds in order: the place, and what it waits for."""
-    waits = {}
-    for place, build_id in enumerate(queue, start=1):
-        if not workers:
-            why = "no worker is running"
-        elif place <= free:
-            why = "starts now"
-        else:
-            why = "next free worker" if place - free == 1 else f"{words.count(place - 1, 'build')} before it"
-        waits[build_id] = f"{words.ordinal(place)} · {why}"
-    return waits
+def waits(place: Place | None) -> str:
+    """`3rd · 2 builds before it`; empty for a build that does not wait."""
+    return f"{words.ordinal(place.position)} · {place.reason}" if place else ""
 
 
 @dataclass(frozen=True)

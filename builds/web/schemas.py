@@ -25,6 +25,8 @@ class ProjectItem(Schema):
     description: str
     repository: str
     enabled: bool
+    runs_on: Annotated[str, Field(description="labels that a worker needs, separated by spaces")]
+    max_running: Annotated[int | None, Field(description="how many of its builds run at a time; null: any number")]
     url: str
     last_build: LastBuild | None
 
@@ -76,10 +78,21 @@ class BuildItem(Schema):
     started_by: str
     cancelled_by: str
     retry_of: int | None
+    attempt: Annotated[int, Field(description="1, and one more for each time it was started again by itself")]
+    runs_on: Annotated[str, Field(description="labels that its worker needs, separated by spaces")]
     worker: str
     kept: Annotated[bool, Field(description="its log is never pruned")]
     pruned_at: Annotated[datetime | None, Field(description="since when its log is gone; null: it is there")]
     steps: list[StepItem]
+
+
+class Waits(Schema):
+    position: Annotated[int, Field(description="from 1, in the order in which workers are likely to take them")]
+    reason: Annotated[str, Field(description="what it waits for, in a few words")]
+
+
+class BuildDetail(BuildItem):
+    queue: Annotated[Waits | None, Field(description="null for a build that is not queued")]
 
 
 class BuildList(Schema):
@@ -94,3 +107,7 @@ class Details(Schema):
     title: str
     status: int
     detail: str
+
+
+STARTING = {201: Started, 409: Details, 422: Details, 429: Details}
+"""What starting a build answers."""

@@ -18,16 +18,18 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
-from .. import events, lifecycle, recipe, retention
+from .. import events, lifecycle, queue, recipe, retention
 from ..access import Caller
 from ..models import Board, Build, Project, iso
-from ..states import BUILD_STATUSES, Status
+from ..states import BUILD_STATUSES
 from . import logtail, steps, words
 from .forms import LoginForm, RetryForm, StartForm
-from .rows import Card, card, places, rows, step_medians, usual_range
+from .rows import Card, card, rows, step_medians, usual_range, waits
 
 PAGE = 25
 """Finished builds on one page of a history."""
+QUEUED = 100
+"""Queued builds on one page."""
 
 View = Callable[..., HttpResponse]
 
@@ -52,17 +54,15 @@ def for_callers(view: View) -> View:
 def board(request: HttpRequest, caller: Caller) -> HttpResponse:
     live = _live_board()
     builds = caller.builds().select_related("project").prefetch_related("steps")
-    workers, busy, waits = _workers()
-    running, queued = rows(builds.running()), rows(builds.queued()[:100], waits)
+    outlook = queue.outlook()
     history = _history(request, builds)
     cards = [card(project) for project in caller.projects().order_by("name")[:200]]
     context = {
         **live,
         **history,
-        "running": running,
-        "queued": queued,
-        "workers": workers,
-        "busy": busy,
+        "running": rows(builds.running()),
+        **_queue(builds, outlook),
+        "outlook": outlook,
         "cards": sorted(cards, key=_recency, reverse=True),
         "may_start": caller.may_start(),
     }
@@ -102,6 +102,7 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
     own = list(found.steps.all())
     data = found.data(own)
     sections = [] if found.pruned_at else logtail.sections(found, own, extent.head)
+    place = queue.place(found)
     context = {
         "build": found,
         "project": found.project,
@@ -119,7 +120,8 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         "total": sum(section.total for section in sections),
         "axis": steps.axis(found, own),
         "usual": usual_range(found.project, found.pk),
-        "place": _workers()[2].get(found.pk, "") if found.status == Status.QUEUED else "",
+        "place": place,
+        "waits": waits(place),
         "retries": found.retries.order_by("id")[:20],
         "retry_form": RetryForm(),
         "may_start": caller.may_start(),
@@ -224,7 +226,7 @@ def _project_page(
         "project": found,
         "card": card(found),
         "running": rows(builds.running()),
-        "queued": rows(builds.queued()[:100], _workers()[2]),
+        **_queue(builds, queue.outlook()),
         "medians": step_medians(found, names),
         "recipe_error": wrong,
         "form": form or StartForm(),
@@ -245,12 +247,19 @@ def _history(request: HttpRequest, builds: Any) -> dict[str, Any]:
     return {"recent": rows(found[:PAGE]), "older": older, "before": before}
 
 
-def _workers() -> tuple[int, int, dict[int, str]]:
-    """How many workers live, how many of them are busy, and the place of every queued build."""
-    alive = [worker.name for worker in lifecycle.living_workers(settings.BUILDBOARD_LEASE_SECONDS)]
-    busy = Build.objects.running().filter(worker__in=alive).count()
-    queue = list(Build.objects.queued().values_list("pk", flat=True)[:1_000])
-    return len(alive), busy, places(queue, len(alive), len(alive) - busy)
+def _queue(builds: Any, outlook: queue.Outlook) -> dict[str, Any]:
+    """Those of `builds` that wait: the first to be taken, in that order; how many more there are; and the oldest."""
+    places = {pk: outlook.places[pk] for pk in builds.queued().values_list("pk", flat=True) if pk in outlook.places}
+    first = sorted(places, key=lambda pk: places[pk].position)[:QUEUED]
+    found = {row.build.pk: row for row in rows(builds.queued().filter(pk__in=first), places)}
+    oldest = builds.filter(pk=min(places)).values_list("created_at", flat=True).first() if places else None
+    return {
+        "queued": [found[pk] for pk in first if pk in found],
+        "waiting": len(places),
+        "unshown": len(places) - len(first),
+        "oldest": oldest,
+        "oldest_seconds": (timezone.now() - oldest).total_seconds() if oldest else None,
+    }
 
 
 def _recency(one: Card) -> int:

@@ -82,8 +82,6 @@ def phrase(build: Mapping[str, Any]) -> str:
             if step["status"] == "running":
                 return f"running {step['name']}, step {position} of {len(steps)}"
         return "running"
-    if status == "queued":
-        return "queued, for the next free worker"
     for step in steps:
         if step["status"] == status and status != "passed":
             return f"{status} in {step['name']}"

@@ -8,7 +8,7 @@ import time
 from django.conf import settings
 from django.db import Error, IntegrityError
 
-from .. import lifecycle
+from .. import beats, lifecycle
 from ..events import Lease
 from ..leases import disconnect
 from ..states import Status
@@ -26,9 +26,11 @@ _LONGEST_REST = 2.0
 
 
 class Loop:
-    def __init__(self, name: str, orders: Orders) -> None:
+    def __init__(self, name: str, orders: Orders, labels: str = "") -> None:
+        """`labels`: what this worker has, separated by spaces."""
         self._name = name
         self._orders = orders
+        self._labels = labels
         self._token = secrets.token_hex(16)
         self._beat_at = float("-inf")
         self._note = ""
@@ -54,13 +56,13 @@ class Loop:
             self._orders.hear(rest * random.uniform(0.8, 1.2))  # noqa: S311 - only so that workers do not ask in step
         try:
             with limit():
-                lifecycle.farewell(self._name)
+                beats.farewell(self._name)
         except Error as error:
             logger.warning("action=farewell state=failed worker=%s error=%s", self._name, error)
 
     def take(self) -> Lease | None:
         """The next queued build. The token is made before asking: a claim whose answer was lost is found again."""
-        lease = lifecycle.claim(self._name, self._token)
+        lease = lifecycle.claim(self._name, self._token, self._labels)
         if lease is not None:
             self._token = secrets.token_hex(16)
         return lease
@@ -82,7 +84,7 @@ class Loop:
             if bool(note) != bool(self._note):
                 logger.warning("action=rest worker=%s note=%s", self._name, note or "none any more")
             self._note = note
-            lifecycle.beat(self._name, draining=self._orders.draining, note=note)
+            beats.beat(self._name, draining=self._orders.draining, labels=self._labels, note=note)
             self._beat_at = time.monotonic()
 
     def beat_when_it_can(self) -> None:

@@ -1,6 +1,7 @@
 """Keeps N worker processes, watches all leases, and sweeps up what dead workers leave."""
 
 import logging
+import math
 import os
 import secrets
 import signal
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.db import Error
 
-from .. import lifecycle
+from .. import beats, lifecycle
 from ..leases import LeaseWatch, disconnect
 from . import leftovers
 from .orders import DRAIN, STOP
@@ -46,20 +47,26 @@ class Place:
     started_at: float = 0.0
     start_not_before: float = 0.0
     backoff: float = _FIRST_BACKOFF
+    killed: bool = False
+    """It did not end in time when it was told to."""
 
 
 @dataclass
 class Supervisor:
-    """`run()` until a signal ends it. `drain`: whether the first signal lets running builds finish."""
+    """`run()` until a signal ends it. `drain`: whether the first signal lets running builds finish, and `drain_seconds`
+    for how long, 0: as long as they take. `labels`: what its workers have, separated by spaces."""
 
     concurrency: int
     drain: bool = True
+    drain_seconds: int = 0
+    labels: str = ""
     _places: list[Place] = field(default_factory=list)
     _signals: int = 0
     _told: bytes = b""
-    _stop_at: float = 0.0
+    _kill_at: float = math.inf
+    """When whoever has not ended is killed."""
     _dead: dict[str, str] = field(default_factory=dict)
-    """Names of workers whose end is not written down yet, and how they ended."""
+    """Names of workers whose end is not written down yet, and how they ended: `died (signal SIGKILL)`."""
 
     def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -84,7 +91,9 @@ class Supervisor:
             stays = self._told != STOP  # whoever is about to leave does not begin to wait for the database
             if stays and now >= look_at:
                 with limit():
-                    watch.look()
+                    found = watch.look()
+                if found:
+                    sweep_at = now  # what a worker that is stopped has left is not to go on without it
                 self._tell(time.monotonic())
                 look_at = now + watch.pace
             if stays and now >= sweep_at:
@@ -104,7 +113,10 @@ class Supervisor:
         if order == self._told:
             return
         self._told = order
-        self._stop_at = now + STOP_SECONDS
+        if order == STOP:
+            self._kill_at = now + STOP_SECONDS
+        elif self.drain_seconds:  # the workers keep this time themselves
+            self._kill_at = now + self.drain_seconds + STOP_SECONDS
         logger.info("action=supervise state=%s", "draining" if order == DRAIN else "stopping")
         for place in self._places:
             if place.process is not None:
@@ -120,13 +132,15 @@ class Supervisor:
                 self._ended(place, now)
             if place.process is None and not self._told and now >= place.start_not_before:
                 self._start(place, now)
-            if self._told == STOP and now >= self._stop_at and place.process is not None:
+            if now >= self._kill_at and place.process is not None and not place.killed:
                 logger.error("action=supervise state=killing worker=%s", place.name)
+                place.killed = True
                 place.process.kill()
 
     def _start(self, place: Place, now: float) -> None:
         suffix = secrets.token_hex(3)
         command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker", "--one", suffix, "--skip-checks"]
+        command += [f"--drain-seconds={self.drain_seconds}", *(f"--label={label}" for label in self.labels.split())]
         try:
             place.process = subprocess.Popen(  # noqa: S603 - this program itself
                 command, stdin=subprocess.PIPE, process_group=0, bufsize=0, cwd=settings.BASE_DIR
@@ -145,7 +159,9 @@ class Supervisor:
         place.process = None
         if self._told and code == 0:
             return
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        how = f"died (signal {signal.Signals(-code).name})" if code < 0 else f"died (exit code {code})"
+        if place.killed:
+            how = f"was told to stop, did not within {STOP_SECONDS:.0f} s, and was killed"
         self._dead[place.name] = how
         if now - place.started_at >= _STEADY_SECONDS:
             place.backoff = _FIRST_BACKOFF
@@ -166,9 +182,9 @@ class Supervisor:
                 with limit():
                     for build_id, (token, _, worker) in lifecycle.leases().items():
                         if worker == name:
-                            lifecycle.lose(build_id, token, f"The worker {name} died ({how}).")
+                            lifecycle.lose(build_id, token, f"The worker {name} {how}.")
                             logger.warning("action=lose build=%d worker=%s reason=died", build_id, name)
-                    lifecycle.farewell(name)
+                    beats.farewell(name)
             except Error as error:
                 disconnect()
                 logger.warning("action=bury state=failed worker=%s error=%s", name, error)
@@ -179,7 +195,7 @@ class Supervisor:
         try:
             leftovers.sweep()
             with limit():
-                lifecycle.forget_workers(FORGET_SECONDS)
+                beats.forget(FORGET_SECONDS)
         except Error as error:
             disconnect()
             logger.warning("action=sweep state=failed error=%s", error)

@@ -312,10 +312,10 @@ class Board:
         self.close()
 
     def _living(self) -> int:
-        from builds import lifecycle
+        from builds import beats
 
         with self.database():
-            return len(lifecycle.living_workers(30))
+            return len(beats.living(30))
 
 
 def environment() -> dict[str, str]:

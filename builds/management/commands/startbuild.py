@@ -18,7 +18,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from builds import events, lifecycle
+from builds import events, labels, lifecycle, queue
 from builds.management.replay import Header, Replay, Said
 from builds.models import Build, Project
 from builds.states import Status
@@ -30,7 +30,8 @@ _BROKEN_PIPE = 141
 _REST = 0.15
 """Seconds between two looks at the log."""
 _REST_WITHOUT_DATABASE = 1.0
-_LIVING_SECONDS = 15
+_ASK_AGAIN = 2.0
+"""Seconds between two looks at what a queued build waits for."""
 
 
 class Command(BaseCommand):
@@ -41,6 +42,8 @@ class Command(BaseCommand):
         parser.add_argument("--ref", default="", metavar="R", help="branch, tag or commit")
         parser.add_argument("--input", action="append", default=[], metavar="K=V", help="a value of the recipe's input")
         parser.add_argument("--follow", action="store_true", help="print the log live, exit with the result")
+
+    _asked_at = float("-inf")
 
     def handle(self, *, slug: str, ref: str, input: list[str], follow: bool, **_: Any) -> None:
         build = _start(slug, ref, _inputs(input))
@@ -63,17 +66,39 @@ class Command(BaseCommand):
 
     def _follow(self, build_id: int) -> Status:
         replay = Replay(colours=self.stdout.isatty())
-        told_waiting = False
+        told = ""
         for records in self._pages(build_id):
             for record in records:
                 self._show(replay.feed(record.kind, record.data))
             if replay.final is not None:
                 self._tell(f"Build {build_id} {replay.final}.{f' {replay.reason}' if replay.reason else ''}")
                 return replay.final
-            if not records and not told_waiting and replay.status == Status.QUEUED and not _someone_works():
-                self._tell("Waiting for a worker: none is alive. Start one with: manage.py worker")
-                told_waiting = True
+            if not records and replay.status == Status.QUEUED:
+                why = self._why_it_waits(build_id)
+                if why not in ("", told):
+                    self._tell(why)
+                    told = why
         raise CommandError(f"Build {build_id} was deleted.")
+
+    def _why_it_waits(self, build_id: int) -> str:
+        """In a sentence; empty while its turn will come, and where nothing new is known."""
+        now = time.monotonic()
+        if now < self._asked_at + _ASK_AGAIN:
+            return ""
+        self._asked_at = now
+        try:
+            build = Build.objects.get(pk=build_id)
+            outlook = queue.outlook()
+        except (Build.DoesNotExist, DatabaseError):
+            return ""  # the next look at its log tells
+        place = outlook.places.get(build_id)
+        if place is None or not place.stuck:
+            return ""
+        if not outlook.workers:
+            return "Waiting for a worker: none is alive. Start one with: manage.py worker"
+        if not any(labels.fits(build.runs_on, worker.labels) for worker in outlook.workers):
+            return f"Waiting for a worker with {labels.named(build.runs_on.split())}: none is alive."
+        return f"Waiting: {place.reason}."
 
     def _pages(self, build_id: int) -> Iterator[list[events.Record]]:
         """The log from its beginning, as it grows; an empty page each time that nothing was new. Ends if it is deleted.
@@ -144,10 +169,6 @@ def _inputs(given: list[str]) -> dict[str, str]:
             raise CommandError(f"--input {name}: it is given twice.")
         inputs[name] = value
     return inputs
-
-
-def _someone_works() -> bool:
-    return bool(lifecycle.living_workers(_LIVING_SECONDS))
 
 
 def _os_user() -> str:

@@ -18,6 +18,8 @@ let timer;
 let loading = false;
 let dirty = false;
 let rest = 0;
+/** When the page is rendered again though nothing was heard: workers come and go, and builds that one may not see. */
+let stale = performance.now() + 5_000;
 let failures = 0;
 /** @type {Map<number, words.Build>} what was heard while the page was being rendered again, and may be newer than that */
 const late = new Map();
@@ -32,7 +34,10 @@ goLive(main, {
     refresh();
   },
 });
-everySecond(tick);
+everySecond(() => {
+  tick();
+  if (performance.now() > stale && !failures) refresh();
+});
 pressOnce(main);
 
 /** The running row of a build, from its newest state; the rest of the page follows when it is rendered again. */
@@ -73,6 +78,7 @@ async function load() {
   const took = performance.now() - began;
   const pause = failures ? 1000 + delay(failures, Math.random()) : Math.min(Math.max(10 * took, 300), 10_000);
   rest = performance.now() + pause;
+  stale = performance.now() + Math.max(20 * took, main.querySelector(".row.wait") ? 5_000 : 60_000);
   loading = false;
   if (dirty) refresh();
 }

@@ -6,6 +6,7 @@ import { layOut } from "./axis.js";
 import { everySecond, now } from "./clock.js";
 import { goLive, pressOnce, set, tickTimes } from "./live.js";
 import { LogView } from "./log.js";
+import { keepPlace } from "./place.js";
 import { estimateOf, isFinal } from "./progress.js";
 import * as words from "./words.js";
 
@@ -46,6 +47,7 @@ else if (!isFinal(build.status)) log.follow.show();
 log.goTo(location.hash);
 if (isFinal(build.status) && !location.hash) log.follow.toEnd();
 everySecond(tick);
+keepPlace(slot("place"), () => build.status === "queued");
 
 /** The build is as `next` says. @param {words.Build} next */
 function change(next) {

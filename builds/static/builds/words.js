@@ -64,7 +64,6 @@ export function phrase(build) {
     const at = steps.findIndex((step) => step.status === "running");
     return at < 0 ? "running" : `running ${steps[at].name}, step ${at + 1} of ${steps.length}`;
   }
-  if (status === "queued") return "queued, for the next free worker";
   const step = status === "passed" ? undefined : steps.find((one) => one.status === status);
   return step ? `${status} in ${step.name}` : status;
 }
