@@ -15,6 +15,7 @@ this order.
     events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
     queue.py       which build a worker takes next, and what each of the others waits for
     lifecycle.py   enqueue, claim, finish, lose, cancel …: the only writer of a status
+    worlds.py      a new world for a database that was restored from a backup
     retention.py   compacts logs of builds that are over, and prunes old ones
     leases.py      finds builds whose worker gives no sign of life any more
     access.py      who is asking, and what they may do and see

@@ -13,7 +13,7 @@ from .support import ROOT
 
 FLOORS = [
     "states", "recipe", "progress", "gauges", "labels", "wakes", "models", "blocks", "events", "queue", "lifecycle",
-    "retention", "leases", "access",
+    "worlds", "retention", "leases", "access",
 ]  # fmt: skip
 """From the ground up: each imports only those before it."""
 WINGS = {"worker", "live", "web"}

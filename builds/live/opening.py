@@ -125,7 +125,8 @@ def _build(request: HttpRequest, build_id: int) -> Opening:
     extent = source.extent()
     if extent is None:
         raise no_build(build_id)
-    return Opening(standing(request, caller), source, extent, _cursor(request, extent), frozenset({project}))
+    cursor = _cursor(request, extent, zero_is_none=True)
+    return Opening(standing(request, caller), source, extent, cursor, frozenset({project}))
 
 
 def _board(request: HttpRequest) -> Opening:
@@ -139,12 +140,16 @@ def _board(request: HttpRequest) -> Opening:
     return Opening(stands, source, extent, _cursor(request, extent), visible)
 
 
-def _cursor(request: HttpRequest, extent: Extent) -> int | None:
-    """By the `Last-Event-ID` header, else `?after=`, else 0; None where it is void."""
+def _cursor(request: HttpRequest, extent: Extent, *, zero_is_none: bool = False) -> int | None:
+    """By the `Last-Event-ID` header, else `?after=`; without either, the one before all that is stored. None where it
+    is void. `zero_is_none`: 0 is no cursor either. A board's is one: of a page that was rendered when it was empty.
+    """
     world = request.GET.get("world")
     if world is not None and world != Board.get().world:
         return None
-    text = request.headers.get("Last-Event-ID") or request.GET.get("after", "0")
+    text = request.headers.get("Last-Event-ID") or request.GET.get("after")
+    if text is None or (zero_is_none and text == "0"):
+        return max(extent.horizon - 1, 0)
     if not _NUMBER.match(text):
         return None
     cursor = int(text)

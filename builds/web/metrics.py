@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 
 from django.db import Error as DatabaseError
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, F, Min, Sum
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -63,10 +63,10 @@ def _from_database() -> Iterator[Metric]:
     workers.add_metric(["draining"], draining)
     yield workers
 
-    events = Build.objects.aggregate(Sum("head"))["head__sum"] or 0
-    yield _gauge("events", "Events appended to the builds that are kept (the sum of their heads).", events)
+    events = Build.objects.aggregate(stored=Sum(F("head") - F("horizon") + 1))["stored"] or 0
+    yield _gauge("events", "Events in the logs of the builds that are kept.", events)
     revision = Board.objects.values_list("revision", flat=True).first() or 0
-    yield _gauge("revision", "The board's revision: how often a build has visibly changed.", revision)
+    yield _gauge("revision", "The board's revision: visible changes of builds; a new world makes it jump.", revision)
     yield _gauge("projects", "Projects.", Project.objects.count())
 
 

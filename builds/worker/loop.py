@@ -8,7 +8,7 @@ import time
 from django.conf import settings
 from django.db import Error
 
-from .. import lifecycle
+from .. import lifecycle, worlds
 from ..events import Lease
 from ..leases import disconnect
 from ..states import Status
@@ -73,6 +73,7 @@ class Loop:
     def beat(self) -> None:
         """Say that this worker lives, about every second."""
         if time.monotonic() - self._beat_at >= BEAT_SECONDS:
+            worlds.leave_replaced()
             lifecycle.beat(self._name, draining=self._orders.draining)
             self._beat_at = time.monotonic()
 
