@@ -28,6 +28,9 @@ LONGER: dict[str, str] = {
 }
 
 TESTED_BY: dict[str, str] = {
+    "management/backups": "test_backup_command.py",
+    "management/commands/_postgresql": "test_backup_command.py",
+    "management/commands/_sqlite": "test_backup_command.py",
     "management/commands/runserver": "test_web_command.py",
     "management/commands/worker": "test_worker_supervisor.py",
     "worker/canvas": "test_worker_lines.py",

@@ -58,8 +58,8 @@ class RenewTests(TransactionTestCase):
         self.assertEqual((lost.status, lost.lease_token), ("lost", None))
         self.assertEqual(
             lost.reason,
-            "The board was restored from a backup of 2026-03-01 04:05:06 UTC. This build was running then; how it ended "
-            "is not known.",
+            "The board was restored from a backup of 2026-03-01 04:05:06 UTC. This build was running then; how it "
+            "ended is not known.",
         )
         self.assertEqual([step.status for step in lost.steps.all()], ["lost", "skipped"])
         self.assertEqual((done.lost, done.as_of), ([(lost.pk, "hello")], MOMENT))
