@@ -5,7 +5,7 @@ caller's to check; what a build may become is decided here. Locks are taken in t
 """
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -260,14 +260,14 @@ def lose(build_id: int, token: str, reason: str, *, renewal: int | None = None) 
         return True
 
 
-def void(build_id: int, reason: str) -> bool:
-    """End a build of a former world, whoever holds it: a running one is `lost`, a queued one `cancelled`. It is not
-    started again by itself: nobody knows what it has done since. False: it is over already."""
+def void(build_id: int, reason: str, at: datetime | None = None) -> bool:
+    """End a build of a former world, whoever holds it: a running one is `lost`, a queued one `cancelled`. `at`: when,
+    as far as is known. It is not started again by itself: nobody knows what it has done since. False: it is over."""
     with transaction.atomic():
         build = _locked(build_id)
         if build.status in FINAL:
             return False
-        _end(build, Status.LOST if build.status == Status.RUNNING else Status.CANCELLED, reason)
+        _end(build, Status.LOST if build.status == Status.RUNNING else Status.CANCELLED, reason, at)
         events.put_unleased(build.pk, [_as_it_is(build)])
         _revise(build.pk)
         return True
@@ -354,11 +354,11 @@ def _as_it_is(build: Build) -> Fact:
     return Fact("build", build.data())
 
 
-def _end(build: Build, status: Status, reason: str) -> None:
+def _end(build: Build, status: Status, reason: str, at: datetime | None = None) -> None:
     """Set the final status of `build` and of its steps, and take its lease away. Its row is locked."""
     if not may_become(Status(build.status), status):
         raise Refused(f"Build {build.pk} is {build.status} and cannot become {status}.")
-    now = timezone.now()
+    now = at or timezone.now()
     build.steps.filter(status=Status.RUNNING).update(status=status, finished_at=now)
     build.steps.filter(status=Status.PENDING).update(status=Status.SKIPPED, finished_at=now)
     build.status = status

@@ -66,6 +66,7 @@ def renew(*, keep_queued: bool = False, next_build: int | None = None) -> Renewa
                 lifecycle.void(
                     build.pk,
                     f"The board was restored from {named}. This build was running then; how it ended is not known.",
+                    at=moment,  # its log goes no further
                 )
                 lost.append(one)
             elif keep_queued:
@@ -84,9 +85,10 @@ def renew(*, keep_queued: bool = False, next_build: int | None = None) -> Renewa
 
 def as_of() -> datetime | None:
     """The newest moment that the database knows of. Workers give signs of life every second, so this is when it was
-    backed up, or when its last change was. None: it is empty."""
+    backed up, or when its last change was. None: it has no build."""
     known = Build.objects.aggregate(a=Max("created_at"), b=Max("started_at"), c=Max("finished_at"))
-    known |= Worker.objects.aggregate(d=Max("seen_at"))
+    known |= Event.objects.filter(build__status=Status.RUNNING, seq=F("build__head")).aggregate(d=Max("at"))
+    known |= Worker.objects.aggregate(e=Max("seen_at"))
     return max((moment for moment in known.values() if moment is not None), default=None)
 
 

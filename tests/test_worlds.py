@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest import mock
 
@@ -17,7 +17,7 @@ from builds import events, lifecycle, worlds
 from builds.events import Chunk, LeaseLost
 from builds.lifecycle import Refused
 from builds.live import sources
-from builds.models import Board, Build, Worker
+from builds.models import Board, Build, Event, Worker
 from builds.states import Status
 from builds.worlds import NUMBERS_SKIPPED, renew
 
@@ -53,9 +53,10 @@ class RenewTests(TransactionTestCase):
         Build.objects.update(created_at=MOMENT)
         Build.objects.exclude(started_at=None).update(started_at=MOMENT)
         Build.objects.exclude(finished_at=None).update(finished_at=MOMENT)
+        Event.objects.update(at=MOMENT)
         done = renew()
         lost = self.build(self.lease.build_id)
-        self.assertEqual((lost.status, lost.lease_token), ("lost", None))
+        self.assertEqual((lost.status, lost.lease_token, lost.finished_at), ("lost", None, MOMENT))
         self.assertEqual(
             lost.reason,
             "The board was restored from a backup of 2026-03-01 04:05:06 UTC. This build was running then; how it "
@@ -184,18 +185,24 @@ class RenewTests(TransactionTestCase):
         self.assertEqual(Board.get().world, self.world)
 
     def test_a_database_without_a_build_has_no_moment(self) -> None:
-        Worker.objects.all().delete()
         Build.objects.all().delete()
         done = renew()
         self.assertEqual((done.as_of, done.lost, done.cancelled), (None, [], []))
         self.assertNotEqual(done.world, self.world)
 
-    def test_a_living_worker_dates_the_backup(self) -> None:
-        lifecycle.beat("host:1:aa")
+    def test_the_last_sign_of_life_dates_the_backup(self) -> None:
         Build.objects.update(created_at=MOMENT)
-        found = worlds.as_of()
-        assert found is not None
-        self.assertLess(abs((datetime.now(UTC) - found).total_seconds()), 60)
+        Build.objects.exclude(started_at=None).update(started_at=MOMENT)
+        Build.objects.exclude(finished_at=None).update(finished_at=MOMENT)
+        Event.objects.update(at=MOMENT)
+        self.assertEqual(worlds.as_of(), MOMENT)
+        printed(self.lease, 3, "later")
+        line = worlds.as_of()
+        assert line is not None
+        self.assertLess(abs((datetime.now(UTC) - line).total_seconds()), 60)
+        Event.objects.update(at=MOMENT)
+        Worker.objects.create(name="host:1:aa", seen_at=MOMENT + timedelta(hours=1))
+        self.assertEqual(worlds.as_of(), MOMENT + timedelta(hours=1))
 
 
 class ReplacedFileTests(SimpleTestCase):
