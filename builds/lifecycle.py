@@ -267,7 +267,7 @@ def void(build_id: int, reason: str, at: datetime | None = None) -> bool:
         build = _locked(build_id)
         if build.status in FINAL:
             return False
-        _end(build, Status.LOST if build.status == Status.RUNNING else Status.CANCELLED, reason, at)
+        _end(build, Status.LOST if build.status == Status.RUNNING else Status.CANCELLED, reason, at=at)
         events.put_unleased(build.pk, [_as_it_is(build)])
         _revise(build.pk)
         return True
@@ -354,7 +354,7 @@ def _as_it_is(build: Build) -> Fact:
     return Fact("build", build.data())
 
 
-def _end(build: Build, status: Status, reason: str, at: datetime | None = None) -> None:
+def _end(build: Build, status: Status, reason: str, *, at: datetime | None = None) -> None:
     """Set the final status of `build` and of its steps, and take its lease away. Its row is locked."""
     if not may_become(Status(build.status), status):
         raise Refused(f"Build {build.pk} is {build.status} and cannot become {status}.")

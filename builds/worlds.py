@@ -42,7 +42,7 @@ class Renewal:
 
 
 def renew(*, keep_queued: bool = False, next_build: int | None = None) -> Renewal:
-    """Begin a new world, in one transaction. No worker may be at work meanwhile; web processes may.
+    """Begin a new world, in one transaction. No worker may be at work meanwhile.
 
     `keep_queued`: queued builds stay so, and are not cancelled. `next_build`: the number of the next build; None: one
     that the old world has not reached. `Refused` where it is not above every number that was given already.

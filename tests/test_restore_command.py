@@ -203,6 +203,7 @@ class Restoring:
 
     def test_viewers_of_a_web_process_that_runs_through_a_restore_by_hand_load_again(self) -> None:
         board = self.board
+        board.env["BUILDBOARD_LEASE_SECONDS"] = "60"  # web processes mind leases, too: newworld has to be faster
         web, worker = board.web(), board.workers(1)
         running = self.begin_flood()
         board.manage("backup", str(self.file), check=True)
@@ -278,24 +279,6 @@ class Restoring:
         board.manage("restore", str(self.file), check=True)
         self.assertEqual(board.build(over)["status"], "cancelled")
 
-    def test_sessions_and_tokens_are_those_of_the_backup_and_sessions_can_be_ended(self) -> None:
-        from .support.browser import session_cookie
-
-        board = self.board
-        name, value = session_cookie(board, "alice")
-        cookie = {"Cookie": f"{name}={value}"}
-        board.manage("backup", str(self.file), check=True)
-        done = board.manage("restore", str(self.file), check=True)
-        self.assertIn("API tokens (1) are those of then", done.stdout)
-        web = board.web()
-        self.assertEqual(board.get("/", token=None, headers=cookie).status, 200)
-        web.terminate()
-        done = board.manage("restore", str(self.file), "--end-sessions", check=True)
-        self.assertIn("Everyone has to sign in again.", done.stdout)
-        web.start()
-        self.assertEqual(board.get("/", token=None, headers=cookie).status, 302)
-        self.assertEqual(board.get("/api/v1/projects").status, 200)
-
     def refused(self, file: Path, *options: str, most_bytes: int | None = None) -> str:
         """What a restore says that is refused; it has changed nothing. `most_bytes`: of any file, as on a full disk."""
         before = self.world(), sorted(path.name for path in self.board.data.iterdir())
@@ -346,18 +329,6 @@ class Restoring:
 
     def refused_late(self, *options: str) -> str:
         return self.refused(self.file, *options)
-
-    def test_a_board_under_up_keeps_its_data_folder(self) -> None:
-        board = self.board
-        board.manage("backup", str(self.file), check=True)
-        up = board.spawn("up", "--workers", "0", "--port", str(free_port()))
-        up.wait_for("Ctrl-C stops it.", 60)
-        for command in (("restore", str(self.file)), ("newworld",)):
-            done = board.manage(*command)
-            self.assertEqual(done.returncode, 1)
-            self.assertRegex(
-                done.stderr, r"^CommandError: This board already runs at http://127\.0\.0\.1:\d+ \(process \d+\)\.$"
-            )
 
 
 class SqliteTests(Restoring, SimpleTestCase):
@@ -415,6 +386,36 @@ class SqliteTests(Restoring, SimpleTestCase):
         for file in (self.file, self.file.with_name("other")):
             board.manage("restore", str(file), check=True)
             self.assertEqual(board.build(over)["status"], "cancelled")
+
+    def test_sessions_and_tokens_are_those_of_the_backup_and_sessions_can_be_ended(self) -> None:
+        from .support.browser import session_cookie
+
+        board = self.board
+        name, value = session_cookie(board, "alice")
+        cookie = {"Cookie": f"{name}={value}"}
+        board.manage("backup", str(self.file), check=True)
+        done = board.manage("restore", str(self.file), check=True)
+        self.assertIn("API tokens (1) are those of then", done.stdout)
+        web = board.web()
+        self.assertEqual(board.get("/", token=None, headers=cookie).status, 200)
+        web.terminate()
+        done = board.manage("restore", str(self.file), "--end-sessions", check=True)
+        self.assertIn("Everyone has to sign in again.", done.stdout)
+        web.start()
+        self.assertEqual(board.get("/", token=None, headers=cookie).status, 302)
+        self.assertEqual(board.get("/api/v1/projects").status, 200)
+
+    def test_a_board_under_up_keeps_its_data_folder(self) -> None:
+        board = self.board
+        board.manage("backup", str(self.file), check=True)
+        up = board.spawn("up", "--workers", "0", "--port", str(free_port()))
+        up.wait_for("Ctrl-C stops it.", 60)
+        for command in (("restore", str(self.file)), ("newworld",)):
+            done = board.manage(*command)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(
+                done.stderr, r"^CommandError: This board already runs at http://127\.0\.0\.1:\d+ \(process \d+\)\.$"
+            )
 
     def test_whoever_restores_as_root_leaves_the_file_to_its_owner(self) -> None:
         board, place = self.board, self.board.data / "buildboard.sqlite3"

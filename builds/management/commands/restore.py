@@ -120,14 +120,22 @@ def _postgresql_database(file: Path, options: dict[str, Any]) -> list[str]:
     told = []
     if not _postgresql.is_empty():
         aside = settings.BUILDBOARD_DATA / f"before-{stamp()}{backups.SUFFIX['postgresql']}"
-        write(aside)
+        try:
+            write(aside)
+        except Unusable as error:
+            raise Unusable(
+                f"Nothing was restored: the database of before could not be kept. {error} To do without it, give the "
+                "board an empty database (DATABASE_URL) and restore into that."
+            ) from error
         _give_to_owner(aside, settings.BUILDBOARD_DATA)
         told.append(f"The database of before is kept as {aside}; delete it when nobody needs it.")
     _postgresql.load(file)
     try:
         return [*begin(options, is_alone=True, reached=_believed(reached, world == _world())), *told]
     except (Unusable, Error) as error:
-        raise Unusable(f"{file} is restored, but not its new world: {error} Then run manage.py newworld.") from error
+        raise Unusable(
+            f"{file} is restored, but its new world is not begun: {error} Run manage.py newworld."
+        ) from error
 
 
 def _world() -> str:
