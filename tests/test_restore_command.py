@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 from django.test import SimpleTestCase
 
+from builds.management.backups import Unusable
 from builds.management.commands import _postgresql
 
 from .support import ROOT
@@ -484,6 +485,24 @@ class PostgresqlTests(Restoring, SimpleTestCase):
         number = board.start("count")  # it takes builds of the new world
         board.wait(number, status="passed")
         self.assertEqual(board.lines(number), COUNTED)
+
+    def test_an_archive_that_breaks_off_while_it_is_loaded_changes_nothing(self) -> None:
+        """It is read through before; this is what would become of a disk that fails in between."""
+        board = self.board
+        for _ in range(20):
+            board.enqueue("count")
+        board.manage("backup", str(self.file), check=True)
+        later = board.enqueue("count")
+        before, world = board.stored(later), self.world()
+        whole = self.file.read_bytes()
+        for size in (len(whole) // 2, len(whole) * 3 // 4):
+            self.file.write_bytes(whole[:size])
+            with (
+                board.database(),
+                self.assertRaisesMessage(Unusable, "Nothing was restored, and the database is as it was: "),
+            ):
+                _postgresql.load(self.file)
+            self.assertEqual((board.stored(later), self.world()), (before, world))
 
     def test_tables_of_a_newer_version_do_not_stay(self) -> None:
         board = self.board
