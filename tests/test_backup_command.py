@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -21,6 +22,7 @@ from builds.management.commands import _postgresql, _sqlite
 
 from .support import ROOT
 from .support.board import Board, environment
+from .support.processes import Process, eventually
 from .support.servers import postgres_url
 
 
@@ -117,6 +119,16 @@ class SqliteTests(Backing, SimpleTestCase):
             self.assertEqual(copied.execute("PRAGMA journal_mode").fetchone(), ("delete",))
         self.assertEqual(numbers, list(range(len(numbers))))
         self.assertLess(len(numbers), written / 2, "it is of the moment at which it began")
+
+    def test_stopped_half_way_it_leaves_nothing_and_says_so(self) -> None:
+        slow = "from builds.management.commands import _sqlite\n_sqlite.PAGES, _sqlite.REST_SECONDS = 1, 0.2"
+        code = f"import sys, manage\n{slow}\nsys.argv[1:] = ['backup', {str(self.folder)!r}]\nmanage.main()"
+        for number in (signal.SIGTERM, signal.SIGINT):
+            process = self.enterContext(Process([sys.executable, "-c", code], env=self.board.env))
+            eventually(lambda: list(self.folder.iterdir()), 20, process.output)
+            process.signal(number)
+            self.assertEqual((process.wait(), process.output()), (1, "Stopped; nothing was written.\n"))
+            self.assertEqual(list(self.folder.iterdir()), [])
 
     def test_a_copy_that_is_damaged_is_not_kept(self) -> None:
         place = self.board.data / "buildboard.sqlite3"

@@ -24,10 +24,7 @@ class NewWorldTests(SimpleTestCase):
         self.assertEqual(board.build(build)["status"], "running")
         with board.database():
             self.assertEqual(len(newworld._beating()), 2)
-        children = worker.children()
-        worker.kill()
-        for child in children:
-            child.kill()
+        worker.kill_all()
         with board.database():
             self.assertEqual(newworld._beating(), [], "their rows are still there")
         done = board.manage("newworld", "--keep-queued", check=True)

@@ -1,6 +1,5 @@
 """A board that is backed up while it works, goes on, dies and is restored: real processes on both databases."""
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -19,7 +18,7 @@ from builds.management.commands import _postgresql
 
 from .support import ROOT
 from .support.board import Board
-from .support.processes import Process, alive, eventually, free_port
+from .support.processes import alive, eventually, free_port
 from .support.servers import postgres_url
 from .support.sse import SseClient
 
@@ -43,25 +42,6 @@ steps:
       while :; do i=$((i+200)); seq $((i-199)) $i; sleep 0.02; done
   - {name: never, run: "true"}
 """
-
-
-def end(*processes: Process) -> None:
-    """Kill -9, with all that they have started; steps are ended by their guardians."""
-    families = [process.children() for process in processes]
-    for process in processes:
-        process.kill()
-    for child in sum(families, []):
-        if "guardian" not in " ".join(_words(child)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                child.kill()
-    eventually(lambda: not any(alive(child.pid) for child in sum(families, [])), 15)
-
-
-def _words(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
 
 
 class Restoring:
@@ -143,7 +123,8 @@ class Restoring:
         self.assertRegex(
             refused.stderr, r"^CommandError: .* in use.*[Ss]top the web processes and workers of this board"
         )
-        end(worker, web.process)
+        worker.kill_all()
+        web.kill()
 
         done = board.manage("restore", str(self.file), check=True)
         self.assertIn(f"Build {running} of flood was running, and is lost.", done.stdout)
@@ -210,7 +191,7 @@ class Restoring:
         board.manage("backup", str(self.file), check=True)
         head = self.head(running)
         eventually(lambda: self.head(running) > head + 20, 30)
-        end(worker)
+        worker.kill_all()
         token = board.token("alice")
         world = self.world()
         with (
@@ -241,7 +222,8 @@ class Restoring:
         web, worker = board.web(), board.workers(1)
         running = self.begin_flood()
         board.manage("backup", str(self.file), check=True)
-        end(worker, web.process)
+        worker.kill_all()
+        web.kill()
         board.manage("restore", str(self.file), check=True)
         before = board.build(running), self.world(), self.head(running)
         again = board.manage("restore", str(self.file), "--keep-queued", "--next-build", "70", check=True)

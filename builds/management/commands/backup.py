@@ -32,7 +32,8 @@ class Command(BaseCommand):
         parser.add_argument("--force", action="store_true", help="overwrite FILE where it exists")
 
     def handle(self, *, file: Path, force: bool, **_: Any) -> None:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped; nothing was written."))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit("Stopped; nothing was written."))
         refuse_no_board()
         target = file.expanduser().absolute()
         if target.is_dir():

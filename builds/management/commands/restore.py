@@ -35,7 +35,8 @@ class Command(BaseCommand):
         add_options(parser)
 
     def handle(self, *, file: Path, **options: Any) -> None:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: sys.exit("Stopped before the end: restore it again."))
         file = file.expanduser().absolute()
         # An own pool would look like a board that runs.
         connection.settings_dict["OPTIONS"].pop("pool", None)
