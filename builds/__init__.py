@@ -17,6 +17,7 @@ this order.
     beats.py       workers' signs of life: which of them live
     queue.py       which build a worker takes next, and what each of the others waits for
     lifecycle.py   enqueue, claim, finish, lose, cancel …: the only writer of a status
+    worlds.py      a new world for a database that was restored from a backup
     retention/     compacts logs of builds that are over, and prunes old ones
     leases.py      finds builds whose worker gives no sign of life any more
     access.py      who is asking, and what they may do and see

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from django.db import Error, connection
 
-from . import lifecycle
+from . import lifecycle, worlds
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ class LeaseWatch:
 
     def look(self) -> list[int]:
         """Ends the builds whose lease has lapsed; their numbers."""
+        worlds.leave_replaced()
         before = self._clock()
         try:
             leases = lifecycle.leases()

@@ -315,6 +315,19 @@ def lose(build_id: int, token: str, reason: str, *, renewal: int | None = None) 
         return True
 
 
+def void(build_id: int, reason: str, at: datetime | None = None) -> bool:
+    """End a build of a former world, whoever holds it: a running one is `lost`, a queued one `cancelled`. `at`: when,
+    as far as is known. It is not started again by itself: nobody knows what it has done since. False: it is over."""
+    with transaction.atomic():
+        build = _locked(build_id)
+        if build.status in FINAL:
+            return False
+        _end(build, Status.LOST if build.status == Status.RUNNING else Status.CANCELLED, reason, at=at)
+        events.put_unleased(build.pk, [_as_it_is(build)])
+        _revise(build.pk)
+        return True
+
+
 def leases() -> dict[int, tuple[str, int, str]]:
     """Of every running build: its lease's token and renewal, and its worker's name."""
     rows = Build.objects.running().values_list("pk", "lease_token", "renewal", "worker")

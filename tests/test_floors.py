@@ -13,7 +13,7 @@ from .support import ROOT
 
 FLOORS = [
     "states", "recipe", "progress", "gauges", "labels", "wakes", "models", "blocks", "cuts", "events", "beats", "queue",
-    "lifecycle", "retention", "leases", "access",
+    "lifecycle", "worlds", "retention", "leases", "access",
 ]  # fmt: skip
 """From the ground up: each imports only those before it."""
 WINGS = {"worker", "live", "web"}
@@ -28,6 +28,9 @@ LONGER: dict[str, str] = {
 }
 
 TESTED_BY: dict[str, str] = {
+    "management/backups": "test_backup_command.py",
+    "management/commands/_postgresql": "test_backup_command.py",
+    "management/commands/_sqlite": "test_backup_command.py",
     "management/commands/runserver": "test_web_command.py",
     "web/items": "test_api.py",
     "worker/canvas": "test_worker_lines.py",

@@ -39,6 +39,14 @@ class CursorTest(PropertyCase):
         self.extent = opening.Extent(1, 9, False)
         self.assertEqual(self.cursor(), 0)
 
+    def test_without_a_cursor_all_that_is_stored_follows(self) -> None:
+        """Also where what came first is not stored any more, or the numbers began later."""
+        self.assertEqual(self.cursor(), 2)
+        self.assertIsNone(self.cursor(after="0"))
+        found = opening._cursor(AsyncRequestFactory().get("/", {"after": "0"}), self.extent, zero_is_none=True)
+        self.assertEqual(found, 2)
+        self.assertIsNone(self.cursor(after=""))
+
     def test_only_this_world_is_known(self) -> None:
         self.assertEqual(self.cursor(after="4", world=Board.get().world), 4)
         self.assertIsNone(self.cursor(after="4", world="x"))

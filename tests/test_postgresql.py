@@ -18,6 +18,7 @@ MODULES = (
     "tests.test_lifecycle_again",
     "tests.test_beats",
     "tests.test_queue",
+    "tests.test_worlds",
     "tests.test_blocks",
     "tests.test_retention",
     "tests.test_retention_rules",

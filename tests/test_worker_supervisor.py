@@ -180,6 +180,29 @@ class StartingTests(SimpleTestCase):
         self.assertEqual(supervisor._dead, {})
 
 
+class FormerWorldTests(SimpleTestCase):
+    databases = {"default"}
+
+    def test_leftovers_of_a_former_world_are_ended_and_other_boards_are_left_alone(self) -> None:
+        board = self.enterContext(Board())
+        own, other = board.data / "workspaces", board.data / "elsewhere" / "workspaces"
+        ended = {"former": ("former/57", own / "57" / "work")}
+        left = {
+            "of another data folder": ("former/57", other / "57" / "work"),
+            "of a board that a build runs": ("inner/3", own / "57" / "work" / "var" / "workspaces" / "3" / "work"),
+            "without a mark": ("", own / "57" / "work"),
+        }
+        sleepers = {}
+        for name, (mark, workspace) in (ended | left).items():
+            env = {"PATH": os.environ["PATH"], "BUILDBOARD_BUILD": mark, "BUILDBOARD_WORKSPACE": str(workspace)}
+            sleepers[name] = self.enterContext(Process(["sleep", "600"], env=env))
+        board.workers(1)
+        for name in ended:
+            eventually(lambda name=name: not sleepers[name].running, 10, name)
+        for name in left:
+            self.assertTrue(sleepers[name].running, name)
+
+
 @tag("fast")
 class LeftoversTests(SimpleTestCase):
     def test_what_a_step_writes_into_its_mark_ends_no_supervisor(self) -> None:
@@ -187,4 +210,4 @@ class LeftoversTests(SimpleTestCase):
             process = type("Process", (), {"status": lambda self: "running"})()
             process.environ = lambda number=number: {"BUILDBOARD_BUILD": f"w/{number}"}
             with patch.object(psutil, "process_iter", return_value=[process]), self.subTest(number[:5]):
-                self.assertEqual([found for _, found in leftovers._marked("w")], known)
+                self.assertEqual([one.build_id for one in leftovers._marked()], known)

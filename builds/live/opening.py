@@ -125,7 +125,7 @@ def _build(request: HttpRequest, build_id: int) -> Opening:
     extent = source.extent()
     if extent is None:
         raise no_build(build_id)
-    cursor = _cursor(request, extent, none=extent.horizon - 1)
+    cursor = _cursor(request, extent)
     return Opening(standing(request, caller), source, extent, cursor, frozenset({project}))
 
 
@@ -140,13 +140,15 @@ def _board(request: HttpRequest) -> Opening:
     return Opening(stands, source, extent, _cursor(request, extent), visible)
 
 
-def _cursor(request: HttpRequest, extent: Extent, none: int = 0) -> int | None:
-    """By the `Last-Event-ID` header, else `?after=`; None where it is void. `none`: the cursor of who has sent none:
-    of a build, all that is stored; of the board, which is a state, all that there is."""
+def _cursor(request: HttpRequest, extent: Extent) -> int | None:
+    """By the `Last-Event-ID` header, else `?after=`; without either, the one before all that is stored. None where it
+    is void."""
     world = request.GET.get("world")
     if world is not None and world != Board.get().world:
         return None
-    text = request.headers.get("Last-Event-ID") or request.GET.get("after", str(none))
+    text = request.headers.get("Last-Event-ID") or request.GET.get("after")
+    if text is None:
+        return max(extent.horizon - 1, 0)
     if not _NUMBER.match(text):
         return None
     cursor = int(text)

@@ -13,6 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.db import InterfaceError, OperationalError, connections
 
+from .. import worlds
+
 THREADS = 2
 IDLE_SECONDS = 5.0
 AWAY_SECONDS = 1.0
@@ -80,6 +82,7 @@ class _Readers:
                 self._pending -= 1
 
     def _call(self, future: Future, function: Callable[[], Any]) -> None:
+        worlds.leave_replaced()
         fresh = not any(connection.connection for connection in connections.all(initialized_only=True))
         try:
             try:

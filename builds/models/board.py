@@ -20,7 +20,7 @@ class Board(models.Model):
     """A random name, renewed when the database is restored from a backup: cursors of another world are void."""
     revision = models.BigIntegerField(default=0)
     horizon = models.BigIntegerField(default=0)
-    """The oldest revision that a cursor may still have: raised when a build is deleted."""
+    """The oldest revision that a cursor may still have: raised when a build is deleted, and with a new world."""
 
     prune_at = models.DateTimeField(null=True, blank=True)
     """When some process last took its turn to prune, by the database's clock; None: none yet."""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 
 from django.db import Error as DatabaseError
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, F, Min, Q, Sum
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -62,11 +62,11 @@ def _from_database() -> Iterator[Metric]:
     yield workers
 
     differ = Count("pk", filter=Q(pruned_at__isnull=True) & ~Q(log_note=""))
-    logs = Build.objects.aggregate(events=Sum("head"), differ=differ)
-    yield _gauge("events", "Events appended to the builds that are kept (the sum of their heads).", logs["events"] or 0)
+    logs = Build.objects.aggregate(stored=Sum(F("head") - F("horizon") + 1), differ=differ)
+    yield _gauge("events", "Events in the logs of the builds that are kept.", logs["stored"] or 0)
     yield _gauge("logs_not_compacted", "Builds whose log could not be compacted: its blocks differed.", logs["differ"])
     revision = Board.objects.values_list("revision", flat=True).first() or 0
-    yield _gauge("revision", "The board's revision: how often a build has visibly changed.", revision)
+    yield _gauge("revision", "The board's revision: visible changes of builds; a new world makes it jump.", revision)
     yield _gauge("projects", "Projects.", Project.objects.count())
 
 

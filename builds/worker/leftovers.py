@@ -3,6 +3,9 @@
 import contextlib
 import logging
 import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -15,20 +18,39 @@ logger = logging.getLogger(__name__)
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-def sweep() -> int:
-    """Kill the processes, and remove the workspaces, of this world's builds that have no lease. How many processes.
+class Marked(NamedTuple):
+    """A living process of a build."""
 
+    process: psutil.Process
+    world: str
+    build_id: int
+    workspace: Path
+
+
+def sweep() -> int:
+    """Kill the processes, and remove the workspaces, of builds that have no lease. How many processes.
+
+    A world that was left behind, because the database was restored from a backup, has no builds any more. Whose it was
+    is told by the workspace: another board on this machine has another data folder, and may well be a copy of this one.
     A guardian does not bear its build's mark: it ends its step's processes by itself.
     """
-    with limit():
-        world = Board.get().world
-    found = _marked(world)
-    # Asked after looking: a build has its lease before it has a process, so what was seen without one is over.
+    found = _marked()
+    # Asked after looking: a build has its world and its lease before it has a process, so what was seen is theirs.
+    world = _world() if found else ""
     leased = _leased() if found else set()
-    killed = _kill([process for process, build_id in found if build_id not in leased])
+    killed = _kill(
+        one.process
+        for one in found
+        if (one.build_id not in leased if one.world == world else one.workspace == workspace.place(one.build_id))
+    )
     for path in workspace.stale(_leased):
         workspace.remove(path)
     return killed
+
+
+def _world() -> str:
+    with limit():
+        return Board.get().world
 
 
 def _leased() -> set[int]:
@@ -38,10 +60,10 @@ def _leased() -> set[int]:
 
 def kill(world: str, build_id: int) -> int:
     """Kill what is left of one build. How many processes."""
-    return _kill([process for process, number in _marked(world) if number == build_id])
+    return _kill(one.process for one in _marked() if (one.world, one.build_id) == (world, build_id))
 
 
-def _kill(processes: list[psutil.Process]) -> int:
+def _kill(processes: Iterable[psutil.Process]) -> int:
     killed = 0
     for process in processes:
         with contextlib.suppress(psutil.Error):
@@ -51,16 +73,17 @@ def _kill(processes: list[psutil.Process]) -> int:
     return killed
 
 
-def _marked(world: str) -> list[tuple[psutil.Process, int]]:
-    """Living processes that bear the mark of one of this world's builds, and that build's number."""
+def _marked() -> list[Marked]:
+    """Living processes that bear the mark of a build, of whatever world."""
     found = []
     for process in psutil.process_iter():
         try:
             if process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            owner, _, number = process.environ().get("BUILDBOARD_BUILD", "").partition("/")
+            environment = process.environ()
         except (psutil.Error, OSError):
             continue  # gone, or another user's
-        if owner == world and _NUMBER.fullmatch(number):  # a step may write there what it likes
-            found.append((process, int(number)))
+        world, _, number = environment.get("BUILDBOARD_BUILD", "").partition("/")
+        if world and _NUMBER.fullmatch(number):  # a step may write there what it likes
+            found.append(Marked(process, world, int(number), Path(environment.get("BUILDBOARD_WORKSPACE", ""))))
     return found

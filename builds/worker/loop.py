@@ -8,7 +8,7 @@ import time
 from django.conf import settings
 from django.db import Error, IntegrityError
 
-from .. import beats, lifecycle
+from .. import beats, lifecycle, worlds
 from ..events import Lease
 from ..leases import disconnect
 from ..states import Status
@@ -84,6 +84,7 @@ class Loop:
             if bool(note) != bool(self._note):
                 logger.warning("action=rest worker=%s note=%s", self._name, note or "none any more")
             self._note = note
+            worlds.leave_replaced()
             beats.beat(self._name, draining=self._orders.draining, labels=self._labels, note=note)
             self._beat_at = time.monotonic()
 

@@ -19,6 +19,11 @@ def folder() -> Path:
     return settings.BUILDBOARD_DATA / "workspaces"
 
 
+def place(build_id: int) -> Path:
+    """Where the steps of that build begin."""
+    return folder() / str(build_id) / "work"
+
+
 class Workspace:
     """`path` is where steps begin. The scripts that they run lie beside it, out of their way.
 
@@ -26,8 +31,8 @@ class Workspace:
     """
 
     def __init__(self, build_id: int) -> None:
-        self._home = folder() / str(build_id)
-        self.path = self._home / "work"
+        self.path = place(build_id)
+        self._home = self.path.parent
         remove(self._home)
         self._home.mkdir(mode=0o700, parents=True)
         self.path.mkdir()

@@ -18,7 +18,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 from django.db import connection
 
-from builds import events, labels, lifecycle, queue
+from builds import events, labels, lifecycle, queue, worlds
 from builds.management.replay import Header, Replay, Said
 from builds.models import Build, Project
 from builds.states import Status
@@ -131,6 +131,7 @@ class Command(BaseCommand):
                 continue
             if len(records) < events.PAGE:
                 time.sleep(_REST)
+                worlds.leave_replaced()
 
     def _show(self, said: list[Said]) -> None:
         for each in said:

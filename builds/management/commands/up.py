@@ -127,12 +127,12 @@ class Command(BaseCommand):
             raise CommandError(f"--port {port}: expected a number from 1 to 65535.")
         if not 0 <= workers <= 256:
             raise CommandError(f"--workers {workers}: expected a number from 0 to 256.")
-        with _only_board(f"http://{_shown(host)}:{port}"):
+        with only_board(f"This board already runs at http://{_shown(host)}:{port}"):
             self._keep_board(host, port, server, workers)
 
     def _keep_board(self, host: str, port: int, server: str, workers: int) -> None:
         _refuse_taken(host, port)
-        _refuse_no_database()
+        refuse_no_database()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays nohup
                 signal.signal(number, self._stop)
@@ -237,7 +237,7 @@ def _refuse_taken(host: str, port: int) -> None:
         raise CommandError(f"Cannot listen on {host}:{port} (--host, PORT): {error.strerror}.") from None
 
 
-def _refuse_no_database() -> None:
+def refuse_no_database() -> None:
     """Whoever starts a board learns at once what is wrong; only a board that has run waits for its database.
 
     Without a pool: only this thread asks, and none of it is to outlast the start.
@@ -257,9 +257,9 @@ def _refuse_no_database() -> None:
 
 
 @contextlib.contextmanager
-def _only_board(address: str) -> Iterator[None]:
+def only_board(told: str) -> Iterator[None]:
     """Hold the data folder: a second board on it would share its workspaces. The lock ends with this process, however
-    that ends, and no child inherits it (Python opens files close-on-exec)."""
+    that ends, and no child inherits it (Python opens files close-on-exec). `told`: what those hear who want it too."""
     path = settings.BUILDBOARD_DATA / "up.lock"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -271,12 +271,11 @@ def _only_board(address: str) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            holder = lock.read().strip() or "an address that it is about to say"
-            raise CommandError(f"This board already runs at {holder}.") from None
+            raise CommandError(lock.read().strip() or "This board is being started just now.") from None
         except OSError as error:
             raise CommandError(f"{path} cannot be locked: {error.strerror}.") from None
         lock.truncate(0)
-        lock.write(f"{address} (process {os.getpid()})\n")
+        lock.write(f"{told} (process {os.getpid()}).\n")
         lock.flush()
         yield
 
