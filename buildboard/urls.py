@@ -17,3 +17,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("builds.urls")),
 ]
+
+handler500 = "builds.web.outage.server_error"

@@ -1,5 +1,6 @@
 """A request → who is it, may they see this, and from which cursor on. One answer for streams, long polls and logs."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -108,12 +109,19 @@ def no_build(build_id: int) -> Refusal:
 
 
 async def _ask(function, *args) -> Opening:
+    """However long the line is, as long as it moves."""
     if reading.is_away():
         raise Away
+    asked = asyncio.ensure_future(reading.read_later(function, *args))
     try:
-        return await reading.read(function, *args)
+        while not (await asyncio.wait({asked}, timeout=1.0))[0]:
+            if reading.is_away():
+                raise Away
+        return asked.result()
     except DatabaseError as error:
         raise Away from error
+    finally:
+        asked.cancel()
 
 
 def _build(request: HttpRequest, build_id: int) -> Opening:

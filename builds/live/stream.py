@@ -14,8 +14,9 @@ from django.views.decorators.csrf import csrf_exempt
 
 from ..gauges import streams
 from . import frames, opening
-from .hub import Hub, Viewer, hub, is_draining
+from .hub import Hub, hub, is_draining
 from .opening import Away, Opening, Refusal
+from .viewer import Viewer
 
 PING_SECONDS = 15.0
 FAREWELL = "buildboard.farewell"
@@ -108,7 +109,7 @@ class Stream:
             while True:
                 found = await viewer.next(PING_SECONDS)
                 if found is None:
-                    yield frames.comment("still here") + _ping(viewer.tail.head)
+                    yield frames.comment("still here") + _ping(viewer.tail.head, viewer.tail.stale)
                 elif isinstance(found, str):
                     ending = found
                     yield _ending(found)
@@ -128,9 +129,10 @@ class Stream:
             self._loop.call_soon_threadsafe(self.close)
 
 
-def _ping(head: int) -> bytes:
-    """With the topic's head: a reader that has less is catching up, not up to date."""
-    return frames.control("ping", {"head": head})
+def _ping(head: int, stale: int | None = None) -> bytes:
+    """With the topic's head: a reader that has less is catching up, not up to date. `stale`: seconds since the database
+    was reached, where it is away: what the reader has may be old."""
+    return frames.control("ping", {"head": head} | ({} if stale is None else {"stale": stale}))
 
 
 def _ending(kind: str) -> bytes:
