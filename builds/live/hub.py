@@ -187,6 +187,8 @@ class Hub:
                 async with asyncio.timeout(REJOIN_SECONDS), wakes.listen() as listener, asyncio.TaskGroup() as group:
                     group.create_task(self._hear(listener))
                     group.create_task(self._join(listener))
+                    if wakes.is_shared():
+                        group.create_task(listener.keep())
             except TimeoutError:
                 continue
             except Exception as error:
