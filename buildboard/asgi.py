@@ -133,6 +133,7 @@ class _Request:
             self._give_place_back()
         if self._began and not self._ended:
             await self._break_off()
+            await asyncio.sleep(0)  # the server hears of it, and does not take it for a mistake of ours
 
     async def _django(self) -> None:
         if self._is_live:
@@ -278,8 +279,9 @@ class _Daphne(_Connection):
 
     def abort(self) -> None:
         self.release()
-        with contextlib.suppress(Exception):
-            self._request.channel.abortConnection()
+        channel = self._request.channel
+        if channel is not None and channel.transport is not None:  # else the client has gone already
+            channel.transport.abortConnection()
 
     # Twisted's IPushProducer
 

@@ -344,47 +344,6 @@ class ResourcesTest(ServersCase):
             client.abort()
 
 
-class RightsTest(ServersCase):
-    def test_a_stream_is_denied_soon_after_its_right_ends(self) -> None:
-        from django.contrib.sessions.models import Session
-        from django.test import Client
-
-        from builds.models import ApiToken
-
-        def session(user: User) -> str:
-            client = Client()
-            client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-            return client.cookies["sessionid"].value
-
-        build = live.queued()
-        made = [User.objects.create_user(f"leaver{n}", password="something") for n in range(4)]
-        cookies = [session(user) for user in made]
-        token = new_token(made[0])
-        for server in SERVERS:
-            path = f"/builds/{build.pk}/events/"
-            by_token = self.open(server, path, token=token)
-            by_session = [self.open(server, path, token=None, headers={"Cookie": f"sessionid={c}"}) for c in cookies]
-            stays = self.open(server, path)
-            for client in (by_token, stays, *by_session):
-                client.read_until(is_event("build"))
-            setattr(self, server, (by_token, by_session, stays))
-        ApiToken.objects.filter(user=made[0]).delete()
-        Session.objects.filter(session_key=cookies[0]).delete()
-        made[1].set_password("another")
-        made[1].save()
-        User.objects.filter(pk=made[2].pk).update(is_active=False)
-        for server in SERVERS:
-            by_token, by_session, stays = getattr(self, server)
-            with self.subTest(server):
-                self.assertEqual(by_token.read_all(10)[-1].event, "denied")
-                for client in by_session[:3]:
-                    self.assertEqual(client.read_all(10)[-1].event, "denied")
-                lifecycle.cancel(live.queued().pk, by="alice")
-                for client in (stays, by_session[3]):
-                    client.socket.settimeout(0.5)
-                    self.assertRaises(TimeoutError, next, client.events(0.5))
-
-
 class LimitsTest(ServersCase):
     servers = ("uvicorn",)
     env = {"BUILDBOARD_STREAMS_PER_USER": "3"}

@@ -52,7 +52,7 @@ async def lines(request: HttpRequest, build_id: int) -> HttpResponse:
     except Refusal as refusal:
         return refusal.response
     except (Away, DatabaseError):
-        return _away()
+        return opening.away()
 
 
 def _lines(request: HttpRequest, build_id: int) -> dict[str, Any]:
@@ -104,7 +104,7 @@ async def text(request: HttpRequest, build_id: int) -> HttpResponseBase:
     except Refusal as refusal:
         return refusal.response
     except Away:
-        return _away()
+        return opening.away()
     body = _followed(opened, writer) if follow else _stored(opened, writer)
     return StreamingHttpResponse(
         opening.nothing() if request.method == "HEAD" else body,
@@ -201,8 +201,3 @@ def _encode(found: list[Frame], writer: Writer) -> bytes:
         if kind in ("log", "cut"):
             texts.append(writer.feed(kind, json.loads(data)))
     return "".join(texts).encode("utf-8", "replace")
-
-
-def _away() -> JsonResponse:
-    detail = {"detail": "The database cannot be reached just now."}
-    return JsonResponse(detail, status=503, headers={"Retry-After": "5", "Cache-Control": "no-store"})

@@ -48,11 +48,21 @@ class Opening:
         return self.extent.final and self.cursor == self.extent.head
 
 
-def refuse(status: int, detail: str) -> Refusal:
-    response = JsonResponse({"detail": detail}, status=status, headers={"Cache-Control": "no-store"})
+def refuse(status: int, detail: str, **more: str) -> Refusal:
+    response = JsonResponse({"detail": detail} | more, status=status, headers={"Cache-Control": "no-store"})
     if status == 401:
         response["WWW-Authenticate"] = 'Bearer realm="Buildboard"'
     return Refusal(response)
+
+
+AWAY = {"detail": "The database cannot be reached just now.", "cause": "database"}
+
+
+def away() -> HttpResponse:
+    """503, for whoever cannot be told by a stream."""
+    refusal = refuse(503, **AWAY)
+    refusal.response["Retry-After"] = "5"
+    return refusal.response
 
 
 def full() -> Refusal:

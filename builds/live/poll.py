@@ -13,7 +13,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
@@ -49,8 +49,7 @@ async def _answer(request: HttpRequest, build_id: int | None) -> HttpResponseBas
     except Refusal as refusal:
         return refusal.response
     except Away:
-        detail = {"detail": "The database cannot be reached just now."}
-        return JsonResponse(detail, status=503, headers={"Retry-After": "5", "Cache-Control": "no-store"})
+        return opening.away()
     # Waited for in the body, not here: the view's thread is shared by all of the live wing's requests.
     return StreamingHttpResponse(
         opening.nothing() if request.method == "HEAD" else _body(opened, wait),

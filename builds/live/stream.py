@@ -50,7 +50,7 @@ async def _answer(request: HttpRequest, build_id: int | None) -> HttpResponseBas
     except Refusal as refusal:
         return refusal.response
     except Away:
-        return _response(request, _farewell(RETRY_AWAY_MS, "The database cannot be reached just now."))
+        return _response(request, _farewell(RETRY_AWAY_MS, opening.AWAY))
     if opened.is_over:
         return HttpResponse(status=204, headers={"Cache-Control": "no-cache"})
     stream = Stream(opened, request.scope.get(FAREWELL))
@@ -63,10 +63,10 @@ def _response(request: HttpRequest, body: AsyncIterator[bytes]) -> StreamingHttp
     return StreamingHttpResponse(opening.nothing() if request.method == "HEAD" else body, headers=HEADERS)
 
 
-async def _farewell(retry: tuple[int, int], detail: str) -> AsyncIterator[bytes]:
+async def _farewell(retry: tuple[int, int], said: dict[str, str]) -> AsyncIterator[bytes]:
     """A stream that cannot be: a browser's EventSource never comes back after any other status than 200."""
     streams.refused("problem")
-    yield _begin(retry) + frames.control("problem", {"detail": detail})
+    yield _begin(retry) + frames.control("problem", said)
 
 
 def _begin(retry: tuple[int, int]) -> bytes:
@@ -140,6 +140,6 @@ def _ending(kind: str) -> bytes:
 
 
 _DETAILS = {
-    "problem": "The database cannot be read just now.",
+    "problem": "Something failed here.",
     "denied": "You may no longer see this.",
 }
