@@ -17,6 +17,8 @@ import logging
 import os
 import re
 import signal
+import socket
+import struct
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
@@ -240,7 +242,12 @@ class _Uvicorn(_Connection):
     """Its `send` waits for slow readers by itself."""
 
     def abort(self) -> None:
-        self.send.__self__.transport.abort()
+        transport = self.send.__self__.transport
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            with contextlib.suppress(OSError, ValueError):  # else the system would go on trying to deliver what it has
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
 
 
 class _Daphne(_Connection):
