@@ -13,6 +13,7 @@ waits, and a migration may take its time.
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,9 @@ def _failure(look: Callable[[], None]) -> Exception | None:
     try:
         look()
     except Exception as error:
+        traceback.clear_frames(
+            error.__traceback__
+        )  # they hold the connection that was tried, until garbage is collected
         return error
     return None
 

@@ -1,5 +1,6 @@
 """The database stops, and hangs, under a real web process of each kind: what pages, programs and streams are told."""
 
+import fcntl
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -150,3 +151,35 @@ class OutageTest(SimpleTestCase):
             self._is_back(web)
         self.assertLess(time.monotonic() - began, 5)
         self._go_on(clients)
+
+
+class LockedTest(SimpleTestCase):
+    """SQLite has no server that could be away, and a file that another program can lock."""
+
+    databases = "__all__"
+
+    def test_a_file_that_is_locked_for_seconds_ends_no_stream(self) -> None:
+        with Board(BUILDBOARD_LEASE_SECONDS="3600") as board:
+            webs = [board.web(server) for server in SERVERS]
+            with board.database():
+                lease = live.running()
+            path, token = f"/builds/{lease.build_id}/events/", board.token("alice")
+            clients = [SseClient(web.port, path, token=token) for web in webs]
+            for client in clients:
+                self.addCleanup(client.close)
+                client.read_until(lambda message: message.seq == lease.head)
+            with (board.data / "buildboard.sqlite3-shm").open("r+b") as shared:
+                fcntl.lockf(shared, fcntl.LOCK_EX, 8, 120)  # all of SQLite's locks on the log that it writes ahead
+                for client in clients:
+                    got = client.read_until(lambda m: m.event == "ping" and m.json.get("stale", 0) > 0)
+                    self.assertEqual({message.event for message in got}, {"ping"})
+                for web in webs:
+                    with SseClient(web.port, path, token=token) as new:
+                        self.assertEqual(new.read_all(10)[-1].event, "problem")
+                    self.assertEqual(board.get("/healthz", port=web.port).status, 200)
+                fcntl.lockf(shared, fcntl.LOCK_UN, 8, 120)
+            with board.database():
+                live.printed(lease, 1, "after it")
+            for client in clients:
+                got = client.read_until(lambda message: message.seq == lease.head, 30)
+                self.assertFalse([m for m in got if m.event in ("problem", "reset", "restart")])

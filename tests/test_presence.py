@@ -6,6 +6,7 @@ import threading
 import time
 from unittest.mock import patch
 
+import psutil
 from django.test import SimpleTestCase, tag
 
 from buildboard import presence
@@ -76,9 +77,11 @@ import django
 django.setup()
 from django.db import connection, transaction
 from buildboard import postgresql
+from buildboard.postgresql import base
 from buildboard.presence import database
 if sys.argv[1] == "guarded":
     postgresql.guard()
+    base.SILENT_TICKS = 30
 
 def ask():
     began = time.monotonic()
@@ -158,6 +161,26 @@ class PostgresqlTest(SimpleTestCase):
         began = time.monotonic()
         eventually(lambda: self.ask(process, 20)[::3] == ("answered", False), 10, "it stays away")
         self.assertLess(time.monotonic() - began, 5)
+
+    def test_a_connection_that_leads_nowhere_is_given_up_though_the_server_is_there(self) -> None:
+        process = self.asking("guarded")
+        self.assertEqual(self.ask(process, 1)[0], "answered")
+        backends = [child for child in self.postgres._process.children() if " test_1 " in " ".join(child.cmdline())]
+        self.assertEqual(len(backends), 1)
+        backends[0].suspend()
+        said, seconds, _, away = self.ask(process, 1)
+        self.assertEqual((said, away), ("answered", False), "a health check found it out, and another was opened")
+        self.assertLess(seconds, 12)
+        backends[0].resume()
+
+    def test_looks_leave_no_connections_behind(self) -> None:
+        process = self.asking("guarded")
+        self.assertEqual(self.ask(process, 1)[0], "answered")
+        self.postgres.pause()
+        self.ask(process, 1)
+        time.sleep(9)  # three looks, each of which is given up
+        open_now = psutil.Process(process.pid).net_connections("tcp")
+        self.assertLessEqual(len(open_now), 4)  # the look's own, and attempts of the pool that was let go
 
     def test_a_server_without_a_free_connection_is_there(self) -> None:
         self.postgres.stop()
