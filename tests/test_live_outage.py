@@ -16,6 +16,8 @@ from tests.support.sse import Message, SseClient
 SERVERS = ("daphne", "uvicorn")
 PROMPTLY = 8.0
 """Seconds, on a machine that does other things: the first who ask learn it after about four, the others at once."""
+MOST_THREADS = 16
+"""Of a web process that has nothing to do: its servers' own, readers, the watch for leases, the look."""
 
 
 class OutageTest(SimpleTestCase):
@@ -92,6 +94,11 @@ class OutageTest(SimpleTestCase):
         self.assertIn("\nbuildboard_database_up 0.0\n", self.board.get("/metrics", port=web.port).text)
         new = self.open(web, f"/builds/{build}/events/").read_all(7)
         self.assertEqual([new[-1].event, new[0].retry >= 2_000], ["problem", True])
+        self.assertEqual(new[-1].json["cause"], "database")
+        eventually(lambda: live.threads(web.process.pid) <= MOST_THREADS, 15, "threads of those who asked stay")
+        said = web.process.output()
+        self.assertLess(said.count("\n"), 60, f"the outage is said again and again:\n{said[-3000:]}")
+        self.assertNotIn("Traceback", said)
 
     def _watched(self) -> list[SseClient]:
         """Viewers of each kind on each web, that have everything there is."""

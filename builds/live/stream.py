@@ -115,7 +115,8 @@ class Stream:
                     yield _ending(found)
                     return
                 else:
-                    yield found.body
+                    part, found = found.body, None  # one who takes it slowly holds the bytes alone
+                    yield part
         finally:
             self.close(ending)
 
