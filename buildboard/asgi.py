@@ -7,6 +7,8 @@
 - Nothing raises out of here once a response has begun: daphne would leave that connection open and silent for ever.
 - A body that is larger than the board takes is not stored, not even in a temporary file.
 - A viewer that reads slower than it is sent to holds the sender up; after `STALLED_SECONDS` it is cut off.
+- Pages are made by so many threads at a time as `PAGES` says, however many ask; whoever asks then waits for a place.
+- This is a web process, so its threads are to know when the database is away (`presence.py`).
 """
 
 import asyncio
@@ -16,7 +18,10 @@ import logging
 import os
 import re
 import signal
+import socket
+import struct
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -32,11 +37,18 @@ django = get_asgi_application()
 from builds.live import frames, hub, stream  # noqa: E402 - they need Django's settings
 from builds.live.logs import CutShort  # noqa: E402
 
+from . import postgresql  # noqa: E402
+
 logger = logging.getLogger(__name__)
 gc.set_threshold(20_000, 20, 50)  # with a thousand viewers the default makes the slowest deliveries three times slower
 
 LIVE_PATHS = re.compile(r"(?:/builds/\d+)?/(?:events/|events\.json)|/builds/\d+/(?:log\.txt|log/)")
 """The live wing's alone: a page or the admin's event log would hold up every stream that shares their thread."""
+
+PLACELESS = frozenset({"/healthz"})
+"""Answered whatever else goes on."""
+PAGES = 32
+"""Twice the connections of the pool: a page that waits for one holds up no page that needs none."""
 
 FAREWELL_SECONDS = 3.0
 STALLED_SECONDS = 60.0
@@ -48,6 +60,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _one_thread = ThreadPoolExecutor(1, thread_name_prefix="live-requests")
+_places: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = weakref.WeakKeyDictionary()
+postgresql.guard()
 
 
 async def application(scope: Message, receive: Receive, send: Send) -> None:
@@ -100,6 +114,8 @@ class _Request:
         self._receive = receive
         self._connection = _connection(send)
         self._is_live = LIVE_PATHS.fullmatch(scope["path"]) is not None
+        self._needs_place = not self._is_live and scope["path"] not in PLACELESS
+        self._place: asyncio.Semaphore | None = None
         self._hung_up = asyncio.get_running_loop().create_future()
         self._saw_disconnect = False
         self._began = self._ended = self._is_stream = False
@@ -119,8 +135,11 @@ class _Request:
             logger.exception("action=request path=%s", self._scope["path"])
             if not self._began:
                 raise
+        finally:
+            self._give_place_back()
         if self._began and not self._ended:
             await self._break_off()
+            await asyncio.sleep(0)  # the server hears of it, and does not take it for a mistake of ours
 
     async def _django(self) -> None:
         if self._is_live:
@@ -165,6 +184,8 @@ class _Request:
         finally:
             receiving.cancel()
         self._saw_disconnect = self._saw_disconnect or message["type"] == "http.disconnect"
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            await self._take_place()
         return message
 
     def _end_body(self) -> Message:
@@ -176,9 +197,23 @@ class _Request:
         self._scope["headers"] = [*others, (b"content-length", b"%d" % length)]
         return {"type": "http.request", "body": b"", "more_body": False}
 
+    async def _take_place(self) -> None:
+        """When the request is there as a whole, so that one who sends it slowly takes nobody's place meanwhile."""
+        if self._needs_place:
+            self._needs_place = False
+            place = _places.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(PAGES))
+            await place.acquire()
+            self._place = place
+
+    def _give_place_back(self) -> None:
+        place, self._place = self._place, None
+        if place is not None:
+            place.release()
+
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._began = True
+            self._give_place_back()  # the answer is made; one who takes it slowly takes nobody's place
             self._is_stream = any(
                 name.lower() == b"content-type" and value.startswith(b"text/event-stream")
                 for name, value in message["headers"]
@@ -237,7 +272,12 @@ class _Uvicorn(_Connection):
     """Its `send` waits for slow readers by itself."""
 
     def abort(self) -> None:
-        self.send.__self__.transport.abort()
+        transport = self.send.__self__.transport
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            with contextlib.suppress(OSError, ValueError):  # else the system would go on trying to deliver what it has
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
 
 
 class _Daphne(_Connection):
@@ -276,8 +316,9 @@ class _Daphne(_Connection):
 
     def abort(self) -> None:
         self.release()
-        with contextlib.suppress(Exception):
-            self._request.channel.abortConnection()
+        channel = self._request.channel
+        if channel is not None and channel.transport is not None:  # else the client has gone already
+            channel.transport.abortConnection()
 
     # Twisted's IPushProducer
 

@@ -1,11 +1,14 @@
 """Runs a web server in this process until it is told to stop: streams hear `restart` first, and it ends in order."""
 
+import resource
 import signal
 import socket
 from typing import Any
 
 SHUTDOWN_SECONDS = 4
 BACKLOG = 1024
+OTHER_FILES = 256
+"""Connections of pages, the database's and Redis', and what a process has open anyway."""
 SERVERS = ("daphne", "uvicorn")
 
 
@@ -28,6 +31,25 @@ def listen(host: str, port: int) -> socket.socket:
         raise PortTaken(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
     bound.setblocking(False)
     return bound
+
+
+def allow_streams(streams: int) -> str:
+    """Raise this process's limit of open files so far that each stream may have its connection, where that is allowed.
+
+    What to tell people where it is not; else nothing.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = streams + OTHER_FILES
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        soft = allowed
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return ""
+    return (
+        f"This process may open {soft} files, too few for {streams} streams (BUILDBOARD_STREAMS_PER_PROCESS). "
+        f"Raise the hard limit to {wanted} (ulimit -Hn, or LimitNOFILE= in a systemd unit), or lower that setting."
+    )
 
 
 def run_daphne(bound: socket.socket) -> None:

@@ -26,7 +26,7 @@ BUILDBOARD_LEASE_SECONDS = _env.number("BUILDBOARD_LEASE_SECONDS", 15, least=3, 
 BUILDBOARD_GRACE_SECONDS = _env.number("BUILDBOARD_GRACE_SECONDS", 10, least=0, most=600)
 BUILDBOARD_STREAMS_PER_USER = _env.number("BUILDBOARD_STREAMS_PER_USER", 1_000, least=1)
 BUILDBOARD_STREAMS_PER_PROCESS = _env.number("BUILDBOARD_STREAMS_PER_PROCESS", 5_000, least=1)
-BUILDBOARD_RECHECK_SECONDS = _env.number("BUILDBOARD_RECHECK_SECONDS", 15, least=1, most=3600)
+BUILDBOARD_RECHECK_SECONDS = _env.number("BUILDBOARD_RECHECK_SECONDS", 10, least=1, most=3600)
 BUILDBOARD_LABELS = _env.text("BUILDBOARD_LABELS")
 BUILDBOARD_DRAIN_SECONDS = _env.number("BUILDBOARD_DRAIN_SECONDS", 0, least=0, most=7 * 86_400)
 BUILDBOARD_OUTAGE_SECONDS = _env.number("BUILDBOARD_OUTAGE_SECONDS", 300, least=60, most=86_400)
@@ -153,6 +153,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "builds.web.outage.Outage",
 ]
 
 ROOT_URLCONF = "buildboard.urls"
@@ -185,7 +186,8 @@ _SQLITE = {
 }
 _POSTGRESQL = {
     # A pool, and no persistent connections beside it: under ASGI those leak, one a thread.
-    "pool": {"min_size": 1, "max_size": 16, "timeout": 10},
+    # It is asked again for a connection up to PLACE_SECONDS (postgresql/base.py).
+    "pool": {"min_size": 1, "max_size": 16, "timeout": 1},
     "connect_timeout": 5,
     # A connection whose other end is gone without a word is noticed within a minute, not after a quarter of an hour.
     "keepalives_idle": 20,
@@ -206,6 +208,8 @@ def _database() -> dict:
     if engine not in ("sqlite3", "postgresql"):
         raise refused("DATABASE_URL", "", f"{expected} (SQLite and PostgreSQL are supported)")
     own = _SQLITE if engine == "sqlite3" else _POSTGRESQL
+    if engine == "postgresql":
+        database["ENGINE"] = "buildboard.postgresql"
     database["OPTIONS"] = {**own, **database.get("OPTIONS", {})}
     database["CONN_MAX_AGE"] = 0
     return database
@@ -272,8 +276,11 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * max(BUILDBOARD_MAX_BODY_KB, 3 * BUILDBOARD_
 
 
 def _worth_a_line(record: logging.LogRecord) -> bool:
-    """Whoever asks /readyz again and again has the answer; it is no error of the board each time."""
-    return getattr(getattr(record, "request", None), "path", "") != "/readyz"
+    """Whoever asks /readyz again and again has the answer, and so does whoever asks for a page while the database is
+    away: it is no error of the board each time."""
+    return (
+        getattr(record, "status_code", 0) != 503 and getattr(getattr(record, "request", None), "path", "") != "/readyz"
+    )
 
 
 LOGGING = {
@@ -287,5 +294,8 @@ LOGGING = {
         "builds": {"level": "INFO"},
         "buildboard": {"level": "INFO"},
         "django.request": {"level": "ERROR"},  # a client's mistake is told to the client
+        # A server that is away is said once (presence.py, wakes.py); these say it again with every attempt.
+        "psycopg.pool": {"level": "CRITICAL"},
+        "channels_redis": {"level": "CRITICAL"},
     },
 }

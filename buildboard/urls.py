@@ -18,3 +18,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("builds.urls")),
 ]
+
+handler500 = "builds.web.outage.server_error"

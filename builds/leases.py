@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from django.db import Error, connection
 
+from buildboard.presence import database
+
 from . import lifecycle, worlds
 
 logger = logging.getLogger(__name__)
@@ -36,7 +38,8 @@ class LeaseWatch:
             leases = lifecycle.leases()
         except Error as error:
             disconnect()
-            logger.warning("action=watch state=failed error=%s", error)
+            if not database.is_away:  # that has been said once for all
+                logger.warning("action=watch state=failed error=%s", error)
             self._seen.clear()
             self._looked_at = None
             return []

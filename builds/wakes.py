@@ -9,7 +9,9 @@ the topics that are watched there.
 import asyncio
 import contextlib
 import logging
+import secrets
 import threading
+import time
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
@@ -20,6 +22,12 @@ logger = logging.getLogger(__name__)
 BOARD = "board"
 SEND_SECONDS = 2.0
 """After which one sending is given up: a paused Redis delays the next wake by this, and nothing else."""
+ECHO_SECONDS = 10.0
+"""So often a listener sends something to itself, and so long it waits to hear it."""
+
+
+class Deaf(Exception):
+    """What a listener sent to itself did not arrive: it is to listen anew."""
 
 
 class Wake(NamedTuple):
@@ -50,6 +58,9 @@ async def listen() -> AsyncIterator["Listener"]:
     _bell.attach(loop)
     try:
         yield listener
+    except Exception:
+        await listener.drop()
+        raise
     finally:
         _bell.detach(loop)
         await listener.close()
@@ -63,6 +74,8 @@ class Listener:
         self._channel: str | None = None
         self._naming = asyncio.Lock()
         self._joined: set[str] = set()
+        self._echo_topic = f"echo.{secrets.token_hex(8)}"
+        self._echo = asyncio.Event()
 
     async def join(self, topic: str) -> bool:
         """Hear of `topic` from now on. False: the layer did not take it; ask again later."""
@@ -91,18 +104,71 @@ class Listener:
         Await it in a task of its own, not under a time limit: over Redis each cancellation unsubscribes, and what
         arrives before the next call is lost.
         """
-        message = await self._layer.receive(await self._name())
-        return Wake(message["topic"], message.get("head"))
+        while True:
+            message = await self._layer.receive(await self._name())
+            if message["topic"] != self._echo_topic:
+                return Wake(message["topic"], message.get("head"))
+            self._echo.set()
+
+    async def keep(self) -> None:
+        """Until this listener is found `Deaf`. A connection whose other end has gone without a word looks like one on
+        which nobody has said anything. Somebody has to call `next` meanwhile."""
+        while True:
+            self._echo.clear()
+            try:
+                async with asyncio.timeout(ECHO_SECONDS):
+                    if not await self.join(self._echo_topic):
+                        raise Deaf("the layer takes no join")
+                    await self._layer.group_send(self._echo_topic, {"type": "wake", "topic": self._echo_topic})
+                    await self._echo.wait()
+            except Exception as error:
+                _hearing.failed(error)
+                raise Deaf from error
+            _hearing.worked()
+            await asyncio.sleep(ECHO_SECONDS)
 
     async def close(self) -> None:
-        for topic in list(self._joined):
-            await self.leave(topic)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SEND_SECONDS):
+                for topic in list(self._joined):
+                    await self.leave(topic)
+
+    async def drop(self) -> None:
+        """Something failed: let go of the layer's connections as well, with all that they were subscribed to. A layer
+        may believe in a subscription that a broken connection has taken with it."""
+        self._joined.clear()
+        if hasattr(self._layer, "flush") and is_shared():
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(SEND_SECONDS):
+                    await self._layer.flush()
 
     async def _name(self) -> str:
         async with self._naming:  # who joins and who hears are two tasks: both have to mean the same channel
             if self._channel is None:
-                self._channel = await self._layer.new_channel()
+                async with asyncio.timeout(SEND_SECONDS):
+                    self._channel = await self._layer.new_channel()
             return self._channel
+
+
+class _Line:
+    """Whether wakes travel: said once when it changes, however often it is tried."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._failed_at: float | None = None
+
+    def failed(self, error: Exception) -> None:
+        if self._failed_at is None:
+            self._failed_at = time.monotonic()
+            logger.warning("action=wakes-%s state=away error=%r", self._name, error)
+
+    def worked(self) -> None:
+        if self._failed_at is not None:
+            logger.warning("action=wakes-%s state=back seconds=%.1f", self._name, time.monotonic() - self._failed_at)
+            self._failed_at = None
+
+
+_sending, _hearing = _Line("sent"), _Line("heard")
 
 
 _first = threading.Lock()
@@ -176,8 +242,9 @@ class _Bell:
             async with asyncio.timeout(SEND_SECONDS):
                 for topic, head in marked.items():
                     await layer.group_send(topic, {"type": "wake", "topic": topic, "head": head})
+            _sending.worked()
         except Exception as error:
-            logger.debug("action=wake-send topics=%d error=%r", len(marked), error)
+            _sending.failed(error)
 
 
 _bell = _Bell()

@@ -198,13 +198,14 @@ class DoormanTest(SimpleTestCase):
         self.assertTrue(ended.is_set())
 
     async def test_where_no_brake_is_found_a_connection_ends_after_its_fill(self) -> None:
-        class Channel:
+        class Transport:
             aborted = False
 
             def abortConnection(self) -> None:  # noqa: N802 - Twisted's name
                 self.aborted = True
 
-        request = type("WebRequest", (), {"__module__": "daphne.http_protocol", "channel": Channel()})()
+        channel = type("HTTPChannel", (), {"transport": Transport()})()
+        request = type("WebRequest", (), {"__module__": "daphne.http_protocol", "channel": channel})()
         sent = []
 
         async def reply(request, message) -> None:
@@ -215,7 +216,7 @@ class DoormanTest(SimpleTestCase):
             connection.brake()
         for _ in range(9):
             await connection.send(part(b"x" * 1024 * 1024))
-        self.assertTrue(request.channel.aborted)
+        self.assertTrue(channel.transport.aborted)
 
     async def test_the_lifespan_and_a_websocket_are_answered_politely(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -130,7 +130,7 @@ class HubTest(TransactionTestCase):
         self.assertEqual(await viewer.next(10), "denied")
 
     async def test_draining_and_age_end_with_restart(self) -> None:
-        with patch.object(hubs, "AGE_SECONDS", (0.05, 0.1)):
+        with self.settings(BUILDBOARD_MAX_STREAM_SECONDS=0.1):
             self.assertEqual(await watch(self.source, self.standing, 3).next(10), "restart")
         viewer = watch(self.source, self.standing, 3)
         hubs.drain()

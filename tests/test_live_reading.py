@@ -1,6 +1,7 @@
 import asyncio
 import threading
 import time
+from functools import partial
 from unittest.mock import patch
 
 from django.db import OperationalError, connection
@@ -57,6 +58,44 @@ class ReadingTest(SimpleTestCase):
         self.assertEqual([task.done() for task in downloads], [False] * 5)
         go_on.set()
         self.assertEqual(await asyncio.gather(*downloads), [True] * 5)
+
+
+@tag("fast")
+class LinesTest(SimpleTestCase):
+    def test_two_lines_are_served_in_turn(self) -> None:
+        own, begun, go_on, served = reading._Readers("in-turn", 1), threading.Event(), threading.Event(), []
+        own.submit(lambda: (begun.set(), go_on.wait(5)))
+        begun.wait(5)
+        jobs = [own.submit(partial(served.append, "late"), 1) for _ in range(50)]
+        jobs += [own.submit(partial(served.append, "live")) for _ in range(3)]
+        go_on.set()
+        for job in jobs:
+            job.result(5)
+        self.assertLess(max(place for place, name in enumerate(served) if name == "live"), 8)
+        self.assertEqual((len(served), served[-1]), (53, "late"))
+
+    def test_reads_of_which_none_ends_are_stuck_and_a_line_that_moves_is_not(self) -> None:
+        own, go_on = reading._Readers("stuck", 1), threading.Event()
+        with patch.object(reading, "STUCK_SECONDS", 0.2):
+            held = [own.submit(partial(time.sleep, 0.05)) for _ in range(12)]
+            for job in held:
+                job.result(5)
+                self.assertFalse(own.is_stuck())
+            held = [own.submit(partial(go_on.wait, 5)), own.submit(time.monotonic)]
+            eventually(own.is_stuck, 5)
+            go_on.set()
+            for job in held:
+                job.result(5)
+        self.assertFalse(own.is_stuck())
+
+    async def test_a_database_that_is_known_to_be_away_is_not_asked(self) -> None:
+        asked = []
+        with patch.object(reading.database, "is_away", True):
+            for read in (reading.read, reading.read_later, reading.read_in_bulk):
+                with self.assertRaises(OperationalError):
+                    await read(asked.append, 1)
+            self.assertTrue(reading.is_away())
+        self.assertEqual(asked, [])
 
 
 class ConnectionsTest(TransactionTestCase):

@@ -290,33 +290,6 @@ class ResourcesTest(ServersCase):
                     client.abort()
                 self._back_to(server, 0)
 
-    def test_hundreds_of_viewers_that_come_and_vanish_leave_nothing(self) -> None:
-        lease = live.running()
-        path = f"/builds/{lease.build_id}/events/"
-        for server in SERVERS:
-            self._come_and_go(server, path, 60)
-        before = {server: (live.files(self.pid(server)), live.memory(self.pid(server))) for server in SERVERS}
-        for server in SERVERS:
-            self._come_and_go(server, path, 200)
-        for server in SERVERS:
-            with self.subTest(server):
-                self._back_to(server, 0)
-                pid, (files, size) = self.pid(server), before[server]
-                # Up to two connections to the database may be open now, of three files each.
-                eventually(lambda p=pid, n=files + 6: live.files(p) <= n, 20, "files stay open")
-                self.assertLess(live.memory(pid) - size, 8 * 2**20)
-
-    def _come_and_go(self, server: str, path: str, count: int) -> None:
-        token = self.board.token("alice")
-        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-        for number in range(count):
-            with socket.create_connection(("127.0.0.1", self.webs[server].port)) as one:
-                one.sendall(head)
-                if number % 3:
-                    one.recv(100)
-                if number % 2:
-                    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-
     def _back_to(self, server: str, wanted: int) -> None:
         eventually(lambda: self._open(server) == wanted, 10, lambda: f"{self._open(server)} streams are open")
 
@@ -344,47 +317,6 @@ class ResourcesTest(ServersCase):
             client.abort()
 
 
-class RightsTest(ServersCase):
-    def test_a_stream_is_denied_soon_after_its_right_ends(self) -> None:
-        from django.contrib.sessions.models import Session
-        from django.test import Client
-
-        from builds.models import ApiToken
-
-        def session(user: User) -> str:
-            client = Client()
-            client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-            return client.cookies["sessionid"].value
-
-        build = live.queued()
-        made = [User.objects.create_user(f"leaver{n}", password="something") for n in range(4)]
-        cookies = [session(user) for user in made]
-        token = new_token(made[0])
-        for server in SERVERS:
-            path = f"/builds/{build.pk}/events/"
-            by_token = self.open(server, path, token=token)
-            by_session = [self.open(server, path, token=None, headers={"Cookie": f"sessionid={c}"}) for c in cookies]
-            stays = self.open(server, path)
-            for client in (by_token, stays, *by_session):
-                client.read_until(is_event("build"))
-            setattr(self, server, (by_token, by_session, stays))
-        ApiToken.objects.filter(user=made[0]).delete()
-        Session.objects.filter(session_key=cookies[0]).delete()
-        made[1].set_password("another")
-        made[1].save()
-        User.objects.filter(pk=made[2].pk).update(is_active=False)
-        for server in SERVERS:
-            by_token, by_session, stays = getattr(self, server)
-            with self.subTest(server):
-                self.assertEqual(by_token.read_all(10)[-1].event, "denied")
-                for client in by_session[:3]:
-                    self.assertEqual(client.read_all(10)[-1].event, "denied")
-                lifecycle.cancel(live.queued().pk, by="alice")
-                for client in (stays, by_session[3]):
-                    client.socket.settimeout(0.5)
-                    self.assertRaises(TimeoutError, next, client.events(0.5))
-
-
 class LimitsTest(ServersCase):
     servers = ("uvicorn",)
     env = {"BUILDBOARD_STREAMS_PER_USER": "3"}
@@ -408,6 +340,38 @@ class LimitsTest(ServersCase):
                 eventually(
                     lambda p=path, s=server: self.open(s, p).read_until(is_event("ping"))[0].retry < 30_000, 5, ""
                 )
+
+
+class BoundsTest(ServersCase):
+    env = {"BUILDBOARD_MAX_STREAM_SECONDS": "5", "BUILDBOARD_MAX_STREAM_MB": "1", "BUILDBOARD_TAIL_KB": "64"}
+
+    def test_a_stream_that_has_sent_its_fill_says_restart_and_coming_back_gives_the_rest(self) -> None:
+        lease = live.running()
+        for number in range(60):
+            live.printed(lease, 1 + number * 4, *["y" * 16_000] * 4)
+        live.ended(lease)
+        for server in SERVERS:
+            with self.subTest(server):
+                got: list[Message] = []
+                endings = []
+                while not endings or endings[-1] != "end":
+                    client = self.open(server, f"/builds/{lease.build_id}/events/", last_event_id=_last(got))
+                    got += client.read_all()
+                    endings.append(got[-1].event)
+                    self.assertLess(client.received, 2.5 * 2**20, "a page beyond its fill at most")
+                self.assertEqual(ids(got), list(range(1, lease.head + 1)))
+                self.assertEqual(set(endings[:-1]), {"restart"})
+                self.assertGreaterEqual(len(endings), 3)
+
+    def test_a_stream_that_is_old_enough_says_restart(self) -> None:
+        lease = live.running()
+        for server in SERVERS:
+            with self.subTest(server):
+                began = time.monotonic()
+                client = self.open(server, f"/builds/{lease.build_id}/events/")
+                self.assertEqual(client.read_all(12)[-1].event, "restart")
+                self.assertGreater(time.monotonic() - began, 3.5)
+                self.assertTrue(client.ended)
 
 
 class JsonDataTest(ServersCase):

@@ -140,7 +140,7 @@ class TailTest(SimpleTestCase):
 
     async def test_memory_is_bounded_and_the_slow_one_falls_back_to_the_store(self) -> None:
         source = Written(size=100_000)
-        with patch.object(tail, "TAIL_BYTES", 1_000_000):
+        with self.settings(BUILDBOARD_TAIL_KB=976):
             async with Running(source) as one:
                 slow = viewer(one, 0)
                 source.head = 100

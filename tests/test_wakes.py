@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -41,19 +42,61 @@ asyncio.run(main())
 """
 
 
-def over(redis: Redis) -> dict:
+def over(redis: "Redis | Road") -> dict:
     """The settings of a layer over that server, as the product has them."""
     options = {"hosts": [redis.url], "prefix": "buildboard"}
     return {"default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": options}}
+
+
+class Road:
+    """Leads to the server at `port`, until everything on it is lost: the connections stay, and nothing arrives."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._lost = asyncio.Event()
+        self._ways: set[asyncio.Task] = set()
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._travel, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
+
+    def lose_all(self) -> None:
+        for way in self._ways:
+            way.cancel()
+
+    async def close(self) -> None:
+        self._server.close()
+        self._lost.set()
+
+    async def _travel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection("127.0.0.1", self._port)
+        ways = {asyncio.create_task(_carry(reader, there[1])), asyncio.create_task(_carry(there[0], writer))}
+        self._ways |= ways
+        await asyncio.wait(ways)
+        if any(way.cancelled() for way in ways):
+            await self._lost.wait()
+        for one in (writer, there[1]):
+            one.close()
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
 
 
 class FreshBell(SimpleTestCase):
     """Each test has a bell of its own: its thread keeps its loop's connections to a server that goes."""
 
     def setUp(self):
-        bell = mock.patch.object(wakes, "_bell", wakes._Bell())
-        bell.start()
-        self.addCleanup(bell.stop)
+        for name, fresh in (
+            ("_bell", wakes._Bell()),
+            ("_sending", wakes._Line("sent")),
+            ("_hearing", wakes._Line("heard")),
+        ):
+            self.enterContext(mock.patch.object(wakes, name, fresh))
 
     def assert_costs_nothing(self, count: int = 1_000) -> None:
         began = time.monotonic()
@@ -249,6 +292,70 @@ class BetweenProcessesTests(FreshBell):
             self.assertEqual(joined, [True] * 5)
             wakes.wake("build.4", 9)
             self.assertEqual(await asyncio.wait_for(hearing, 5), ("build.4", 9))
+
+    async def test_a_connection_that_leads_nowhere_is_noticed_and_replaced(self):
+        """As after a power cut of the other machine: no end of the connection is ever heard of."""
+        road = Road(self.redis.port)
+        await road.open()
+        with override_settings(CHANNEL_LAYERS=over(road)), mock.patch.object(wakes, "ECHO_SECONDS", 0.3):
+            heard = asyncio.Event()
+            listening = asyncio.create_task(self._listen_for_ever(heard))
+            await self._told_until(heard)
+            road.lose_all()
+            with self.assertLogs("builds.wakes", "WARNING") as said:
+                await self._told_until(heard)
+                await asyncio.sleep(1)
+            listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await listening
+        await road.close()
+        self.assertLessEqual(len(said.output), 4, "once that it is away, once that it is back, of each direction")
+
+    async def _listen_for_ever(self, heard: asyncio.Event) -> None:
+        """As the hub does."""
+
+        async def hear(ear: wakes.Listener) -> None:
+            while True:
+                if (await ear.next()).topic == "board":
+                    heard.set()
+
+        while True:
+            with contextlib.suppress(Exception):
+                async with wakes.listen() as ear, asyncio.TaskGroup() as group:
+                    group.create_task(hear(ear))
+                    group.create_task(ear.keep())
+                    await ear.join("board")
+
+    async def _told_until(self, heard: asyncio.Event) -> None:
+        heard.clear()
+        async with asyncio.timeout(20):
+            while not heard.is_set():
+                wakes.wake("board", 1)
+                await asyncio.sleep(0.05)
+
+    async def test_a_listener_that_is_dropped_leaves_no_subscription(self):
+        with contextlib.suppress(ZeroDivisionError):
+            async with wakes.listen() as ear:
+                for n in range(5):
+                    await ear.join(f"build.{n}")
+                self.assertIn(b"build.4", self.redis.command("PUBSUB", "CHANNELS"))
+                raise ZeroDivisionError
+        self.assertEqual(self.redis.command("PUBSUB", "CHANNELS"), b"*0\r\n")
+
+    def test_an_outage_is_said_once_however_many_wakes_are_lost(self):
+        self.redis.kill()
+        with self.assertLogs("builds.wakes", "WARNING") as said:
+            for n in range(40):
+                wakes.wake("board", n)
+                time.sleep(0.05)
+            self.redis.start()
+
+            def back() -> bool:
+                wakes.wake("board", 1)
+                return any("state=back" in line for line in said.output)
+
+            eventually(back, 15)
+        self.assertEqual(sum("state=away" in line for line in said.output), 1)
 
     def test_the_message_is_a_topic_and_a_number(self):
         sent = []

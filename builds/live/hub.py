@@ -8,8 +8,6 @@ an idle process listens to nothing and asks the database nothing.
 import asyncio
 import contextvars
 import logging
-import math
-import random
 import time
 import weakref
 from collections import Counter
@@ -18,14 +16,16 @@ from typing import Any
 
 from django.conf import settings
 
+from buildboard.presence import database
+
 from .. import access, wakes
 from ..access import Standing
 from ..gauges import streams
 from . import sources
-from .frames import Frame
-from .reading import read
+from .reading import answered_at, read
 from .sources import BuildSource, Source
-from .tail import Slice, Tail
+from .tail import Tail
+from .viewer import Viewer
 
 logger = logging.getLogger(__name__)
 
@@ -37,10 +37,8 @@ LINGER_SECONDS = 5.0
 REJOIN_SECONDS = 3600.0
 """Group memberships expire in some layers; listening starts over before they do."""
 RETRY_SECONDS = 1.0
-OPENING_SECONDS = 5.0
-"""Whoever has no time to wait still waits for a new tail's first reading: before it, nothing is known to be new."""
-AGE_SECONDS = (480.0, 600.0)
-"""A connection ends itself somewhere in between, so that those opened together do not come back together."""
+STALE_SECONDS = 3.0
+"""Viewers are told when the database was not reached for so long: what they see may be old."""
 
 _hubs: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = weakref.WeakKeyDictionary()
 _draining = False
@@ -65,94 +63,6 @@ def drain() -> None:
     for loop, one in list(_hubs.items()):
         if not loop.is_closed():
             loop.call_soon_threadsafe(one.end_all, "restart")
-
-
-class Viewer:
-    """One reader of one tail: a cursor, and what it has been told to end with. Pulls; nothing is queued for it."""
-
-    def __init__(self, tail: Tail, standing: Standing, cursor: int, kind: str, project: int | None) -> None:
-        self.tail = tail
-        self.standing = standing
-        self.cursor = cursor
-        self.kind = kind
-        self.project = project
-        """The project that it has to be allowed to see; None: all that it may see, and nothing else is shown."""
-        self.visible: frozenset[int] = frozenset()
-        self.ending: str | None = None
-        age = random.uniform(*AGE_SECONDS)  # noqa: S311 - a spread, not a secret
-        self._until = time.monotonic() + age if kind != "text" else math.inf  # plain text has no way to resume
-        self._waiter: asyncio.Future[None] | None = None
-
-    def wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def end(self, reason: str) -> None:
-        """Ends with the control event `reason`; the first reason stays."""
-        self.ending = self.ending or reason
-        self.wake()
-
-    async def next(self, seconds: float) -> Slice | str | None:
-        """What follows the cursor, which is moved; or the name of the control event to end with; or None: for
-        `seconds` there was nothing."""
-        until = time.monotonic() + seconds
-        opened_by = time.monotonic() + max(seconds, OPENING_SECONDS)
-        while True:
-            now = time.monotonic()
-            if now >= self._until:
-                self.end("restart")
-            if self.ending is not None:
-                return self.ending
-            found = await self._pull()
-            if isinstance(found, str):
-                return found
-            if found is not None:
-                self.cursor = found.upto
-                shown = self._allowed(found)
-                if shown.frames:
-                    streams.sent(len(shown.frames))
-                    return shown
-                continue
-            patience = until if self.tail.is_open else opened_by
-            if now >= patience:
-                return None
-            await self._wait(min(patience, self._until) - now)
-
-    async def _pull(self) -> Slice | str | None:
-        tail = self.tail
-        if tail.gone:
-            return "denied"
-        if not tail.is_open:
-            return None
-        if tail.is_void(self.cursor):
-            return "reset"
-        if self.cursor < tail.floor:
-            try:
-                page = await tail.page(self.cursor)
-            except Exception as error:
-                logger.warning("action=page topic=%s error=%r", tail.topic, error)
-                return "problem"
-            return page if page is not None else "reset"
-        if self.cursor < tail.head:
-            return tail.after(self.cursor)
-        return "end" if tail.is_final else None
-
-    def _allowed(self, found: Slice) -> Slice:
-        """Without the frames of projects that this viewer may not see."""
-        if self.project is not None or all(frame.project in self.visible for frame in found.frames):
-            return found
-        shown: list[Frame] = [frame for frame in found.frames if frame.project in self.visible]
-        return Slice(shown, b"".join(frame.body for frame in shown), found.upto)
-
-    async def _wait(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        timer = loop.call_later(max(seconds, 0.0), self.wake)
-        try:
-            await self._waiter
-        finally:
-            timer.cancel()
-            self._waiter = None
 
 
 class Hub:
@@ -218,7 +128,7 @@ class Hub:
 
     def _start(self) -> None:
         if not self._tasks:
-            self._tasks = [self._spawn(loop()) for loop in (self._listen, self._watch, self._recheck)]
+            self._tasks = [self._spawn(loop()) for loop in (self._listen, self._watch, self._mind, self._recheck)]
 
     @staticmethod
     def _spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -260,6 +170,15 @@ class Hub:
             for topic, (tail, head) in known.items():
                 tail.look(head, found.get(topic))
 
+    async def _mind(self) -> None:
+        """A database that hangs, or is away, is something that viewers are told."""
+        while True:
+            await asyncio.sleep(STALE_SECONDS / 6)
+            since = answered_at()
+            is_stale = time.monotonic() - since > STALE_SECONDS
+            for tail in self.tails.values():
+                tail.tell_stale(since if is_stale else None)
+
     # --- Wakes ---
 
     async def _listen(self) -> None:
@@ -268,6 +187,8 @@ class Hub:
                 async with asyncio.timeout(REJOIN_SECONDS), wakes.listen() as listener, asyncio.TaskGroup() as group:
                     group.create_task(self._hear(listener))
                     group.create_task(self._join(listener))
+                    if wakes.is_shared():
+                        group.create_task(listener.keep())
             except TimeoutError:
                 continue
             except Exception as error:
@@ -320,7 +241,8 @@ class Hub:
         try:
             rights = await read(access.visible_projects, {viewer.standing for viewer in viewers})
         except Exception as error:
-            logger.warning("action=recheck error=%r", error)
+            if not database.is_away:  # that has been said once for all
+                logger.warning("action=recheck error=%r", error)
             return False
         for viewer in viewers:
             visible = rights.get(viewer.standing)

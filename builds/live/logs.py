@@ -53,7 +53,7 @@ async def lines(request: HttpRequest, build_id: int) -> HttpResponse:
     except Refusal as refusal:
         return refusal.response
     except (Away, DatabaseError):
-        return _away()
+        return opening.away()
 
 
 def _lines(request: HttpRequest, build_id: int) -> dict[str, Any]:
@@ -108,7 +108,7 @@ async def text(request: HttpRequest, build_id: int) -> HttpResponseBase:
     except Refusal as refusal:
         return refusal.response
     except Away:
-        return _away()
+        return opening.away()
     read = _followed if follow else _stored
     body = read(opened, keeps_styling=keeps_styling)
     return StreamingHttpResponse(
@@ -292,8 +292,3 @@ def _encode(found: list[Frame], writer: Writer) -> bytes:
         if kind in ("log", "cut"):
             texts.append(writer.feed(kind, json.loads(data)))
     return "".join(texts).encode("utf-8", "replace")
-
-
-def _away() -> JsonResponse:
-    detail = {"detail": "The database cannot be reached just now."}
-    return JsonResponse(detail, status=503, headers={"Retry-After": "5", "Cache-Control": "no-store"})

@@ -1,5 +1,6 @@
 """A request → who is it, may they see this, and from which cursor on. One answer for streams, long polls and logs."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -47,11 +48,21 @@ class Opening:
         return self.extent.final and self.cursor == self.extent.head
 
 
-def refuse(status: int, detail: str) -> Refusal:
-    response = JsonResponse({"detail": detail}, status=status, headers={"Cache-Control": "no-store"})
+def refuse(status: int, detail: str, **more: str) -> Refusal:
+    response = JsonResponse({"detail": detail} | more, status=status, headers={"Cache-Control": "no-store"})
     if status == 401:
         response["WWW-Authenticate"] = 'Bearer realm="Buildboard"'
     return Refusal(response)
+
+
+AWAY = {"detail": "The database cannot be reached just now.", "cause": "database"}
+
+
+def away() -> HttpResponse:
+    """503, for whoever cannot be told by a stream."""
+    refusal = refuse(503, **AWAY)
+    refusal.response["Retry-After"] = "5"
+    return refusal.response
 
 
 def full() -> Refusal:
@@ -108,12 +119,19 @@ def no_build(build_id: int) -> Refusal:
 
 
 async def _ask(function, *args) -> Opening:
+    """However long the line is, as long as it moves."""
     if reading.is_away():
         raise Away
+    asked = asyncio.ensure_future(reading.read_later(function, *args))
     try:
-        return await reading.read(function, *args)
+        while not (await asyncio.wait({asked}, timeout=1.0))[0]:
+            if reading.is_away():
+                raise Away
+        return asked.result()
     except DatabaseError as error:
         raise Away from error
+    finally:
+        asked.cancel()
 
 
 def _build(request: HttpRequest, build_id: int) -> Opening:

@@ -2,20 +2,24 @@
 
 `?after=N&wait=S` answers as soon as there is something above N, or after S seconds with nothing:
 `{"events": [{"id", "kind", "data"}…], "head", "final"}`. `final`: with these events the caller has everything that
-there will ever be. `"reset": true`: the cursor is void, load again. An answer is a page of the store (512 events at
-most) or a slice of a tail (1,000).
+there will ever be. An answer is a page of the store (512 events at most) or a slice of a tail (1,000).
+
+`"reset": true`: the cursor is void, load again. `"denied": true`: the caller may no longer see this. `"stale": S`: the
+database was not reached for S seconds.
 """
 
 import json
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
-from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
 from ..gauges import streams
 from . import frames, opening
+from .frames import Frame
 from .hub import hub, is_draining
 from .opening import Away, Opening, Refusal, refuse
 from .tail import Slice
@@ -45,8 +49,7 @@ async def _answer(request: HttpRequest, build_id: int | None) -> HttpResponseBas
     except Refusal as refusal:
         return refusal.response
     except Away:
-        detail = {"detail": "The database cannot be reached just now."}
-        return JsonResponse(detail, status=503, headers={"Retry-After": "5", "Cache-Control": "no-store"})
+        return opening.away()
     # Waited for in the body, not here: the view's thread is shared by all of the live wing's requests.
     return StreamingHttpResponse(
         opening.nothing() if request.method == "HEAD" else _body(opened, wait),
@@ -69,10 +72,10 @@ def _wait(request: HttpRequest) -> float:
 async def _body(opened: Opening, wait: float) -> AsyncIterator[bytes]:
     if opened.cursor is None:
         streams.refused("reset")
-        yield _page([], opened.extent.head, final=False, reset=True)
+        yield _page([], {"head": opened.extent.head, "final": False, "reset": True})
         return
     if opened.is_over or is_draining():
-        yield _page([], opened.extent.head, final=opened.is_over)
+        yield _page([], {"head": opened.extent.head, "final": opened.is_over})
         return
     here = hub()
     viewer = here.enter(opened.source, opened.standing, opened.cursor, "poll", opened.visible)
@@ -83,12 +86,13 @@ async def _body(opened: Opening, wait: float) -> AsyncIterator[bytes]:
         final = viewer.tail.is_final and viewer.cursor >= head
         events = found.frames if isinstance(found, Slice) else []
         ending = found if isinstance(found, str) else "answered"
-        yield _page([frame.body for frame in events], head, final=final, reset=found == "reset")
+        said = {found: True} if found in ("reset", "denied") else {}
+        stale = viewer.tail.stale
+        yield _page(events, {"head": head, "final": final} | said | ({} if stale is None else {"stale": stale}))
     finally:
         here.leave(viewer, ending)
 
 
-def _page(bodies: list[bytes], head: int, *, final: bool, reset: bool = False) -> bytes:
-    events = ",".join(frames.as_json(body) for body in bodies)
-    rest = json.dumps({"head": head, "final": final} | ({"reset": True} if reset else {}))
-    return f'{{"events":[{events}],{rest[1:]}'.encode()
+def _page(found: list[Frame], rest: dict[str, Any]) -> bytes:
+    events = ",".join(frames.as_json(frame.body) for frame in found)
+    return f'{{"events":[{events}],{json.dumps(rest)[1:]}'.encode()

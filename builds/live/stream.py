@@ -14,8 +14,9 @@ from django.views.decorators.csrf import csrf_exempt
 
 from ..gauges import streams
 from . import frames, opening
-from .hub import Hub, Viewer, hub, is_draining
+from .hub import Hub, hub, is_draining
 from .opening import Away, Opening, Refusal
+from .viewer import Viewer
 
 PING_SECONDS = 15.0
 FAREWELL = "buildboard.farewell"
@@ -49,7 +50,7 @@ async def _answer(request: HttpRequest, build_id: int | None) -> HttpResponseBas
     except Refusal as refusal:
         return refusal.response
     except Away:
-        return _response(request, _farewell(RETRY_AWAY_MS, "The database cannot be reached just now."))
+        return _response(request, _farewell(RETRY_AWAY_MS, opening.AWAY))
     if opened.is_over:
         return HttpResponse(status=204, headers={"Cache-Control": "no-cache"})
     stream = Stream(opened, request.scope.get(FAREWELL))
@@ -62,10 +63,10 @@ def _response(request: HttpRequest, body: AsyncIterator[bytes]) -> StreamingHttp
     return StreamingHttpResponse(opening.nothing() if request.method == "HEAD" else body, headers=HEADERS)
 
 
-async def _farewell(retry: tuple[int, int], detail: str) -> AsyncIterator[bytes]:
+async def _farewell(retry: tuple[int, int], said: dict[str, str]) -> AsyncIterator[bytes]:
     """A stream that cannot be: a browser's EventSource never comes back after any other status than 200."""
     streams.refused("problem")
-    yield _begin(retry) + frames.control("problem", {"detail": detail})
+    yield _begin(retry) + frames.control("problem", said)
 
 
 def _begin(retry: tuple[int, int]) -> bytes:
@@ -108,13 +109,14 @@ class Stream:
             while True:
                 found = await viewer.next(PING_SECONDS)
                 if found is None:
-                    yield frames.comment("still here") + _ping(viewer.tail.head)
+                    yield frames.comment("still here") + _ping(viewer.tail.head, viewer.tail.stale)
                 elif isinstance(found, str):
                     ending = found
                     yield _ending(found)
                     return
                 else:
-                    yield found.body
+                    part, found = found.body, None  # one who takes it slowly holds the bytes alone
+                    yield part
         finally:
             self.close(ending)
 
@@ -128,9 +130,10 @@ class Stream:
             self._loop.call_soon_threadsafe(self.close)
 
 
-def _ping(head: int) -> bytes:
-    """With the topic's head: a reader that has less is catching up, not up to date."""
-    return frames.control("ping", {"head": head})
+def _ping(head: int, stale: int | None = None) -> bytes:
+    """With the topic's head: a reader that has less is catching up, not up to date. `stale`: seconds since the database
+    was reached, where it is away: what the reader has may be old."""
+    return frames.control("ping", {"head": head} | ({} if stale is None else {"stale": stale}))
 
 
 def _ending(kind: str) -> bytes:
@@ -138,6 +141,6 @@ def _ending(kind: str) -> bytes:
 
 
 _DETAILS = {
-    "problem": "The database cannot be read just now.",
+    "problem": "Something failed here.",
     "denied": "You may no longer see this.",
 }

@@ -11,20 +11,24 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
+
+from django.conf import settings
+
+from buildboard.presence import database
 
 from ..events import Extent
 from ..gauges import streams
 from .frames import Frame
-from .reading import read
+from .reading import AWAY, read
 from .sources import Page, Source, is_void
 
 if TYPE_CHECKING:
-    from .hub import Viewer
+    from .viewer import Viewer
 
 logger = logging.getLogger(__name__)
 
-TAIL_BYTES = 4 * 1024 * 1024
 SLICE_BYTES = 256 * 1024
 SLICE_EVENTS = 1_000
 SLICES = 64
@@ -33,7 +37,7 @@ PRELOAD = 64
 """A new tail begins so many events below the head: most of those who come back are that near."""
 FAILED_SECONDS = 0.5
 PROBLEM_SECONDS = 5.0
-"""A tail that cannot read for so long says so to its viewers, instead of looking alive."""
+"""A tail that cannot read for so long, though the database is there, says so to its viewers."""
 
 
 Learn = Callable[[set[int]], Awaitable[None]]
@@ -60,13 +64,14 @@ class Tail:
         """The build was deleted."""
         self.rewound = False
         """The store's head went back: this is another world."""
+        self._stale_since: float | None = None
         self.idle_since = time.monotonic()
         self._frames: OrderedDict[int, Frame] = OrderedDict()
         self._bytes = 0
         self._dirty = asyncio.Event()
         self._dirty.set()
         self._slices: dict[int, Slice] = {}
-        self._pages: dict[int, asyncio.Task[Page | None]] = {}
+        self._pages: dict[int, asyncio.Task[Slice | None]] = {}
         self._failing_since: float | None = None
 
     @property
@@ -104,6 +109,17 @@ class Tail:
             return
         self.wake()
 
+    @property
+    def stale(self) -> int | None:
+        """Seconds since the database was reached, where that is a while ago: this tail may be behind it."""
+        return None if self._stale_since is None else round(time.monotonic() - self._stale_since)
+
+    def tell_stale(self, since: float | None) -> None:
+        changed = (since is None) != (self._stale_since is None)
+        self._stale_since = since
+        if changed:
+            self.wake()
+
     def wake(self) -> None:
         for viewer in self.viewers:
             viewer.wake()
@@ -118,8 +134,7 @@ class Tail:
                 await self._flush()
                 self._failing_since = None
             except Exception as error:
-                logger.warning("action=tail-read topic=%s error=%r", self.topic, error)
-                self._failed()
+                self._failed(error)
                 self._dirty.set()
                 await asyncio.sleep(FAILED_SECONDS)
                 continue
@@ -161,17 +176,20 @@ class Tail:
             self._frames[frame.key] = frame
             self._bytes += len(frame.body) - (len(old.body) if old else 0)
         self.head = page.upto
-        while self._bytes > TAIL_BYTES and len(self._frames) > 1:
+        while self._bytes > settings.BUILDBOARD_TAIL_KB * 1024 and len(self._frames) > 1:
             _, oldest = self._frames.popitem(last=False)
             self._bytes -= len(oldest.body)
             self.floor = oldest.id
         if page.frames:
             _measure_lag(page.frames[-1].body)
 
-    def _failed(self) -> None:
+    def _failed(self, error: Exception) -> None:
         now = time.monotonic()
-        self._failing_since = self._failing_since or now
-        if now - self._failing_since > PROBLEM_SECONDS:
+        if self._failing_since is None:
+            self._failing_since = now
+            if not database.is_away:  # that has been said once for all
+                logger.warning("action=tail-read topic=%s error=%r", self.topic, error)
+        if now - self._failing_since > PROBLEM_SECONDS and not isinstance(error, AWAY):
             for viewer in self.viewers:
                 viewer.end("problem")
 
@@ -207,19 +225,27 @@ class Tail:
         upto = taken[-1].id if len(taken) < len(newer) else self.head
         return Slice(taken, b"".join(frame.body for frame in taken), upto)
 
-    async def page(self, cursor: int) -> Slice | None:
-        """What follows `cursor`, from the store. Viewers that ask for the same page at the same time share one read.
+    def page(self, cursor: int) -> "asyncio.Task[Slice | None]":
+        """What follows `cursor`, from the store; None: too much changed since.
 
-        None: too much changed since.
+        Viewers that ask for the same page at the same time share one read: none of them may cancel it.
         """
         task = self._pages.get(cursor)
         if task is None:
-            task = self._pages[cursor] = asyncio.create_task(read(self.source.page, cursor))
-            task.add_done_callback(lambda _: self._pages.pop(cursor, None))
-        page = await asyncio.shield(task)  # a viewer that leaves takes only itself away
+            task = self._pages[cursor] = asyncio.get_running_loop().create_task(self._page(cursor))
+            task.add_done_callback(partial(self._page_read, cursor))
+        return task
+
+    async def _page(self, cursor: int) -> Slice | None:
+        page = await read(self.source.page, cursor)
         if page is None:
             return None
         return Slice(page.frames, b"".join(frame.body for frame in page.frames), max(page.upto, cursor))
+
+    def _page_read(self, cursor: int, task: "asyncio.Task[Slice | None]") -> None:
+        del self._pages[cursor]
+        if not task.cancelled():
+            task.exception()  # whoever asked for it may have left
 
 
 def _measure_lag(body: bytes) -> None:

@@ -20,6 +20,8 @@ from ninja.security.base import AuthBase
 from ninja.utils import check_csrf
 from pydantic import Field
 
+from buildboard.presence import database
+
 from .. import access, lifecycle, queue
 from ..access import Caller
 from ..models import Build, Project
@@ -334,5 +336,6 @@ def _on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 
 @api.exception_handler(DatabaseError)
 def _on_database_error(request: HttpRequest, error: DatabaseError) -> HttpResponse:
-    logger.error("action=api path=%s error=%r", request.path, error)
+    if not database.is_away:  # that has been said once for all
+        logger.error("action=api path=%s error=%r", request.path, error)
     return problem(503, "The database does not answer; try again.", headers={"Retry-After": "5"})

@@ -11,6 +11,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
+from buildboard.presence import database
+
 from .. import access, beats
 from . import metrics as figures
 from .problems import problem
@@ -48,7 +50,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
             why = "those that live are draining or take no builds just now" if living else "none is alive"
             missing.append(f"workers: {why}; run manage.py worker")
     except DatabaseError as error:
-        logger.warning("action=readyz error=%r", error)
+        if not database.is_away:  # that has been said once for all
+            logger.warning("action=readyz error=%r", error)
         missing.append("database: it does not answer, or has no tables; run manage.py migrate")
     facts: dict[str, Any] = {"ready": not missing, "workers": workers, "draining": draining}
     if missing:

@@ -13,6 +13,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from buildboard.presence import database
+
 from .. import beats, gauges
 from ..models import Board, Build, Project
 from ..states import BUILD_STATUSES, Status
@@ -31,7 +33,8 @@ class BoardCollector(Collector):
             metrics = list(_from_database())
             answers = 1
         except DatabaseError as error:
-            logger.warning("action=metrics error=%r", error)
+            if not database.is_away:  # that has been said once for all
+                logger.warning("action=metrics error=%r", error)
             metrics = []
             answers = 0
         yield from _of_streams()

@@ -15,18 +15,21 @@ from tests.support import ROOT
 
 from .figures import Answer, report, table
 
-QUESTIONS = ("latency", "flood", "append", "idle", "prune", "room")
+QUESTIONS = ("latency", "flood", "append", "idle", "prune", "room", "crowd")
 """Each is a module here with a `measure(short)` that returns its answers."""
+LONG = ("stalled",)
+"""The same, of ten minutes and more: only if asked for by name."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="The benchmarks of Buildboard.")
-    parser.add_argument("questions", nargs="*", metavar="QUESTION", help=f"some of {', '.join(QUESTIONS)}; all if none")
+    told = f"some of {', '.join(QUESTIONS)}, all if none; or of {', '.join(LONG)}, which takes long"
+    parser.add_argument("questions", nargs="*", metavar="QUESTION", help=told)
     parser.add_argument("--short", action="store_true", help="a second each: only whether they work")
     parser.add_argument("--out", type=Path, default=ROOT / "var" / "bench", help="the folder for the JSON (var/bench)")
     options = parser.parse_args()
-    for unknown in set(options.questions) - set(QUESTIONS):
-        parser.error(f"unknown question {unknown!r}; expected some of {', '.join(QUESTIONS)}")
+    for unknown in set(options.questions) - {*QUESTIONS, *LONG}:
+        parser.error(f"unknown question {unknown!r}; expected some of {', '.join(QUESTIONS + LONG)}")
 
     # As Ctrl-C does: no process that was started for a question outlives this one.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))

@@ -39,18 +39,18 @@ def one(answer: Answer, name: str, url: str | None, server: str, short: bool) ->
             first.read_until(lambda message: message.id is not None)
         time.sleep(rest)
         process = psutil.Process(web.process.pid)
-        before = _facts(process, board)
+        before = facts(process, board)
         clients = [SseClient(web.port, path, token=token) for _ in range(count)]
         for client in clients:
             client.read_until(lambda message: message.id is not None)
         time.sleep(rest)
-        with_viewers = _facts(process, board)
+        with_viewers = facts(process, board)
         began = process.cpu_times()
         time.sleep(rest)
         ended = process.cpu_times()
         for client in clients:
             client.close()
-        eventually(lambda: _facts(process, board)["sockets"] <= before["sockets"] + 1, 20, "viewers are not let go")
+        eventually(lambda: facts(process, board)["sockets"] <= before["sockets"] + 1, 20, "viewers are not let go")
     answer.add(
         setup=name,
         viewers=count,
@@ -61,7 +61,7 @@ def one(answer: Answer, name: str, url: str | None, server: str, short: bool) ->
     )
 
 
-def _facts(process: psutil.Process, board: Board) -> dict[str, int]:
+def facts(process: psutil.Process, board: Board) -> dict[str, int]:
     return {
         "threads": process.num_threads(),
         "memory": process.memory_info().rss,

@@ -302,3 +302,48 @@ test("a kind that the page does not know stops nothing", () => {
   assert.deepEqual(events, [1, 3]);
   assert.equal(sources.length, 2);
 });
+
+test("a ping that tells of an outage is shown until a ping or an event tells of its end", () => {
+  const { connection, sources, states } = setUp();
+  connection.start();
+  sources[0].send("ping", { head: 0 });
+  sources[0].send("ping", { head: 0, stale: 4 });
+  assert.equal(connection.state.name, "away");
+  connection.wake();
+  assert.equal(sources.length, 1, "the stream is good: it is not opened again");
+  sources[0].send("ping", { head: 0 });
+  sources[0].send("ping", { head: 0, stale: 9 });
+  sources[0].send("log", {}, 1);
+  assert.deepEqual(states, ["live", "away", "live", "away", "live"]);
+});
+
+test("a stream that cannot be had for the database says so while the browser comes back", async () => {
+  const { connection, sources, asked, pass } = setUp();
+  connection.start();
+  sources[0].send("problem", { cause: "database" });
+  sources[0].readyState = 0;
+  sources[0].send("error");
+  await pass(5);
+  assert.deepEqual([connection.state.name, asked.length], ["away", 0]);
+  sources[0].send("ping", { head: 0 });
+  assert.equal(connection.state.name, "live");
+});
+
+test("polls during an outage say so, ever more slowly, and go on afterwards", async () => {
+  const outage = { status: 503, cause: "database", detail: "…" };
+  const { connection, sources, asked, events, pass } = setUp({
+    answers: [
+      { events: [], head: 0, final: false, stale: 3 },
+      ...Array(5).fill(outage),
+      { events: [{ id: 1, kind: "log", data: {} }], head: 1, final: false },
+    ],
+  });
+  connection.start();
+  sources[0].send("open");
+  await pass(10);
+  assert.equal(connection.state.name, "away");
+  assert.ok(asked.length <= 5, `${asked.length} polls in ten seconds`);
+  await pass(60);
+  assert.deepEqual(events, [1]);
+  assert.equal(connection.state.name, "polling");
+});

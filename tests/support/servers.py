@@ -22,11 +22,12 @@ _START_SECONDS = 30
 class Postgres:
     """One PostgreSQL cluster of its own, in a temporary folder. `start`, `stop`, `kill`, `pause`, `resume`.
 
-    `durable`: keep fsync on, for tests whose subject is what survives. After `kill`, `start` recovers it on the same
-    port. PostgreSQL refuses to run as root: there it runs as `nobody`, or in a user namespace.
+    `durable`: keep fsync on, for tests whose subject is what survives. `settings`: more of PostgreSQL's own. After
+    `kill`, `start` recovers it on the same port. PostgreSQL refuses to run as root: there it runs as `nobody`, or in a
+    user namespace.
     """
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, **settings: str) -> None:
         binaries, self._as_someone, self._options = _postgres_binaries()
         self._folder = Path(tempfile.mkdtemp(prefix="bb-pg-"))
         if "user" in self._options:
@@ -45,6 +46,7 @@ class Postgres:
         }
         if not durable:
             self._settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        self._settings |= settings
         self._run("initdb", "-D", self._data, "-U", "buildboard", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
         self.start()
 

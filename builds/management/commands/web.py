@@ -25,6 +25,8 @@ class Command(BaseCommand):
             raise CommandError(f"{error}. Choose another one with --port or PORT.") from error
         self.stdout.write(f"Listening on http://{host}:{bound.getsockname()[1]} ({server})")
         self.stdout.flush()
+        if warning := serve.allow_streams(settings.BUILDBOARD_STREAMS_PER_PROCESS):
+            self.stderr.write(self.style.WARNING(warning))
         leases.watch_in_background(settings.BUILDBOARD_LEASE_SECONDS)
         if server == "uvicorn":
             serve.run_uvicorn(bound)

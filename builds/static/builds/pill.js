@@ -10,12 +10,13 @@ const WORDS = {
   connecting: ["catching", "Connecting"],
   live: ["live", "Live"],
   catching: ["catching", "Catching up"],
+  away: ["reconnecting", "Database away"],
   reconnecting: ["reconnecting", "Reconnecting"],
   polling: ["polling", "Polling"],
   offline: ["offline", "Offline"],
   ended: ["complete", "Complete"],
-  gone: ["offline", "Gone"],
-  denied: ["offline", "Signed out"],
+  gone: ["offline linked", "Gone"],
+  denied: ["offline linked", "Signed out"],
   stuck: ["offline", "Load this page again"],
 };
 
@@ -28,6 +29,7 @@ export function describe(state, silence) {
   const [css, word] = WORDS[state.name] || WORDS.offline;
   const heard = silence === null ? "" : silence < 1 ? "heard now" : `heard ${Math.floor(silence)} s ago`;
   if (state.detail) return { css, word, detail: state.detail };
+  if (state.name === "away") return { css, word, detail: "what is shown may be old" };
   return { css, word, detail: ["live", "reconnecting", "offline"].includes(state.name) ? heard : "" };
 }
 
@@ -43,19 +45,23 @@ export function showPill(connection, login) {
     pill.className = `pill ${said.css}`;
     pill.title = said.detail;
     setText(word, said.word);
-    if (state.name === "denied") {
-      const link = document.createElement("a");
-      link.href = `${login}?next=${encodeURIComponent(location.pathname + location.search)}`;
-      link.textContent = "sign in";
-      detail.replaceChildren(link);
-    } else {
-      setText(detail, said.detail);
-    }
+    if (state.name === "denied") link(detail, `${login}?next=${encodeURIComponent(location.pathname + location.search)}`, "sign in");
+    else if (state.name === "gone") link(detail, "/", "to the board");
+    else setText(detail, said.detail);
     document.body.classList.toggle("stale", !["live", "polling", "ended"].includes(state.name));
     if (shown && shown !== state.name && !["connecting", "catching"].includes(state.name)) announce(`Connection: ${said.word}`);
     shown = state.name;
   };
   return show;
+}
+
+/** @param {Element} element @param {string} address @param {string} text */
+function link(element, address, text) {
+  if (element.firstElementChild?.textContent === text) return;
+  const made = document.createElement("a");
+  made.href = address;
+  made.textContent = text;
+  element.replaceChildren(made);
 }
 
 /** @param {Element} element @param {string} text */

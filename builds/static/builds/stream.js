@@ -14,8 +14,8 @@ const KINDS = ["build", "step", "log", "progress", "cut"];
 const OVER = new Set(["ended", "gone", "denied", "stuck"]);
 
 /**
- * @typedef {{name: "connecting"|"live"|"catching"|"reconnecting"|"polling"|"offline"|"ended"|"gone"|"denied"|"stuck",
- *   detail: string}} State
+ * @typedef {{name: "connecting"|"live"|"catching"|"away"|"reconnecting"|"polling"|"offline"|"ended"|"gone"|"denied"|"stuck",
+ *   detail: string}} State  away: the board is there, and its database is not
  * @typedef {{id: number, kind: string, data: any}} Happening
  * @typedef {{
  *   events: string, poll: string, world: string, cursor: number, dense: boolean,
@@ -39,6 +39,8 @@ export class Connection {
     this.failures = 0;
     /** How often in a row a question was answered and the stream was not. */
     this.refusals = 0;
+    /** The last answer to a question was that the database is away. */
+    this.away = false;
     this.heardAt = 0;
     this.openedAt = 0;
     /** @type {Record<string, any>} */
@@ -65,7 +67,8 @@ export class Connection {
   wake() {
     if (this.over) return;
     const silent = this.world.Date.now() - Math.max(this.heardAt, this.openedAt);
-    if (this.state.name !== "live" ? !this.source || silent > FIRST_WORD : silent > HEARTBEAT + FIRST_WORD) {
+    const heard = this.state.name === "live" || this.state.name === "away";
+    if (!heard ? !this.source || silent > FIRST_WORD : silent > HEARTBEAT + FIRST_WORD) {
       this.failures = 0;
       this.open();
     }
@@ -102,10 +105,15 @@ export class Connection {
         this.heard();
         work(parsed(message.data));
       });
-    on("ping", ({ head }) => this.say(this.options.dense && head > this.sequence.cursor ? "catching" : "live"));
+    on("ping", ({ head, stale }) => {
+      const behind = this.options.dense && head > this.sequence.cursor;
+      this.say(stale !== undefined ? "away" : behind ? "catching" : "live");
+    });
     on("reset", () => this.reset());
     on("restart", () => this.say("reconnecting"));
-    on("problem", () => this.say("reconnecting", "something failed at the server"));
+    on("problem", ({ cause }) =>
+      cause === "database" ? this.say("away") : this.say("reconnecting", "something failed at the server"),
+    );
     on("denied", () => {
       this.close();
       this.say("reconnecting");
@@ -160,7 +168,7 @@ export class Connection {
     if (source.readyState === 2) {
       this.close();
       this.ask(); // the browser gave up and cannot say why
-    } else {
+    } else if (this.state.name !== "away") {
       this.say("reconnecting"); // it comes back by itself, at the pace that the server has asked for
     }
   }
@@ -188,7 +196,7 @@ export class Connection {
   /** @param {string} why */
   async poll(why) {
     const began = this.world.Date.now();
-    this.say("polling", why);
+    if (!this.away) this.say("polling", why);
     while (!this.over && !this.source && this.world.Date.now() - began < STREAM_AGAIN) {
       const asked = this.world.Date.now();
       const before = this.sequence.cursor;
@@ -199,7 +207,7 @@ export class Connection {
         return;
       }
       this.heard();
-      this.say("polling", why);
+      if (!this.away) this.say("polling", why);
       const { cursor } = this.sequence;
       if (cursor === before && this.world.Date.now() - asked < 1_000) {
         this.later(() => this.poll(why)); // an answer that did not wait: whoever gave it is about to go
@@ -228,25 +236,29 @@ export class Connection {
       if (this.polling !== mine) return "stale";
       if (answer.status === 401 || answer.status === 403) return this.finish("denied");
       if (answer.status === 404) return this.finish("gone");
-      if (!answer.ok) throw new Error(`status ${answer.status}`);
       page = await answer.json();
+      if (!answer.ok) throw new Error(`status ${answer.status}`);
     } catch (error) {
       if (this.polling !== mine) return "stale";
       this.polling = null;
-      this.say(this.failures > 0 ? "offline" : "reconnecting");
+      this.away = page?.cause === "database";
+      if (this.away) this.heardAt = this.world.Date.now();
+      this.say(this.away ? "away" : this.failures > 0 ? "offline" : "reconnecting");
       return "failed";
     } finally {
       this.world.clearTimeout(limit);
     }
     if (this.polling !== mine) return "stale";
     this.heardAt = this.world.Date.now();
+    this.away = page.stale !== undefined;
     if (page.reset) {
       this.reset();
       return "over";
     }
     for (const event of page.events) if (this.take(event) === "gap") this.sequence.forgive(event.id), this.take(event);
     if (page.final && this.sequence.cursor >= page.head) return this.finish("ended");
-    if (this.sequence.cursor < page.head) this.say("catching", `${page.head - this.sequence.cursor} to go`);
+    if (this.away) this.say("away");
+    else if (this.sequence.cursor < page.head) this.say("catching", `${page.head - this.sequence.cursor} to go`);
     return "more";
   }
 

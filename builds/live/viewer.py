@@ -1,0 +1,136 @@
+"""One reader of one tail: a cursor, its bounds, and what it was told to end with. Pulls; nothing is queued for it."""
+
+import asyncio
+import logging
+import math
+import random
+import time
+
+from django.conf import settings
+
+from ..access import Standing
+from ..gauges import streams
+from .frames import Frame
+from .reading import AWAY
+from .tail import Slice, Tail
+
+logger = logging.getLogger(__name__)
+
+OPENING_SECONDS = 5.0
+"""Whoever has no time to wait still waits for a new tail's first reading: before it, nothing is known to be new."""
+YOUNGEST_END = 0.8
+"""A connection ends itself between this share of its greatest age and all of it, so that those opened together do not
+come back together."""
+PAGE_AGAIN_SECONDS = (0.5, 1.0)
+"""A page of the store that could not be read is asked for again after this."""
+
+
+class Viewer:
+    def __init__(self, tail: Tail, standing: Standing, cursor: int, kind: str, project: int | None) -> None:
+        self.tail = tail
+        self.standing = standing
+        self.cursor = cursor
+        self.kind = kind
+        self.project = project
+        """The project that it has to be allowed to see; None: all that it may see, and nothing else is shown."""
+        self.visible: frozenset[int] = frozenset()
+        self.ending: str | None = None
+        self._told_stale = False
+        resumes = kind != "text"  # plain text has no way to come back to where it was
+        age = settings.BUILDBOARD_MAX_STREAM_SECONDS * random.uniform(YOUNGEST_END, 1)  # noqa: S311 - a spread
+        self._until = time.monotonic() + age if resumes else math.inf
+        self._bytes_left = settings.BUILDBOARD_MAX_STREAM_MB * 1024 * 1024 if resumes else math.inf
+        self._page: asyncio.Task[Slice | None] | None = None
+        self._page_again_at = 0.0
+        self._waiter: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def end(self, reason: str) -> None:
+        """Ends with the control event `reason`; the first reason stays."""
+        self.ending = self.ending or reason
+        self.wake()
+
+    async def next(self, seconds: float) -> Slice | str | None:
+        """What follows the cursor, which is moved; or the name of the control event to end with; or None: for
+        `seconds` there was nothing, or the board has lost or found its database."""
+        until = time.monotonic() + seconds
+        opened_by = time.monotonic() + max(seconds, OPENING_SECONDS)
+        while True:
+            now = time.monotonic()
+            if now >= self._until or self._bytes_left <= 0:
+                self.end("restart")
+            if self.ending is not None:
+                return self.ending
+            found = self._pull(now)
+            if isinstance(found, str):
+                return found
+            if found is not None:
+                self.cursor = found.upto
+                shown = self._allowed(found)
+                if shown.frames:
+                    self._bytes_left -= len(shown.body)
+                    streams.sent(len(shown.frames))
+                    return shown
+                continue
+            patience = until if self.tail.is_open and self._page is None else opened_by
+            is_stale = self.tail.stale is not None
+            if now >= patience or is_stale != self._told_stale:
+                self._told_stale = is_stale
+                return None
+            again_at = self._page_again_at if self._page_again_at > now else math.inf
+            await self._wait(min(patience, self._until, again_at) - now)
+
+    def _pull(self, now: float) -> Slice | str | None:
+        tail = self.tail
+        if tail.gone:
+            return "denied"
+        if not tail.is_open:
+            return None
+        if tail.is_void(self.cursor):
+            return "reset"
+        if self.cursor < tail.floor:
+            return self._stored(now)
+        self._page = None
+        if self.cursor < tail.head:
+            return tail.after(self.cursor)
+        return "end" if tail.is_final else None
+
+    def _stored(self, now: float) -> Slice | str | None:
+        """A page of the store, when it has been read. While it is waited for, a viewer goes on hearing what else there
+        is to say."""
+        if self._page is None:
+            if now < self._page_again_at:
+                return None
+            self._page = self.tail.page(self.cursor)
+            self._page.add_done_callback(lambda _: self.wake())
+        if not self._page.done():
+            return None
+        read, self._page = self._page, None
+        try:
+            return read.result() or "reset"
+        except AWAY:
+            self._page_again_at = now + random.uniform(*PAGE_AGAIN_SECONDS)  # noqa: S311 - a spread
+            return None
+        except Exception as error:
+            logger.warning("action=page topic=%s error=%r", self.tail.topic, error)
+            return "problem"
+
+    def _allowed(self, found: Slice) -> Slice:
+        """Without the frames of projects that this viewer may not see."""
+        if self.project is not None or all(frame.project in self.visible for frame in found.frames):
+            return found
+        shown: list[Frame] = [frame for frame in found.frames if frame.project in self.visible]
+        return Slice(shown, b"".join(frame.body for frame in shown), found.upto)
+
+    async def _wait(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = loop.call_later(max(seconds, 0.0), self.wake)
+        try:
+            await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None

@@ -1,0 +1,24 @@
+// @ts-check
+// What the pill says of each state of the connection.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { describe } from "../../builds/static/builds/pill.js";
+
+test("each state has a word, and the time of the last word only where it tells something", () => {
+  const said = (/** @type {any} */ name, detail = "") => {
+    const { word, detail: more } = describe({ name, detail }, 3.7);
+    return [word, more].join(": ");
+  };
+  assert.equal(said("live"), "Live: heard 3 s ago");
+  assert.equal(said("away"), "Database away: what is shown may be old");
+  assert.equal(said("offline", "no network"), "Offline: no network");
+  assert.equal(said("polling", "a proxy holds back the stream"), "Polling: a proxy holds back the stream");
+  assert.equal(said("ended"), "Complete: ");
+});
+
+test("whoever may not see it any more is given a way on, also where there is little room", () => {
+  for (const name of ["denied", "gone"]) {
+    assert.match(describe({ name: /** @type {any} */ (name), detail: "" }, null).css, /\blinked\b/);
+  }
+});

@@ -1,0 +1,112 @@
+"""One viewer of a tail that the test writes: its bounds, and what it is told while the store cannot be read."""
+
+import asyncio
+
+from django.db import OperationalError
+from django.test import SimpleTestCase, override_settings, tag
+
+from builds.live import frames, viewer
+from builds.live.sources import Page
+from builds.live.tail import Slice
+from builds.live.viewer import Viewer
+from tests.test_live_tail import Running, Written, seen
+from tests.test_live_tail import viewer as watching
+
+
+class Away(Written):
+    """Its pages cannot be read while `away`."""
+
+    away: type[Exception] | None = None
+
+    def page(self, after: int) -> Page:
+        if self.away is not None:
+            raise self.away("no page")
+        return super().page(after)
+
+
+@tag("fast")
+class BoundsTest(SimpleTestCase):
+    async def test_it_ends_between_four_fifths_of_its_age_and_all_of_it(self) -> None:
+        with self.settings(BUILDBOARD_MAX_STREAM_SECONDS=600):
+            async with Running(Written(head=1)) as tail:
+                now = asyncio.get_running_loop().time()
+                ends = [watching(tail)._until - now for _ in range(500)]
+        self.assertGreaterEqual(min(ends), 480)
+        self.assertLessEqual(max(ends), 600.5)
+        self.assertGreater(max(ends) - min(ends), 60, "those who came together leave one after the other")
+        with self.settings(BUILDBOARD_MAX_STREAM_SECONDS=0.05):
+            async with Running(Written(head=1)) as tail:
+                self.assertEqual(await watching(tail, 1).next(5), "restart")
+
+    @override_settings(BUILDBOARD_MAX_STREAM_MB=1)
+    async def test_it_ends_when_it_has_sent_so_much_and_whoever_comes_back_gets_the_rest(self) -> None:
+        size = len(frames.encode(1, "log", "x" * 100_000))
+        async with Running(Written(head=30, size=100_000)) as tail:
+            got: list[int] = []
+            for _ in range(2):
+                one, sent = watching(tail, got[-1] if got else 0), 0
+                while isinstance(found := await one.next(5), Slice):
+                    sent += len(found.body)
+                    got += [frame.id for frame in found.frames]
+                self.assertEqual(found, "restart")
+                self.assertGreaterEqual(sent, 2**20)
+                self.assertLess(sent, 2**20 + 10 * size, "one page beyond it at most")
+            self.assertEqual(got + await seen(watching(tail, got[-1]), 30), list(range(1, 31)))
+
+    @override_settings(BUILDBOARD_MAX_STREAM_MB=1, BUILDBOARD_MAX_STREAM_SECONDS=0.01)
+    async def test_text_that_is_followed_has_neither_bound_since_it_cannot_resume(self) -> None:
+        async with Running(Written(head=30, size=100_000)) as tail:
+            one = Viewer(tail, watching(tail).standing, 0, "text", 1)
+            await asyncio.sleep(0.02)
+            self.assertEqual(await seen(one, 30), list(range(1, 31)))
+
+
+@tag("fast")
+class AwayTest(SimpleTestCase):
+    def setUp(self) -> None:
+        self.enterContext(self.settings(BUILDBOARD_MAX_STREAM_SECONDS=600))
+        self.addCleanup(setattr, viewer, "PAGE_AGAIN_SECONDS", viewer.PAGE_AGAIN_SECONDS)
+        viewer.PAGE_AGAIN_SECONDS = (0.01, 0.02)
+
+    async def test_one_who_waits_for_a_page_hears_of_time_and_goes_on_when_the_store_is_back(self) -> None:
+        async with Running(source := Away(head=300)) as tail:
+            one = watching(tail, 0)
+            source.away = OperationalError
+            waiting = asyncio.create_task(one.next(0.1))
+            self.assertIsNone(await asyncio.wait_for(waiting, 10), "a ping is due")
+            self.assertIsNone(await one.next(0.1))
+            source.away = None
+            self.assertEqual(await seen(one, 300), list(range(1, 301)))
+
+    async def test_one_who_waits_for_a_page_can_be_told_to_end(self) -> None:
+        async with Running(source := Away(head=300)) as tail:
+            source.away = OperationalError
+            waiting = asyncio.create_task(watching(tail, 0).next(60))
+            await asyncio.sleep(0.05)
+            for each in tail.viewers:
+                each.end("restart")
+            self.assertEqual(await asyncio.wait_for(waiting, 5), "restart")
+
+    async def test_a_page_that_fails_for_another_reason_is_a_problem(self) -> None:
+        async with Running(source := Away(head=300)) as tail:
+            source.away = KeyError
+            with self.assertLogs("builds.live.viewer"):
+                self.assertEqual(await watching(tail, 0).next(5), "problem")
+
+    async def test_that_it_is_stale_is_told_once_and_that_it_is_no_longer_once(self) -> None:
+        async with Running(Written(head=9)) as tail:
+            one = watching(tail, 9)
+            waiting = asyncio.create_task(one.next(60))
+            await asyncio.sleep(0)
+            for _ in range(3):
+                tail.tell_stale(asyncio.get_running_loop().time() - 7)
+            self.assertIsNone(await asyncio.wait_for(waiting, 5))
+            self.assertEqual(tail.stale, 7)
+            waiting = asyncio.create_task(one.next(0.05))
+            tail.tell_stale(asyncio.get_running_loop().time() - 8)
+            self.assertIsNone(await asyncio.wait_for(waiting, 5))
+            waiting = asyncio.create_task(one.next(60))
+            await asyncio.sleep(0)
+            tail.tell_stale(None)
+            self.assertIsNone(await asyncio.wait_for(waiting, 5))
+            self.assertIsNone(tail.stale)
