@@ -13,10 +13,10 @@ from .verbs import ReadOnly
 
 @admin.register(Worker)
 class WorkerAdmin(ReadOnly):
-    list_display = ("name", "running_build", "seen_at", "started_at", "draining", "note")
+    list_display = ("name", "running_build", "labels", "seen_at", "draining", "note")
     list_filter = ("draining",)
-    search_fields = ("name",)
-    fields = ("name", "running_build", "seen_at", "started_at", "draining", "note", "renewal")
+    search_fields = ("name", "labels")
+    fields = ("name", "running_build", "labels", "note", "seen_at", "started_at", "draining", "renewal")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
         running = Build.objects.visible_to(request.user).filter(status=Status.RUNNING, worker=OuterRef("name"))
