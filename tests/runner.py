@@ -26,6 +26,7 @@ SECOND_LANE = (
     "tests.browser.",
     "tests.test_bench.",
     "tests.test_end_to_end.",
+    "tests.test_faults.",
     "tests.test_postgresql.",
     "tests.test_startbuild_command.",
     "tests.test_up.",
