@@ -27,6 +27,7 @@ SECOND_LANE = (
     "tests.test_bench.",
     "tests.test_end_to_end.",
     "tests.test_log_bound.",
+    "tests.test_faults.",
     "tests.test_postgresql.",
     "tests.test_startbuild_command.",
     "tests.test_up.",

@@ -7,10 +7,13 @@ import sys
 import threading
 from unittest import SkipTest, mock
 
+import psutil
+import psycopg
 from django.test import SimpleTestCase, tag
 
 from .support import missing
 from .support.processes import Process, alive, eventually, free_port
+from .support.servers import Postgres
 from .support.sse import Message, SseClient, parse_block
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
@@ -125,3 +128,38 @@ class MissingTest(SimpleTestCase):
             missing("a thing")
         with mock.patch.dict(os.environ, CI="true"), self.assertRaisesRegex(AssertionError, "a thing"):
             missing("a thing")
+
+
+class PostgresTest(SimpleTestCase):
+    def setUp(self) -> None:
+        self.postgres = Postgres(durable=True)
+        self.addCleanup(self.postgres.close)
+        self.enterContext(psycopg.connect(self.postgres.url()))
+
+    def processes(self) -> list[psutil.Process]:
+        server = psutil.Process(self.postgres._process.pid)
+        return [server, *self.postgres._process.children()]
+
+    def test_killed_it_is_gone_with_every_process_and_recovers(self) -> None:
+        """One that lived on would still write to what the next server recovers."""
+        before = self.processes()
+        self.assertGreater(len(before), 3)
+        self.postgres.kill()
+        self.assertEqual([process for process in before if alive(process.pid)], [])
+        self.postgres.start()
+        self.postgres.execute("SELECT 1")
+
+    def test_paused_nothing_of_it_goes_on_until_it_is_resumed(self) -> None:
+        self.postgres.pause()
+        states = {process.status() for process in self.processes()}
+        self.assertEqual(states, {psutil.STATUS_STOPPED})
+        with self.assertRaises(psycopg.OperationalError):
+            self.postgres.execute("SELECT 1")
+        self.postgres.resume()
+        self.postgres.execute("SELECT 1")
+
+
+@tag("fast")
+class PortTest(SimpleTestCase):
+    def test_each_port_is_given_once(self) -> None:
+        self.assertEqual(len({free_port() for _ in range(50)}), 50)

