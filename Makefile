@@ -1,12 +1,12 @@
 # make run    start the board on http://127.0.0.1:$PORT (8000)
 # make test   every test
 # make lint   style, types, migrations        make fmt     put the style right
-# make bench  the benchmarks
+# make bench  the benchmarks                 make faults the fault bench: SEED=N, SEEDS=N, TIMES=N
 #
 # Each makes the environment in .venv/ first, and again only when a file in requirements/ has changed.
 # PYTHON=/path/to/python chooses the interpreter that .venv/ is made of.
 
-.PHONY: run test bench lint fmt
+.PHONY: run test bench faults lint fmt
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
 
@@ -21,6 +21,9 @@ test: .venv/.installed-dev
 
 bench: .venv/.installed-dev
 	$(PY) -m tests.bench
+
+faults: .venv/.installed-dev
+	$(PY) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TIMES),--times $(TIMES))
 
 lint: .venv/.installed-dev
 	$(PY) -m ruff check .
