@@ -1,7 +1,7 @@
 # make run    start the board on http://127.0.0.1:$PORT (8000)
 # make test   every test
 # make lint   style, types, migrations        make fmt     put the style right
-# make bench  the benchmarks                 make faults the fault bench: SEED=N, SEEDS=N, TIMES=N
+# make bench  the benchmarks                 make faults the fault bench: SEED=N, SEEDS=N, TIMES=N, PAGE=FILE
 #
 # Each makes the environment in .venv/ first, and again only when a file in requirements/ has changed.
 # PYTHON=/path/to/python chooses the interpreter that .venv/ is made of.
@@ -23,7 +23,7 @@ bench: .venv/.installed-dev
 	$(PY) -m tests.bench
 
 faults: .venv/.installed-dev
-	$(PY) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TIMES),--times $(TIMES))
+	$(PY) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TIMES),--times $(TIMES)) $(if $(PAGE),--markdown $(PAGE))
 
 lint: .venv/.installed-dev
 	$(PY) -m ruff check .
