@@ -5,7 +5,7 @@
   in them at exit). So Django runs as a task of its own, which is told of a disconnect and waited for.
 - A cancellation of an open request means that the server stops: its stream says `restart` first.
 - Nothing raises out of here once a response has begun: daphne would leave that connection open and silent for ever.
-- A body that is larger than the board takes is not stored, not even in a temporary file.
+- A body that is larger than the board takes is dropped as it comes (daphne itself has received it by then).
 - A viewer that reads slower than it is sent to holds the sender up; after `STALLED_SECONDS` it is cut off.
 - Pages are made by so many threads at a time as `PAGES` says, however many ask; whoever asks then waits for a place.
 - This is a web process, so its threads are to know when the database is away (`presence.py`).
