@@ -70,6 +70,7 @@ class Project(models.Model):
     )
     auto_retries = models.PositiveSmallIntegerField(
         default=0,
+        blank=True,
         validators=[MaxValueValidator(10)],
         help_text="How often a build that was lost, or stopped with its worker, is started again by itself.",
     )
@@ -106,6 +107,8 @@ class Project(models.Model):
         return reverse("project", args=[self.slug])
 
     def clean(self) -> None:
-        """Labels are kept in one form, however they were typed."""
+        """Labels are kept in one form, however they were typed; a form may leave out what has a default."""
+        if self.auto_retries is None:
+            self.auto_retries = 0
         with contextlib.suppress(labels.LabelError):  # said at its field
             self.runs_on = labels.joined(self.runs_on)
