@@ -17,7 +17,7 @@ from builds import events, lifecycle, worlds
 from builds.events import Chunk, LeaseLost
 from builds.lifecycle import Refused
 from builds.live import sources
-from builds.models import Board, Build, Event, Worker
+from builds.models import Board, Build, Event, Step, Worker
 from builds.states import Status
 from builds.worlds import NUMBERS_SKIPPED, renew
 
@@ -52,6 +52,7 @@ class RenewTests(TransactionTestCase):
     def test_a_running_build_is_lost_with_its_step_and_says_why(self) -> None:
         Build.objects.update(created_at=MOMENT)
         Build.objects.exclude(started_at=None).update(started_at=MOMENT)
+        Step.objects.exclude(started_at=None).update(started_at=MOMENT)
         Build.objects.exclude(finished_at=None).update(finished_at=MOMENT)
         Event.objects.update(at=MOMENT)
         done = renew()

@@ -21,6 +21,8 @@ let rest = 0;
 /** When the page is rendered again though nothing was heard: workers come and go, and builds that one may not see. */
 let stale = performance.now() + 5_000;
 let failures = 0;
+/** Nothing more may be asked: signed out, or no longer allowed. */
+let over = false;
 /** @type {Map<number, words.Build>} what was heard while the page was being rendered again, and may be newer than that */
 const late = new Map();
 
@@ -33,6 +35,7 @@ goLive(main, {
     say(data);
     refresh();
   },
+  onOver: () => (over = true),
 });
 everySecond(() => {
   tick();
@@ -51,12 +54,13 @@ function showRow(/** @type {words.Build} */ build) {
 /** Soon, and then at most as often as the server can well bear: it rests ten times as long as it took. */
 function refresh() {
   dirty = true;
-  if (loading || timer !== undefined) return;
+  if (loading || timer !== undefined || over) return;
   timer = setTimeout(load, Math.max(rest - performance.now(), 60 + Math.random() * 120));
 }
 
 async function load() {
   timer = undefined;
+  if (over) return;
   dirty = false;
   loading = true;
   late.clear();

@@ -23,7 +23,7 @@ const log = new LogView(/** @type {HTMLElement} */ (document.getElementById("lin
   changed: () => set(slot("total"), log.words()),
 });
 
-goLive(main, {
+const connection = goLive(main, {
   dense: true,
   settled: isFinal(build.status),
   onEvent: ({ kind, data }) => {
@@ -47,7 +47,7 @@ else if (!isFinal(build.status)) log.follow.show();
 log.goTo(location.hash);
 if (isFinal(build.status) && !location.hash) log.follow.toEnd();
 everySecond(tick);
-keepPlace(slot("place"), () => build.status === "queued");
+keepPlace(slot("place"), () => build.status === "queued", connection);
 
 /** The build is as `next` says. @param {words.Build} next */
 function change(next) {

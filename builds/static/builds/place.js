@@ -6,17 +6,21 @@ import { everySecond } from "./clock.js";
 
 const EVERY = 3_000;
 
-/** @param {HTMLElement|null} place @param {() => boolean} waits whether the build is still queued */
-export function keepPlace(place, waits) {
+/**
+ * @param {HTMLElement|null} place @param {() => boolean} waits whether the build is still queued
+ * @param {{over: boolean}} connection of the page: when it is over, nothing more may be asked
+ */
+export function keepPlace(place, waits, connection) {
   if (!place) return;
   let due = performance.now() + EVERY;
   let asking = false;
   everySecond(async () => {
-    if (asking || performance.now() < due || !waits()) return;
+    if (connection.over && waits()) place.hidden = true;
+    if (asking || performance.now() < due || !waits() || connection.over) return;
     asking = true;
     const began = performance.now();
     const fresh = await rendered();
-    if (waits()) show(place, fresh);
+    if (waits() && !connection.over) show(place, fresh);
     const now = performance.now();
     due = now + Math.max(EVERY, 20 * (now - began)); // at the pace that the server can well bear
     asking = false;
