@@ -8,6 +8,7 @@ import time
 
 from django.test import SimpleTestCase
 
+from builds.live import reading
 from tests import live
 from tests.bench import crowd
 from tests.bench.figures import Answer
@@ -64,9 +65,18 @@ class ComeAndGoTest(SimpleTestCase):
     def _rested(self, pid: int) -> dict[str, int]:
         """When its hub has stopped: no viewer, and no tail either, which would keep the readers at work.
 
-        One connection stays: the process keeps it open, so that a full disk can still be read.
+        SQLite keeps the files of closed connections for the next ones while another is open, and this process keeps
+        one open, so that a full disk can still be read: its threads tell when the readers have ended.
         """
-        eventually(lambda: live.database_files(pid) <= 1, 30, "readers go on")
+        seen = [live.threads(pid), time.monotonic()]
+
+        def rests() -> bool:
+            now = live.threads(pid)
+            if now != seen[0]:
+                seen[:] = now, time.monotonic()
+            return time.monotonic() - seen[1] > 2 * reading.IDLE_SECONDS
+
+        eventually(rests, 60, "readers go on")
         return {"threads": live.threads(pid), "files": live.files(pid), "memory": live.memory(pid)}
 
     def _come_and_go(self, board: Board, port: int, builds: list[int], count: int) -> None:
