@@ -111,6 +111,16 @@ class PrinterTest(SimpleTestCase):
         self.assertLessEqual(taken, printed.count(b"\n"))
         self.assertLessEqual(printed.count(b"\n"), meant)
 
+    def test_told_to_end_it_prints_a_farewell_that_is_known_too(self) -> None:
+        process = self.start("half", "100000", "--rest", "0.05", "--farewell", "30")
+        process.stdout.readline()
+        process.terminate()
+        rest, _ = process.communicate(timeout=20)
+        self.assertEqual((process.returncode, self.record()), (1, (rest.count(b"\n") + 1,) * 2))
+        self.assertGreaterEqual(rest.count(b"\n"), 30)
+        last = line(7, "half", rest.count(b"\n") + 1)
+        self.assertTrue(rest.decode().endswith(f"{last}\n"))
+
     def test_a_second_run_is_noticed(self) -> None:
         self.start("half", "1").communicate(timeout=20)
         self.start("half", "1").communicate(timeout=20)

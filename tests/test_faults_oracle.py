@@ -209,6 +209,12 @@ class ViewerTest(SimpleTestCase):
         seen.complaints.append("answered 500")
         self.assertFalse(judge_viewer(seen, self.ended).passed)
 
+    def test_what_an_open_stream_brought_late_counts_unless_the_database_was_harmed(self) -> None:
+        seen = self.seen(1, 2, 3)
+        seen.late.append((2, at(3), at(15)))
+        self.assertIn("came 12.0 s after", judge_viewer(seen, self.ended).other[0])
+        self.assertTrue(judge_viewer(seen, self.ended, [(at(8), at(14))]).passed)
+
     def test_whoever_watched_live_may_have_what_a_cut_stands_for(self) -> None:
         first, *_, last = numbered([("build", {}), *whole(), *whole(), ("cut", {}), ("build", {})])
         cut = Stored(4, "cut", json.dumps({"step": "half", "line": 1, "lines": 25, "bytes": 9}))

@@ -1,9 +1,11 @@
 """The fault bench's viewers: each lost or doubled event of theirs would be blamed on the board."""
 
+import json
 import socket
 import threading
 import time
 from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
 from unittest import mock
 
 from django.test import SimpleTestCase
@@ -81,6 +83,16 @@ class ViewerTest(SimpleTestCase):
         self.assertIn("GET /builds/7/events.json?after=2&world=a-world&wait=", board.requests[2])
         self.assertEqual([number for number, _, _ in viewer.seen.events], [1, 2, 3])
         self.assertEqual(viewer.seen.events[2], (3, "log", viewers.checksum('{"n":3}')))
+
+    def test_what_an_open_stream_brings_late_is_noted(self) -> None:
+        def line(number: int, seconds: float) -> str:
+            stored = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+            data = json.dumps({"n": number, "at": stored.replace("+00:00", "Z")}, separators=(",", ":"))
+            return f"id: {number}\nevent: log\ndata: {data}\n\n"
+
+        with mock.patch.object(viewers, "LATE", timedelta(seconds=-2)):  # as if more than that had passed
+            viewer, _ = self.watch(stream(line(1, -60), line(2, 1), line(3, 60), END))
+        self.assertEqual([number for number, _, _ in viewer.seen.late], [2])
 
     def test_204_is_the_end_and_what_comes_twice_is_kept_for_the_oracle(self) -> None:
         viewer, _ = self.watch(stream(event(1)), stream(event(1)), b"HTTP/1.1 204 No Content\r\n\r\n")

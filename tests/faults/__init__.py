@@ -15,7 +15,7 @@ Read it in this order.
     pages.py      someone who asks for a page each second
     victims.py    who can be harmed, and what was done to them
     faults.py     carries the plan's faults out
-    usage.py      what processes hold: threads, files, memory, connections
+    usage.py      what processes hold: threads, files, memory, connections, streams
     evidence.py   what is known afterwards: stored, printed, seen, harmed
     oracle.py     compares it. Pure
     run.py        one seed from its world to its verdict

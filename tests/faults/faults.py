@@ -25,7 +25,7 @@ VICTIM_SECONDS = 6.0
 """So long a fault waits for someone whom it can harm …"""
 STARTING_SECONDS = 8.0
 """… and for one that has just been started: it cannot end in order before."""
-CUT_EVERY = 1.0
+CUT_EVERY = 0.4
 CUT_BYTES = 20_000
 ABORTS = 1_000
 DRAIN_SECONDS = 10.0

@@ -5,7 +5,8 @@ The rules:
 - Each stored log is a true beginning of what its steps print. It is all of it where the step ended by itself; all that
   the terminal had taken where the worker lived; and never more than was meant. Lines may be missing only where a `cut`
   says so.
-- Each viewer got the stored events, each once and in order, to the last.
+- Each viewer got the stored events, each once and in order, to the last; an open stream soon after they were stored,
+  unless the database was harmed meanwhile.
 - Each build ended as its recipe says, unless something harmed it; then with the status and the reason of that harm.
 """
 
@@ -246,8 +247,14 @@ def _judge_lines(build: BuildEnd, recipe: Recipe, printed: Mapping[str, Printed]
 # --- The viewers ---
 
 
-def judge_viewer(seen: Seen, build: BuildEnd) -> Verdict:
+def judge_viewer(seen: Seen, build: BuildEnd, outages: Sequence[tuple[datetime, datetime]] = ()) -> Verdict:
     verdict = Verdict()
+    for number, stored_at, came in seen.late:
+        if not _overlaps(stored_at, came, outages):
+            late = (came - stored_at).total_seconds()
+            verdict.other.append(
+                f"{seen.name}: event {number} came {late:.1f} s after it was stored, at {came:%H:%M:%S}"
+            )
     stored = {event.seq: (event.kind, checksum(event.data)) for event in build.events}
     covered = _covered(build.events)
     if not seen.ended:

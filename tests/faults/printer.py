@@ -1,6 +1,7 @@
 """The program that the bench's steps run: prints lines that are known before. Standard library only; run as a script.
 
     python -I -S -E printer.py FOLDER STEP LINES [--batch N] [--rest SECONDS] [--pieces] [--daemon] [--exit CODE]
+                                   [--farewell LINES]
 
 Each line can be computed from its build, step and number, and ends with a checksum. What was meant to be printed, and
 what the terminal had taken, is written to FOLDER/BUILD.STEP beside it, before and after each batch: whenever this is
@@ -69,6 +70,28 @@ def daemonise(record: Record) -> None:
     os._exit(0)
 
 
+def show(record: Record, build: int, options: argparse.Namespace, after: int, count: int) -> int:
+    """Print `count` lines after the one with the number `after`; the last one's number."""
+    last = after + count
+    data = "".join(f"{line(build, options.step, number)}\n" for number in range(after + 1, last + 1)).encode()
+    record.write(last, after)
+    if options.pieces:
+        say(data[: len(data) // 2])
+        time.sleep(options.rest)
+        data = data[len(data) // 2 :]
+    say(data)
+    record.write(last, last)
+    return last
+
+
+def rest(options: argparse.Namespace) -> bool:
+    """Whether it has been told to end. A TERM is waited for here, so that it breaks no line."""
+    if options.farewell:
+        return signal.sigtimedwait({signal.SIGTERM}, options.rest) is not None
+    time.sleep(options.rest)
+    return False
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder")
@@ -79,7 +102,10 @@ def main() -> None:
     parser.add_argument("--pieces", action="store_true", help="each line in two parts, with a rest between")
     parser.add_argument("--daemon", action="store_true", help="leave a process behind")
     parser.add_argument("--exit", type=int, default=0)
+    parser.add_argument("--farewell", type=int, default=0, metavar="LINES", help="told to end, it prints so many more")
     options = parser.parse_args()
+    if options.farewell:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
     build = int(os.environ["BUILDBOARD_BUILD_ID"])
     record = Record(options.folder, build, options.step)
@@ -87,17 +113,13 @@ def main() -> None:
         record.process(pid)
     if options.daemon:
         daemonise(record)
-    for first in range(1, options.lines + 1, options.batch):
-        last = min(first + options.batch - 1, options.lines)
-        data = "".join(f"{line(build, options.step, number)}\n" for number in range(first, last + 1)).encode()
-        record.write(last, first - 1)
-        if options.pieces:
-            say(data[: len(data) // 2])
-            time.sleep(options.rest)
-            data = data[len(data) // 2 :]
-        say(data)
-        record.write(last, last)
-        time.sleep(options.rest)
+    last, told = 0, False
+    while last < options.lines and not told:
+        last = show(record, build, options, last, min(options.batch, options.lines - last))
+        told = rest(options)
+    if told:
+        show(record, build, options, last, options.farewell)
+        sys.exit(1)
     sys.exit(options.exit)
 
 

@@ -4,7 +4,8 @@
 
 A process of its own, so that nothing else of the bench is in its way. On standard input it is told
 `cut NAME MOST DICE`: each connection that NAME has just then is reset after it carried 0 to MOST more bytes, in either
-direction; those made later live. It ends with its standard input.
+direction, or, every second one, after so few bytes of answers: then what was asked for is done, and only the answer is
+lost. Those made later live. It ends with its standard input.
 """
 
 import asyncio
@@ -19,6 +20,8 @@ from asyncio import StreamReader, StreamWriter
 from tests.support.processes import Process, eventually, free_port
 
 READ_BYTES = 64 * 1024
+FEW = 40
+"""An answer has a part of the bytes of what was asked: a commit's has some tens."""
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: closing sends a reset, and throws away what was not sent."""
 
@@ -29,8 +32,11 @@ class Relay:
     def __init__(self, client: StreamWriter, server: StreamWriter) -> None:
         self._ends = (client, server)
         self._left: int | None = None
+        self._counted = self._ends
 
-    def cut_after(self, size: int) -> None:
+    def cut_after(self, size: int, *, answers: bool = False) -> None:
+        """`answers`: only bytes to the client count."""
+        self._counted = self._ends[:1] if answers else self._ends
         self._left = size
         if size == 0:
             self.reset()
@@ -44,7 +50,7 @@ class Relay:
     async def carry(self, reader: StreamReader, writer: StreamWriter) -> None:
         """One direction, until its end."""
         while data := await reader.read(READ_BYTES):
-            if self._left is not None:
+            if self._left is not None and writer in self._counted:
                 data = data[: self._left]
                 self._left -= len(data)
             writer.write(data)
@@ -67,7 +73,10 @@ class Proxy:
 
     def cut(self, most: int, dice: random.Random) -> None:
         for relay in list(self.relays):
-            relay.cut_after(dice.randint(0, most))
+            if dice.random() < 0.5:
+                relay.cut_after(dice.randint(0, most))
+            else:
+                relay.cut_after(dice.randint(0, most // FEW), answers=True)
 
     async def _accept(self, reader: StreamReader, client: StreamWriter) -> None:
         try:

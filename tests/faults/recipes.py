@@ -48,11 +48,16 @@ class Recipe:
 RECIPES = {
     recipe.slug: recipe
     for recipe in (
-        Recipe("steady", (Step("tick", 90, "--rest 0.1"), Step("tock", 60, "--batch 3 --rest 0.1"))),
-        Recipe("steps", tuple(Step(name, 40, "--batch 5 --rest 0.05") for name in ("one", "two", "three", "four"))),
+        Recipe(
+            "steady", (Step("tick", 90, "--rest 0.1 --daemon --farewell 300"), Step("tock", 60, "--batch 3 --rest 0.1"))
+        ),
+        Recipe(
+            "steps",
+            tuple(Step(name, 40, "--batch 5 --rest 0.05 --farewell 40") for name in ("one", "two", "three", "four")),
+        ),
         Recipe("flood", (Step("quiet", 3, "--rest 0.5"), Step("pour", 30_000, "--batch 200"))),
-        Recipe("pieces", (Step("half", 25, "--pieces --rest 0.3"),)),
-        Recipe("daemon", (Step("leave", 10, "--daemon --rest 0.05"), Step("after", 40, "--rest 0.1"))),
+        Recipe("pieces", (Step("half", 25, "--pieces --rest 0.3 --farewell 20"),)),
+        Recipe("daemon", (Step("leave", 10, "--daemon --rest 0.05"), Step("after", 40, "--rest 0.1 --daemon"))),
         Recipe(
             "fails",
             (
@@ -65,12 +70,13 @@ RECIPES = {
         ),
         Recipe(
             CANCELLED_ON_PURPOSE,
-            (Step("endless", 100_000, "--rest 0.1", Status.CANCELLED),),
+            (Step("endless", 100_000, "--rest 0.1 --farewell 3000", Status.CANCELLED),),
             Status.CANCELLED,
             r"Cancelled by alice \(tests\)( while it was queued)?\.",
         ),
         Recipe(
-            "lull", (Step("before", 5, "--rest 0.1"), Step("silence", 2, "--rest 8"), Step("last", 20, "--batch 20"))
+            "lull",
+            (Step("before", 5, "--rest 0.1"), Step("silence", 2, "--rest 8 --daemon"), Step("last", 20, "--batch 20")),
         ),
         Recipe(WARM, (Step("up", 200, "--batch 10 --rest 0.1"),)),
     )

@@ -268,7 +268,7 @@ class Run:
             if viewer.seen.build_id is None:
                 verdicts.append(oracle.judge_board_viewer(viewer.seen, head, builds))
             else:
-                verdicts.append(oracle.judge_viewer(viewer.seen, by_id[viewer.seen.build_id]))
+                verdicts.append(oracle.judge_viewer(viewer.seen, by_id[viewer.seen.build_id], self._outages))
         verdict = oracle.merged(verdicts)
         asked = len(self._plan.starts) + WARM_BUILDS
         if len(builds) != asked:

@@ -4,6 +4,7 @@ A process that lived all the time has to come back to what it held when the boar
 started again has no such measure: it is held to what any process of its kind may have.
 """
 
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -36,6 +37,8 @@ class Holding:
     processes: Mapping[tuple[str, int, float], Usage]
     connections: Mapping[str, int]
     listeners: int
+    streams: Mapping[str, int]
+    """That each web counts as open."""
 
 
 MORE = Usage(threads=4, files=12, memory=64 * MIB)
@@ -62,7 +65,8 @@ def holding(world: World) -> Holding:
                     processes[unit.name, process.pid, process.create_time()] = usage
             except psutil.Error:
                 continue
-    return Holding(processes, _connections(world), _listeners(world))
+    streams = {unit.name: _streams(world, port) for unit, port in zip(world.webs, world.ports, strict=True)}
+    return Holding(processes, _connections(world), _listeners(world), streams)
 
 
 def leaks(now: Holding, before: Holding) -> list[str]:
@@ -83,6 +87,7 @@ def leaks(now: Holding, before: Holding) -> list[str]:
             found.append(f"{unit} holds {count} connections to PostgreSQL, {before.connections.get(unit, 0)} before")
     if now.listeners > before.listeners + MORE_LISTENERS:
         found.append(f"{now.listeners} connections to Redis, {before.listeners} before")
+    found += [f"{unit} counts {count} open streams, and nobody watches" for unit, count in now.streams.items() if count]
     return found
 
 
@@ -119,6 +124,15 @@ def _connections(world: World) -> Counter[str]:
     with psycopg.connect(world.board.database_url, application_name="the bench", connect_timeout=5) as connection:
         rows = dict(connection.execute(sql).fetchall())
     return Counter({name: count for name, count in rows.items() if name in {unit.name for unit in world.units}})
+
+
+def _streams(world: World, port: int) -> int:
+    status, body = world.ask("GET", "/metrics", port=port)
+    if status != 200:
+        raise AssertionError(f"/metrics answered {status}")
+    return int(
+        sum(float(count) for count in re.findall(r"^buildboard_viewers\{.*\} (.+)$", body.decode(), re.MULTILINE))
+    )
 
 
 def _listeners(world: World) -> int:

@@ -6,11 +6,13 @@ the order in which they came: whether those are the log, once and in order, is f
 """
 
 import json
+import re
 import selectors
 import socket
 import time
 import zlib
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import h11
@@ -25,11 +27,14 @@ FIRST_WORD = 5.0
 SILENCE = 20.0
 """A board that lives says `ping` each 15 seconds."""
 STREAM_AGAIN = 15.0
+LATE = timedelta(seconds=8)
+"""A web looks each second, whatever becomes of wakes; the rest is for a busy machine."""
 POLL_SECONDS = 10
 _READ_BYTES = 64 * 1024
 SLOW_BYTES, SLOW_EVERY = 256, 0.25
 """1 kB/s, and a window to match."""
 SLOW_BUFFER = 4_096
+_AT = re.compile(r'"at":"([0-9T:.-]+)Z"')
 KINDS = ("build", "step", "log", "progress", "cut")
 
 
@@ -55,6 +60,8 @@ class Seen:
     """(id, kind, checksum of the data) as they came."""
     builds: dict[int, dict[str, Any]] = field(default_factory=dict)
     """The board's stream: the newest state of each build."""
+    late: list[tuple[int, datetime, datetime]] = field(default_factory=list)
+    """(id, stored, came): lines that an open stream brought later than `LATE`."""
     ended: bool = False
     complaints: list[str] = field(default_factory=list)
     connections: int = 0
@@ -81,7 +88,7 @@ class Viewer:
         self.route = route
         kinds = [route.name, *(["1 kB/s"] if slow else []), *(["long poll"] if polls else [])]
         self.seen = Seen(f"{', '.join(kinds)} on {f'build {build_id}' if build_id else 'the board'}", build_id)
-        self.slow = slow
+        self.slow = self._was_slow = slow
         self._path = f"/builds/{build_id}/" if build_id else "/"
         self._crowd = crowd
         self._poll_until = float("inf") if polls else 0.0
@@ -155,6 +162,7 @@ class Viewer:
         self._polling = self.is_polling
         self.seen.polls += self._polling
         self._opened_at = self._heard_at = now
+        self._opened = datetime.now(UTC)
         self._text = b""
         self._words = 0
         self._status = 0
@@ -283,6 +291,11 @@ class Viewer:
 
     def _event(self, number: int, kind: str, data: str) -> None:
         self.seen.events.append((number, kind, checksum(data)))
+        if kind == "log" and not (self._polling or self._was_slow or self.route.delays):
+            now, at = datetime.now(UTC), _AT.search(data)
+            stored = datetime.fromisoformat(at[1]).replace(tzinfo=UTC) if at else now
+            if now - stored > LATE and stored > self._opened:
+                self.seen.late.append((number, stored, now))
         if self.seen.build_id is None:
             state = json.loads(data)
             self.seen.builds[state["id"]] = state
