@@ -19,6 +19,11 @@ class PortTest(SimpleTestCase):
                 with self.assertRaisesRegex(CommandError, f"cannot listen on 127.0.0.1 port {port}: .*--port or PORT"):
                     call_command("web", server=server, port=port)
 
+    def test_a_number_that_is_no_port_is_refused(self) -> None:
+        for port in (-1, 65536, 99999):
+            with self.assertRaisesMessage(CommandError, f"--port {port}: expected a number from 1 to 65535"):
+                call_command("web", port=port)
+
     def test_an_address_of_another_machine_is_refused(self) -> None:
         self.assertRaises(serve.PortTaken, serve.listen, "192.0.2.1", 0)
         self.assertRaises(serve.PortTaken, serve.listen, "no such host", 0)

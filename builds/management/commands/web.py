@@ -1,5 +1,8 @@
 """The web server alone: `manage.py web --server daphne|uvicorn --host H --port N`."""
 
+import contextlib
+import logging
+import os
 from argparse import ArgumentParser
 from typing import Any
 
@@ -19,6 +22,8 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=settings.PORT)
 
     def handle(self, *, server: str, host: str, port: int, **options: Any) -> None:
+        if not 0 <= port <= 65535:
+            raise CommandError(f"--port {port}: expected a number from 1 to 65535, or 0 for any that is free.")
         try:
             bound = serve.listen(host, port)
         except serve.PortTaken as error:
@@ -32,3 +37,12 @@ class Command(BaseCommand):
             serve.run_uvicorn(bound)
         else:
             serve.run_daphne(bound)
+        self._leave()
+
+    def _leave(self) -> None:
+        """At once: a thread that waits for a database that is away would be waited for otherwise."""
+        logging.shutdown()
+        for stream in (self.stdout, self.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(0)
