@@ -51,7 +51,11 @@ class Presence:
             if self._looking or self._look is None:
                 return
             self._looking = True
-        threading.Thread(target=self._find_out, args=(self._look,), name="database-look", daemon=True).start()
+        try:
+            threading.Thread(target=self._find_out, args=(self._look,), name="database-look", daemon=True).start()
+        except RuntimeError as error:  # no thread can be had just now: the next suspicion tries again
+            self._looking = False
+            logger.error("action=database state=unknown error=%s", error)
 
     def _find_out(self, look: Callable[[], None]) -> None:
         since = time.monotonic()
@@ -61,13 +65,15 @@ class Presence:
                 logger.error("action=database state=away error=%s", " ".join(str(error).split())[:300])
                 self._renew()  # whoever waits for a connection stops waiting
             time.sleep(LOOK_SECONDS)
-        if self._broken:
-            self._renew()
-        if self.is_away:
-            self.is_away = False
-            logger.warning("action=database state=back seconds=%.1f", time.monotonic() - since)
-        with self._lock:
-            self._looking = self._broken = False
+        try:
+            if self._broken:
+                self._renew()
+        finally:
+            if self.is_away:
+                self.is_away = False
+                logger.warning("action=database state=back seconds=%.1f", time.monotonic() - since)
+            with self._lock:
+                self._looking = self._broken = False
 
 
 def _failure(look: Callable[[], None]) -> Exception | None:

@@ -99,6 +99,19 @@ class SqliteTests(Backing, SimpleTestCase):
         place.write_bytes(b"nonsense" * 1000)
         self.assertIn("file is not a database", self.refused(self.folder / "copy"))
 
+    def test_who_may_only_read_gets_what_is_in_the_wal_too(self) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="bb-wal-"))
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        source, target = folder / "live.sqlite3", folder / "copy.sqlite3"
+        with closing(sqlite3.connect(source, isolation_level=None)) as writer:
+            writer.execute("PRAGMA journal_mode=WAL")
+            writer.execute("CREATE TABLE facts (number INTEGER)")
+            writer.executemany("INSERT INTO facts VALUES (?)", [(number,) for number in range(50)])
+            with mock.patch.object(_sqlite.os, "access", return_value=False):
+                _sqlite.copy(source, target)
+        with closing(sqlite3.connect(target)) as copied:
+            self.assertEqual(copied.execute("SELECT count(*) FROM facts").fetchone(), (50,))
+
     def test_a_copy_is_one_moment_while_others_write_without_waiting(self) -> None:
         place, copy = self.board.data / "buildboard.sqlite3", self.folder / "copy"
         copy.touch()
@@ -193,6 +206,20 @@ class ToolTests(SimpleTestCase):
             "pg_dump is of version 17, older than the server: expected 18 or later (Debian: postgresql-client-18)",
         ):
             _postgresql.tool("pg_dump", 18)
+
+    def test_an_archive_is_read_by_the_oldest_that_can(self) -> None:
+        def run(command: list[str]) -> str:
+            if command[0].startswith("/15/"):
+                raise Unusable("unsupported version (1.16) in file header")
+            return ""
+
+        installed = [(15, "/15/pg_restore"), (17, "/17/pg_restore"), (18, "/18/pg_restore")]
+        with (
+            mock.patch.object(_postgresql, "tool", return_value="/15/pg_restore"),
+            mock.patch.object(_postgresql, "_installed", return_value=installed),
+            mock.patch.object(_postgresql, "_run", run),
+        ):
+            self.assertEqual(_postgresql._restorer(Path("x.dump")), "/17/pg_restore")
 
     def test_none_or_one_that_does_not_run(self) -> None:
         with self.assertRaisesMessage(Unusable, "pg_dump is not installed: expected PostgreSQL's client programs"):

@@ -4,6 +4,7 @@ A thread keeps its connection while it has work, and gives it back, and ends, af
 """
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -146,8 +147,9 @@ class _Readers:
                 self.failed_at = time.monotonic()
             else:
                 self.answered_at = time.monotonic()
-            connections.close_all()
-            future.set_exception(error)
+            future.set_exception(error)  # first: whoever waits for it must not wait for ever
+            with contextlib.suppress(Exception):
+                connections.close_all()
         else:
             self.answered_at = time.monotonic()
             future.set_result(result)

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 FIRST_SECONDS = 3.0
 """A supervisor that has just started has better things to do."""
 LOOK_SECONDS = 30.0
-END_SECONDS = 5.0
+END_SECONDS = 2.5
 """A child that was told to end ends after its batch, within some milliseconds; after so long it is killed."""
 
 

@@ -44,7 +44,7 @@ def dump(target: Path) -> None:
 
 def check(path: Path) -> None:
     """`Unusable` where `path` cannot be read to its end, or is not a board's."""
-    restorer = tool("pg_restore", 0)
+    restorer = _restorer(path)
     try:
         listed = _run([restorer, "--list", str(path)])
         _run([restorer, "--file=/dev/null", str(path)])
@@ -56,7 +56,7 @@ def check(path: Path) -> None:
 
 
 def migrations(path: Path) -> set[tuple[str, str]]:
-    said = _run([tool("pg_restore", 0), "--data-only", "--table=django_migrations", "--file=-", str(path)])
+    said = _run([_restorer(path), "--data-only", "--table=django_migrations", "--file=-", str(path)])
     rows = said.partition("FROM stdin;\n")[2].partition("\n\\.")[0]
     return {(app, name) for _, app, name, *_ in (row.split("\t") for row in rows.splitlines())}
 
@@ -70,7 +70,7 @@ def load(path: Path) -> None:
         cursor.execute("SELECT quote_ident(current_schema())")
         schema = cursor.fetchone()[0]
     connection.close()
-    reader = [tool("pg_restore", 0), "--no-owner", "--no-privileges", "--file=-", str(path)]
+    reader = [_restorer(path), "--no-owner", "--no-privileges", "--file=-", str(path)]
     writer = _command("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-")
     fenced = "builds_build SET lease_token = md5(random()::text || id) WHERE status = 'running'"
     with (
@@ -121,12 +121,28 @@ def is_empty() -> bool:
 # --- The tools ---
 
 
-def tool(name: str, least: int) -> str:
-    """The path of the oldest `name` on this machine that is of version `least` at least, else `Unusable`."""
+def _installed(name: str) -> list[tuple[int, str]]:
+    """Version and path of each `name` on this machine, the oldest first."""
     on_path = shutil.which(name)
     found = {path for path in [on_path] if path}
     found |= {str(path) for place in _PLACES for path in Path("/").glob(f"{place.lstrip('/')}/{name}")}
-    versions = sorted((version, path) for path in found if (version := _version(path)))
+    return sorted((version, path) for path in found if (version := _version(path)))
+
+
+def _restorer(archive: Path) -> str:
+    """The oldest `pg_restore` of this machine that can read `archive`: an older one refuses what a newer `pg_dump` has
+    written. Where none can, the newest, which then says why."""
+    newest = tool("pg_restore", 0)
+    for _, newest in _installed("pg_restore"):
+        with contextlib.suppress(Unusable):
+            _run([newest, "--list", str(archive)])
+            break
+    return newest
+
+
+def tool(name: str, least: int) -> str:
+    """The path of the oldest `name` on this machine that is of version `least` at least, else `Unusable`."""
+    versions = _installed(name)
     for version, path in versions:
         if version >= least:
             return path

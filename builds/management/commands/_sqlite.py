@@ -94,8 +94,12 @@ def beside(path: Path) -> list[Path]:
 
 
 def _open(path: Path, patience: float = _PATIENCE) -> sqlite3.Connection:
-    """Never makes a new file. One without a WAL is opened where its folder may not be written, too."""
-    mode = "mode=rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "immutable=1"
+    """Never makes a new file. One without a WAL is opened where its folder may not be written, too; with a WAL that
+    would pass over the newest commits, so it is read with it, or refused."""
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        mode = "mode=rw"
+    else:
+        mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
     return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=patience, isolation_level=None)
 
 

@@ -5,6 +5,7 @@
 
 import time
 from argparse import ArgumentParser
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.sessions.models import Session
@@ -12,11 +13,12 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.models.functions import Now
 
-from builds import beats, lifecycle, worlds
+from builds import lifecycle, worlds
 from builds.management import backups
 from builds.management.backups import Unusable
-from builds.models import ApiToken
+from builds.models import ApiToken, Worker
 
 from .backup import refuse_no_board
 from .up import only_board
@@ -67,9 +69,9 @@ def begin(options: dict[str, Any], *, is_alone: bool, reached: int | None = None
     replaces, where that is known. `Unusable`: nothing was changed.
     """
     backups.refuse_newer(MigrationRecorder(connection).applied_migrations().keys(), "The database")
-    call_command("migrate", interactive=False, verbosity=0)
     if not is_alone and (living := _beating()):
         raise Unusable(f"Workers use this database: {', '.join(living)}. Stop them first, on every machine.")
+    call_command("migrate", interactive=False, verbosity=0)
     wanted = options["next_build"]
     if wanted is None and reached is not None:
         wanted = max(reached, worlds.last_number()) + 1
@@ -107,9 +109,17 @@ def _rights(*, ended: bool) -> list[str]:
 
 def _beating() -> list[str]:
     """Names of the workers that are at work."""
-    before = {worker.name: worker.renewal for worker in beats.living(_LIVING_SECONDS)}
+    before = _renewals()
     if not before:
         return []
     time.sleep(_LISTEN_SECONDS)
-    now = {worker.name: worker.renewal for worker in beats.living(_LIVING_SECONDS)}
+    now = _renewals()
     return sorted(name for name, renewal in now.items() if renewal != before.get(name))
+
+
+def _renewals() -> dict[str, int]:
+    """By name. Asked before the database is migrated, so only for what its first version had already."""
+    if Worker._meta.db_table not in connection.introspection.table_names():
+        return {}
+    seen = Worker.objects.filter(seen_at__gt=Now() - timedelta(seconds=_LIVING_SECONDS))
+    return dict(seen.values_list("name", "renewal"))

@@ -99,13 +99,17 @@ def _change_places(part: Path, place: Path) -> list[str]:
         _sqlite.refuse_in_use(place)
         aside = place.with_name(f"{place.stem}-before-{stamp()}{place.suffix}")
         told.append(f"The database of before is kept as {aside}; delete it when nobody needs it.")
-        for old in (*_sqlite.beside(place), place):
+        for old in _sqlite.beside(place):  # of one that is damaged
             old.rename(aside.with_name(aside.name + old.name.removeprefix(place.name)))
+        try:
+            aside.hardlink_to(place)  # whatever happens now, there is a database at its place
+        except OSError:
+            place.rename(aside)
     try:
-        part.rename(place)
+        part.replace(place)
     except OSError:
         if told:
-            aside.rename(place)
+            aside.replace(place)
         raise
     backups.keep(place)
     return told
