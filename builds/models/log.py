@@ -8,7 +8,10 @@ from .shared import rule
 
 
 class Event(models.Model):
-    """A stored, numbered, never changed fact about one build. Read and written by `events.py` alone."""
+    """A stored, numbered, never changed fact about one build. Read and written by `events.py`.
+
+    What is not kept goes by `cuts.py` and `retention/`; `worlds.py` renumbers what a restore has left open.
+    """
 
     build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="events", db_index=False)
     seq = models.BigIntegerField()
