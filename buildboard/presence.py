@@ -16,8 +16,12 @@ import time
 import traceback
 from collections.abc import Callable
 
+from django.db import InterfaceError, OperationalError
+
 logger = logging.getLogger(__name__)
 
+AWAY = (OperationalError, InterfaceError)
+"""What a database that is away, locked for too long, or full raises: nothing that this program has done wrong."""
 LOOK_SECONDS = 0.5
 """Between two looks at a database that is away."""
 

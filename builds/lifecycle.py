@@ -1,8 +1,7 @@
 """The only writer of statuses. Each verb is one compare-and-set and one event, in one transaction.
 
 Everyone calls the same verbs: the button, the admin, the API, the commands and the workers. Who may call them is the
-caller's to check; what a build may become is decided here. Locks are taken in the order project, build,
-board.
+caller's to check; what a build may become is decided here. Locks are taken in the order project, build, board.
 """
 
 import time
@@ -122,9 +121,7 @@ def cancel(build_id: int, *, by: str) -> Build:
         if build.status == Status.QUEUED:
             build.cancelled_by = by[:150]
             build.cancel_requested_at = timezone.now()
-            _end(build, Status.CANCELLED, f"Cancelled by {by} while it was queued.")
-            events.put_unleased(build.pk, [_as_it_is(build)])
-            _revise(build.pk)
+            _end_unleased(build, Status.CANCELLED, f"Cancelled by {by} while it was queued.")
         elif build.status == Status.RUNNING:
             if build.cancel_requested_at is None:
                 build.cancelled_by = by[:150]
@@ -309,9 +306,7 @@ def lose(build_id: int, token: str, reason: str, *, renewal: int | None = None) 
         build = Build.objects.select_for_update().filter(pk=build_id, lease_token=token).first()
         if build is None or (renewal is not None and build.renewal != renewal):
             return False
-        _end(build, Status.LOST, reason, _again(build))
-        events.put_unleased(build.pk, [_as_it_is(build)])
-        _revise(build.pk)
+        _end_unleased(build, Status.LOST, reason, _again(build))
         return True
 
 
@@ -322,9 +317,7 @@ def void(build_id: int, reason: str, at: datetime | None = None) -> bool:
         build = _locked(build_id)
         if build.status in FINAL:
             return False
-        _end(build, Status.LOST if build.status == Status.RUNNING else Status.CANCELLED, reason, at=at)
-        events.put_unleased(build.pk, [_as_it_is(build)])
-        _revise(build.pk)
+        _end_unleased(build, Status.LOST if build.status == Status.RUNNING else Status.CANCELLED, reason, at=at)
         return True
 
 
@@ -450,6 +443,13 @@ def _end(build: Build, status: Status, reason: str, then: str = "", *, at: datet
             "status", "reason", "finished_at", "lease_token", "cancel_requested_at", "cancelled_by"
         ]
     )  # fmt: skip
+
+
+def _end_unleased(build: Build, status: Status, reason: str, then: str = "", *, at: datetime | None = None) -> None:
+    """The same by anyone but its worker, with its event and its revision."""
+    _end(build, status, reason, then, at=at)
+    events.put_unleased(build.pk, [_as_it_is(build)])
+    _revise(build.pk)
 
 
 def _revise(build_id: int) -> None:

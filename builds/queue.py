@@ -19,6 +19,7 @@ from django.db.models import Count
 
 from . import beats, labels
 from .models import Build, Project, Worker
+from .states import Status
 
 
 class Busy(Exception):
@@ -194,7 +195,7 @@ def outlook() -> Outlook:
 
 def place(build: Build) -> Place | None:
     """None: it does not wait."""
-    return outlook().places.get(build.pk) if build.status == "queued" else None
+    return outlook().places.get(build.pk) if build.status == Status.QUEUED else None
 
 
 def places(

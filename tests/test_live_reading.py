@@ -88,6 +88,13 @@ class LinesTest(SimpleTestCase):
                 job.result(5)
         self.assertFalse(own.is_stuck())
 
+    def test_a_connection_that_cannot_be_closed_ends_no_reader(self) -> None:
+        own = reading._Readers("unclosed", 1)
+        with patch.object(reading.connections, "close_all", side_effect=RuntimeError("it is broken")):
+            failed = own.submit(partial(int, "x"))
+            self.assertIsInstance(failed.exception(5), ValueError)
+            self.assertEqual(own.submit(partial(int, "7")).result(5), 7)
+
     async def test_a_database_that_is_known_to_be_away_is_not_asked(self) -> None:
         asked = []
         with patch.object(reading.database, "is_away", True):

@@ -1,7 +1,10 @@
 """`manage.py newworld`: after a restore by other means, and never under workers that are at work."""
 
+from unittest import mock
+
 from django.test import SimpleTestCase
 
+from builds.management.backups import Unusable
 from builds.management.commands import newworld
 
 from .support.board import Board
@@ -30,6 +33,16 @@ class NewWorldTests(SimpleTestCase):
         done = board.manage("newworld", "--keep-queued", check=True)
         self.assertIn(f"Build {build} of slow was running, and is lost.", done.stdout)
         self.assertIn("The next build is number 11000.", done.stdout)
+
+    def test_a_database_that_workers_use_is_not_migrated_under_them(self) -> None:
+        options = {"next_build": None, "keep_queued": False, "end_sessions": False}
+        with (
+            mock.patch.object(newworld, "_beating", return_value=["host:1:x"]),
+            mock.patch.object(newworld, "call_command") as called,
+            self.assertRaisesMessage(Unusable, "Workers use this database: host:1:x. Stop them first"),
+        ):
+            newworld.begin(options, is_alone=False)
+        called.assert_not_called()
 
     def test_of_many_builds_the_first_are_named(self) -> None:
         board = self.enterContext(Board())

@@ -52,6 +52,30 @@ class PresenceTest(SimpleTestCase):
         eventually(lambda: self.renewed == 1 and not self.presence._looking, 5)
         self.assertFalse(self.presence.is_away)
 
+    def test_a_look_for_which_there_is_no_thread_is_made_at_the_next_suspicion(self) -> None:
+        self.presence.guard(self.look, self.renew)
+        starting = patch.object(threading.Thread, "start", side_effect=RuntimeError("can't start new thread"))
+        with starting, self.assertLogs("buildboard.presence", "ERROR"):
+            self.presence.suspect()
+        self.presence.suspect()
+        eventually(lambda: self.looks == 1 and not self.presence._looking, 5)
+
+    def test_connections_that_cannot_be_let_go_leave_nobody_without_a_look(self) -> None:
+        failing = [RuntimeError("the pool is broken")]
+
+        def renew() -> None:
+            if failing:
+                raise failing.pop()
+            self.renew()
+
+        self.presence.guard(self.look, renew)
+        with patch.object(threading, "excepthook"):
+            self.presence.suspect(broken=True)
+            eventually(lambda: not failing and not self.presence._looking, 5)
+        self.presence.suspect(broken=True)
+        eventually(lambda: self.renewed == 1 and not self.presence._looking, 5)
+        self.assertFalse(self.presence.is_away)
+
     def test_one_thread_looks_until_it_is_back_and_says_each_once(self) -> None:
         self.presence.guard(self.look, self.renew)
         self.answers = False

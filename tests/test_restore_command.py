@@ -9,12 +9,13 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psutil
 from django.test import SimpleTestCase
 
 from builds.management.backups import Unusable
-from builds.management.commands import _postgresql
+from builds.management.commands import _postgresql, _sqlite, restore
 
 from .support import ROOT
 from .support.board import Board
@@ -352,6 +353,17 @@ class SqliteTests(Restoring, SimpleTestCase):
         self.assertNotIn("before", done.stdout)
         self.assertRegex(done.stdout, r"The next build is number 11000\.")
         self.assertEqual(board.build(over)["status"], "cancelled")
+
+    def test_whenever_it_is_stopped_there_is_a_database_at_its_place(self) -> None:
+        place = self.board.data / "buildboard.sqlite3"
+        before, part = self.world(), self.board.data / "part"
+        part.write_bytes(b"the backup")
+        with mock.patch.object(Path, "replace", side_effect=SystemExit), self.assertRaises(SystemExit):
+            restore._change_places(part, place)
+        self.assertEqual(self.world(), before)
+        restore._change_places(part, place)
+        self.assertEqual(place.read_bytes(), b"the backup")
+        self.assertIn(before, [_sqlite.world(kept) for kept in self.board.data.glob("buildboard-before-*")])
 
     def test_a_plain_copy_of_a_database_with_its_wal_is_a_backup(self) -> None:
         """And so is what `sqlite3 FILE .backup` makes."""

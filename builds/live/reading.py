@@ -12,9 +12,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import OperationalError, connections
 
-from buildboard.presence import database
+from buildboard.presence import AWAY, database
 
 from .. import worlds
 
@@ -24,8 +24,6 @@ AWAY_SECONDS = 1.0
 """For so long after a failed read nobody else waits for a database that is away."""
 STUCK_SECONDS = 5.0
 """Readings of which none has ended for so long are stuck."""
-AWAY = (OperationalError, InterfaceError)
-"""What a database that is away, or locked for too long, raises."""
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
 
-from buildboard.presence import database
+from buildboard.presence import AWAY, database
 
 from ..events import Extent
 from ..gauges import streams
 from .frames import Frame
-from .reading import AWAY, read
+from .reading import read
 from .sources import Page, Source, is_void
 
 if TYPE_CHECKING:

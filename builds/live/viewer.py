@@ -8,10 +8,11 @@ import time
 
 from django.conf import settings
 
+from buildboard.presence import AWAY
+
 from ..access import Standing
 from ..gauges import streams
 from .frames import Frame
-from .reading import AWAY
 from .tail import Slice, Tail
 
 logger = logging.getLogger(__name__)

@@ -54,9 +54,8 @@ def run(
     stopping: Callable[[], bool] = lambda: False,
     tell: Callable[[int, int, Tally], None] = lambda done, of, tally: None,
 ) -> Tally:
-    """Do what is due, unless someone else does it just now. `stopping`: whether to end, asked again
-    and again. `tell`: called before each build with how many were come to, how many there are, and what was done so
-    far.
+    """Do what is due, unless someone else does it just now. `stopping`: whether to end, asked again and again. `tell`:
+    called before each build with how many were come to, how many there are, and what was done so far.
     """
     tally, began = Tally(), time.monotonic()
     with alone() as got:

@@ -148,7 +148,7 @@ def _verify(build_id: int, pace: Pace) -> int:
             if block is None:
                 break
             found = list(block.lines())
-            for ours, theirs in zip_longest(found, _of_events(build_id, block.step, found, cuts)):
+            for ours, theirs in zip_longest(found, _of_events(build_id, block.step, found)):
                 if ours != theirs:
                     number = (theirs or ours).number
                     raise Differs(f"line {number} of step {block.step + 1} is not what its event says")
@@ -163,13 +163,9 @@ def _verify(build_id: int, pace: Pace) -> int:
     return counted
 
 
-def _of_events(build_id: int, step: int, lines: list[Line], cuts: list[Cut]) -> list[Line]:
-    """What the events say about all numbers from the first to the last of `lines`."""
-    if not lines:
-        return []
-    found = events.lines_of_events(build_id, step, lines[0].number, lines[-1].number)
-    own = [cut for cut in cuts if cut.step == step]
-    return [line for line in found if not (line.open and any(line.number in cut for cut in own))]
+def _of_events(build_id: int, step: int, lines: list[Line]) -> list[Line]:
+    """What readers get from the events for all numbers from the first to the last of `lines`."""
+    return events.lines_of_events(build_id, step, lines[0].number, lines[-1].number) if lines else []
 
 
 def _measure(build_id: int, pace: Pace) -> tuple[int, int]:

@@ -1,21 +1,16 @@
-"""A page or an answer that needs the database while that is away: 503, in the form that was asked for.
-
-A database that is locked for too long, or full, is away as well: `OperationalError` and `InterfaceError` are all those,
-and nothing that this program has done wrong.
-"""
+"""A page or an answer that needs the database while that is away: 503, in the form that was asked for."""
 
 import logging
 import random
 import sys
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
 from django.utils.cache import add_never_cache_headers
 from django.utils.deprecation import MiddlewareMixin
 from django.views import defaults
 
-from buildboard.presence import database
+from buildboard.presence import AWAY, database
 
 from .problems import problem
 
@@ -56,7 +51,7 @@ def unavailable(request: HttpRequest) -> HttpResponse:
 
 
 def _is_outage(error: BaseException | None) -> bool:
-    if not isinstance(error, OperationalError | InterfaceError):
+    if not isinstance(error, AWAY):
         return False
     if getattr(error.__cause__, "sqlite_errorname", "") == "SQLITE_ERROR":  # no such table, and the like
         return False

@@ -42,9 +42,7 @@ class LogLimit:
         """`chunks` were stored, the last of them as number `head`. What is to be cut now: the whole stretch from the
         tail's beginning, so that earlier cuts become one with it."""
         for seq, chunk in enumerate(chunks, head - len(chunks) + 1):
-            between = max(
-                seq - self._seen - 1, 0
-            )  # what else the worker has stored: a step began, or told its progress
+            between = max(seq - self._seen - 1, 0)  # what else was stored: a step began, or told its progress
             self._seen = seq
             self._add(seq, _size(chunk) + between * EVENT_BYTES)
         if self._tail <= self._half + self._slack:

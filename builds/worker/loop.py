@@ -8,6 +8,8 @@ import time
 from django.conf import settings
 from django.db import Error, IntegrityError
 
+from buildboard.presence import AWAY
+
 from .. import beats, lifecycle, worlds
 from ..events import Lease
 from ..leases import disconnect
@@ -15,7 +17,6 @@ from ..states import Status
 from . import disk
 from .orders import Orders
 from .runner import Runner
-from .storing import AWAY
 from .watchdog import limit
 
 logger = logging.getLogger(__name__)
@@ -79,9 +80,11 @@ class Loop:
         return status
 
     def beat(self, note: str = "") -> None:
-        """Say that this worker lives, about every second, and at once when `note` says something else than before."""
-        if note != self._note or time.monotonic() - self._beat_at >= BEAT_SECONDS:
-            if bool(note) != bool(self._note):
+        """Say that this worker lives, about every second, and at once when it begins or ceases to have a `note`: what
+        that says of the room on a disk is another with each look."""
+        changed = bool(note) != bool(self._note)
+        if changed or time.monotonic() - self._beat_at >= BEAT_SECONDS:
+            if changed:
                 logger.warning("action=rest worker=%s note=%s", self._name, note or "none any more")
             self._note = note
             worlds.leave_replaced()

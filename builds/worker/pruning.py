@@ -20,7 +20,7 @@ END_SECONDS = 2.5
 
 
 class Pruning:
-    """`look()` again and again, from a loop that must not wait; `tell()` and `end()` when the supervisor ends."""
+    """`look()` again and again, from a loop that must not wait; `tell()` when the supervisor ends."""
 
     def __init__(self, now: float) -> None:
         self._process: subprocess.Popen | None = None

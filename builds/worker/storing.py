@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
+
+from buildboard.presence import AWAY
 
 from ..leases import disconnect
 from . import disk
@@ -17,7 +19,6 @@ T = TypeVar("T")
 
 _FIRST_REST, _LONGEST_REST = 0.1, 1.0
 """Well below the shortest lease: after an outage the renewal comes before any watcher may judge."""
-AWAY = (OperationalError, InterfaceError)
 
 
 def without_pool() -> None:

@@ -10,7 +10,7 @@ from builds.events import Chunk, Lease
 from builds.models import Build, Event, Project
 from tests.support.board import Board
 
-from .databases import optional_postgres
+from .databases import on_each
 from .figures import Answer
 
 LINE = "compiling module 00000042 of the program, as compilers do"
@@ -19,11 +19,7 @@ SECONDS, SHORT_SECONDS = 3.0, 0.2
 
 def measure(short: bool) -> list[Answer]:
     answer = Answer("lines stored a second by one writer")
-    one(answer, "SQLite", None, short)
-    if not short:
-        with optional_postgres(answer) as url:
-            if url is not None:
-                one(answer, "PostgreSQL", url, short)
+    on_each(answer, short, lambda name, url: one(answer, name, url, short))
     return [answer]
 
 

@@ -14,7 +14,7 @@ from builds import events
 from tests.support.board import Board
 from tests.support.processes import Process
 
-from .databases import optional_postgres
+from .databases import on_each
 from .figures import Answer
 
 LINES, SHORT_LINES = 200_000, 2_000
@@ -23,11 +23,7 @@ TURNS, SHORT_TURNS = 5, 1
 
 def measure(short: bool) -> list[Answer]:
     answer = Answer("a step that floods: lines stored, against a terminal that is only copied to a file")
-    one(answer, "SQLite", None, short)
-    if not short:
-        with optional_postgres(answer) as url:
-            if url is not None:
-                one(answer, "PostgreSQL", url, short)
+    on_each(answer, short, lambda name, url: one(answer, name, url, short))
     return [answer]
 
 

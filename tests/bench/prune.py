@@ -16,7 +16,7 @@ from builds.states import Status
 from tests.support.board import Board
 from tests.support.processes import Process
 
-from .databases import optional_postgres
+from .databases import on_each
 from .figures import Answer, milliseconds, percentile
 
 OLD_BUILDS, SHORT_OLD_BUILDS = 60, 2
@@ -29,11 +29,7 @@ EVERY_SECONDS = 0.01
 
 def measure(short: bool) -> list[Answer]:
     answer = Answer("what an append of 10 lines takes (ms) while old logs are compacted and pruned, and while not")
-    one(answer, "SQLite", None, short)
-    if not short:
-        with optional_postgres(answer) as url:
-            if url is not None:
-                one(answer, "PostgreSQL", url, short)
+    on_each(answer, short, lambda name, url: one(answer, name, url, short))
     return [answer]
 
 

@@ -9,7 +9,7 @@ from builds.models import Build
 from builds.retention import Pace
 from tests.support.board import Board
 
-from .databases import optional_postgres
+from .databases import on_each
 from .figures import Answer
 from .prune import old_build
 
@@ -19,11 +19,7 @@ LINES, SHORT_LINES = 100_000, 2_000
 def measure(short: bool) -> list[Answer]:
     lines = SHORT_LINES if short else LINES
     answer = Answer(f"bytes a line of a log of {lines:,} lines takes in the database, indexes included")
-    one(answer, "SQLite", None, lines)
-    if not short:
-        with optional_postgres(answer) as url:
-            if url is not None:
-                one(answer, "PostgreSQL", url, lines)
+    on_each(answer, short, lambda name, url: one(answer, name, url, lines))
     return [answer]
 
 

@@ -112,6 +112,7 @@ class Proxies:
         self._process.popen.stdin.flush()
 
     def close(self) -> None:
+        self._process.popen.stdin.close()
         self._process.close()
 
     def _listens(self) -> bool:

@@ -62,8 +62,15 @@ class SseClient:
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(seconds)
+        try:
+            self._ask(host, port, path, token, headers or {}, method)
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def _ask(self, host: str, port: int, path: str, token: str | None, headers: dict[str, str], method: str) -> None:
         self.socket.connect((host, port))
-        fields = {"Host": f"{host}:{port}", "Accept": "text/event-stream"} | (headers or {})
+        fields = {"Host": f"{host}:{port}", "Accept": "text/event-stream"} | headers
         if token is not None:
             fields["Authorization"] = f"Bearer {token}"
         if self.last_event_id is not None:

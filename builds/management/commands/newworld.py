@@ -66,7 +66,7 @@ def begin(options: dict[str, Any], *, is_alone: bool, reached: int | None = None
     """Migrate the database to this version and begin a new world in it: what to tell people, in sentences.
 
     `is_alone`: it is known that no worker uses it. `reached`: the last number of a build in the database that this one
-    replaces, where that is known. `Unusable`: nothing was changed.
+    replaces, where that is known. `Unusable`: no world was begun; while workers use it, it is not migrated either.
     """
     backups.refuse_newer(MigrationRecorder(connection).applied_migrations().keys(), "The database")
     if not is_alone and (living := _beating()):
