@@ -1,6 +1,7 @@
 """One viewer of a tail that the test writes: its bounds, and what it is told while the store cannot be read."""
 
 import asyncio
+from unittest.mock import patch
 
 from django.db import OperationalError
 from django.test import SimpleTestCase, override_settings, tag
@@ -110,3 +111,18 @@ class AwayTest(SimpleTestCase):
             tail.tell_stale(None)
             self.assertIsNone(await asyncio.wait_for(waiting, 5))
             self.assertIsNone(tail.stale)
+
+
+@tag("fast")
+class NewestStatesTest(SimpleTestCase):
+    async def test_a_tail_that_is_behind_what_the_store_was_seen_to_have_is_waited_for(self) -> None:
+        """Else the stream of a board would begin with states that have been overtaken."""
+        source = Written(head=2)
+        source.replaces = True
+        async with Running(source) as tail:
+            one = Viewer(tail, watching(tail).standing, 0, "board", 1, head=3)
+            with patch.object(viewer, "OPENING_SECONDS", 0.05):
+                self.assertIsNone(await one.next(0.01))
+            source.head = 3
+            tail.hear(3)
+            self.assertEqual([frame.id for frame in (await one.next(5)).frames], [1, 2, 3])

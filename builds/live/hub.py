@@ -84,14 +84,20 @@ class Hub:
             or self._per_user[standing.user] >= settings.BUILDBOARD_STREAMS_PER_USER
         )
 
-    def enter(self, source: Source, standing: Standing, cursor: int, kind: str, visible: frozenset[int]) -> Viewer:
-        """A new viewer of `source`. Whoever asks for one has to `leave` with it."""
+    def enter(
+        self, source: Source, standing: Standing, cursor: int, kind: str, visible: frozenset[int], head: int = 0
+    ) -> Viewer:
+        """A new viewer of `source`. Whoever asks for one has to `leave` with it.
+
+        `head`: where the store was seen to stand; a tail that is behind it reads on at once.
+        """
         self._start()
         tail = self.tails.get(source.topic)
         if tail is None or tail.gone or tail.rewound:
             tail = self._open(source)
         project = source.project if isinstance(source, BuildSource) else None
-        viewer = Viewer(tail, standing, cursor, kind, project)
+        tail.hear(head)
+        viewer = Viewer(tail, standing, cursor, kind, project, head)
         viewer.visible = visible
         tail.viewers.add(viewer)
         self.viewers.add(viewer)

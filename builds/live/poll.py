@@ -78,7 +78,7 @@ async def _body(opened: Opening, wait: float) -> AsyncIterator[bytes]:
         yield _page([], {"head": opened.extent.head, "final": opened.is_over})
         return
     here = hub()
-    viewer = here.enter(opened.source, opened.standing, opened.cursor, "poll", opened.visible)
+    viewer = here.enter(opened.source, opened.standing, opened.cursor, "poll", opened.visible, opened.extent.head)
     ending = "gone"
     try:
         found = await viewer.next(wait)

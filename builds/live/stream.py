@@ -99,7 +99,7 @@ class Stream:
             yield _begin(RETRY_FULL_MS) + frames.control("problem", detail)
             return
         viewer = self._viewer = self._hub.enter(
-            opened.source, opened.standing, opened.cursor, opened.source.kind, opened.visible
+            opened.source, opened.standing, opened.cursor, opened.source.kind, opened.visible, opened.extent.head
         )
         if self._farewell is not None:
             self._farewell.add_done_callback(lambda _: viewer.end("restart"))

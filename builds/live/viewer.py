@@ -27,7 +27,9 @@ PAGE_AGAIN_SECONDS = (0.5, 1.0)
 
 
 class Viewer:
-    def __init__(self, tail: Tail, standing: Standing, cursor: int, kind: str, project: int | None) -> None:
+    def __init__(
+        self, tail: Tail, standing: Standing, cursor: int, kind: str, project: int | None, head: int = 0
+    ) -> None:
         self.tail = tail
         self.standing = standing
         self.cursor = cursor
@@ -35,6 +37,8 @@ class Viewer:
         self.project = project
         """The project that it has to be allowed to see; None: all that it may see, and nothing else is shown."""
         self.visible: frozenset[int] = frozenset()
+        self._least = head if tail.source.replaces else 0
+        """The board's stream begins with the newest states: what a tail has that is not there yet may be overtaken."""
         self.ending: str | None = None
         self._told_stale = False
         resumes = kind != "text"  # plain text has no way to come back to where it was
@@ -76,13 +80,17 @@ class Viewer:
                     streams.sent(len(shown.frames))
                     return shown
                 continue
-            patience = until if self.tail.is_open and self._page is None else opened_by
+            patience = until if self._is_ready and self._page is None else opened_by
             is_stale = self.tail.stale is not None
             if now >= patience or is_stale != self._told_stale:
                 self._told_stale = is_stale
                 return None
             again_at = self._page_again_at if self._page_again_at > now else math.inf
             await self._wait(min(patience, self._until, again_at) - now)
+
+    @property
+    def _is_ready(self) -> bool:
+        return self.tail.is_open and self.tail.head >= self._least
 
     def _pull(self, now: float) -> Slice | str | None:
         tail = self.tail
@@ -92,6 +100,8 @@ class Viewer:
             return None
         if tail.is_void(self.cursor):
             return "reset"
+        if not self._is_ready:
+            return None
         if self.cursor < tail.floor:
             return self._stored(now)
         self._page = None
