@@ -20,6 +20,8 @@ class LogLine:
     text: str
     at: str
     """Seconds since the build began, `24.31`; empty where it is not known."""
+    stored_at: str = ""
+    """ISO 8601."""
     open: bool = False
     missing: int = 0
     """How many lines before this one were left out of the log."""
@@ -79,7 +81,7 @@ def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> 
         text, at, is_open = found[position][number]
         before = made[position].lines[-1].number if made[position].lines else number - 1
         made[position].lines.append(
-            LogLine(number, text, _since(build.started_at, at), is_open, missing=number - before - 1)
+            LogLine(number, text, _since(build.started_at, at), at, is_open, missing=number - before - 1)
         )
     newest = max((position for position, _ in kept), default=-1)
     for section in made:

@@ -39,11 +39,18 @@ export function runs(line) {
 
 /** The line's text into `target`, by text nodes only. @param {Element} target @param {string} line */
 export function renderLine(target, line) {
+  renderRuns(target, runs(line));
+}
+
+/** The same from its runs. @param {Element} target @param {Run[]} found
+ * @param {[number, number][]} [hits] stretches to be marked: UTF-16 units of the plain text, in order, apart */
+export function renderRuns(target, found, hits) {
   target.replaceChildren(
-    ...runs(line).map(({ classes, href, text }) => {
+    ...(hits ? divided(found, hits) : found).map(({ classes, href, text, hit }) => {
       /** @type {Node} */
       let node = document.createTextNode(text);
       if (classes) node = wrapped("i", node, classes);
+      if (hit) node = wrapped("mark", node, "");
       if (href) {
         const link = /** @type {HTMLAnchorElement} */ (wrapped("a", node, ""));
         link.href = href;
@@ -54,6 +61,47 @@ export function renderLine(target, line) {
       return node;
     }),
   );
+}
+
+/** Runs that end where a stretch begins or ends. Pure. @param {Run[]} found @param {[number, number][]} hits
+ * @returns {(Run & {hit?: boolean})[]} */
+export function divided(found, hits) {
+  /** @type {(Run & {hit?: boolean})[]} */
+  const parts = [];
+  let begin = 0;
+  for (const run of found) {
+    const end = begin + run.text.length;
+    let at = begin;
+    for (const [first, last] of hits) {
+      if (last <= at || first >= end) continue;
+      if (first > at) parts.push({ ...run, text: run.text.slice(at - begin, first - begin) });
+      const from = Math.max(first, at);
+      const to = Math.min(last, end);
+      parts.push({ ...run, text: run.text.slice(from - begin, to - begin), hit: true });
+      at = to;
+    }
+    if (at < end) parts.push({ ...run, text: run.text.slice(at - begin) });
+    begin = end;
+  }
+  return parts;
+}
+
+/** @param {Run[]} found */
+export function plainOf(found) {
+  return found.map((run) => run.text).join("");
+}
+
+/** What `renderRuns` or the server has made, back as runs. @param {Element} target @returns {Run[]} */
+export function runsOf(target) {
+  /** @type {Run[]} */
+  const found = [];
+  const read = (/** @type {Node} */ node, /** @type {string} */ classes, /** @type {string} */ href) => {
+    if (node.nodeType === 3) found.push({ classes, href, text: node.nodeValue || "" });
+    else if (node instanceof HTMLAnchorElement) for (const child of node.childNodes) read(child, classes, node.href);
+    else for (const child of node.childNodes) read(child, /** @type {Element} */ (node).className, href);
+  };
+  for (const child of target.childNodes) read(child, "", "");
+  return found;
 }
 
 /** @param {string} name @param {Node} child @param {string} classes */

@@ -6,6 +6,7 @@ import { layOut } from "./axis.js";
 import { everySecond, now } from "./clock.js";
 import { goLive, pressOnce, set, tickTimes } from "./live.js";
 import { LogView } from "./log.js";
+import { equip, timeOf } from "./logtools.js";
 import { keepPlace } from "./place.js";
 import { estimateOf, isFinal } from "./progress.js";
 import * as words from "./words.js";
@@ -16,12 +17,15 @@ let build = JSON.parse(/** @type {string} */ (main.dataset.build));
 const name = main.dataset.name;
 let newest = 0;
 
-const log = new LogView(/** @type {HTMLElement} */ (document.getElementById("lines")), {
+const lines = /** @type {HTMLElement} */ (document.getElementById("lines"));
+const options = {
   url: /** @type {string} */ (main.dataset.lines),
   names: build.steps.map((step) => step.name),
-  began: () => (build.started_at ? Date.parse(build.started_at) : null),
-  changed: () => set(slot("total"), log.words()),
-});
+  time: (/** @type {string} */ at) => timeOf(at, build.started_at),
+  changed: (/** @type {string} */ said) => set(slot("total"), said),
+};
+/** Of a log that was pruned there is nothing to view. @type {LogView|null} */
+const log = lines.querySelector(".sect") && new LogView(lines, options);
 
 const connection = goLive(main, {
   dense: true,
@@ -29,25 +33,31 @@ const connection = goLive(main, {
   onEvent: ({ kind, data }) => {
     if (kind === "log") {
       newest = now() - Date.parse(data.at);
-      log.add(data);
-    } else if (kind === "cut") log.cut(data);
+      log?.add(data);
+    } else if (kind === "cut") log?.cut(data);
+    else if (kind === "group") log?.group(data);
     else if (kind === "build") change(data);
     else if (kind === "step") changeStep(data);
     else if (kind === "progress") changeStep({ name: data.step, progress: data.progress });
   },
   onOver: () => {
-    log.follow.toggle.hidden = isFinal(build.status);
+    if (log) log.follow.toggle.hidden = isFinal(build.status);
     tick();
   },
 });
 pressOnce(main);
-tools();
-if (!location.hash && !isFinal(build.status)) log.follow.start();
-else if (!isFinal(build.status)) log.follow.show();
-log.goTo(location.hash);
-if (isFinal(build.status) && !location.hash) log.follow.toEnd();
+if (log) begin(log);
 everySecond(tick);
 keepPlace(slot("place"), () => build.status === "queued", connection);
+
+/** Where the reader begins: at the line of the address, else at the newest. @param {LogView} view */
+function begin(view) {
+  equip(view);
+  if (location.hash) view.goTo(location.hash);
+  else if (isFinal(build.status)) view.toEnd();
+  else view.follow.start();
+  if (!isFinal(build.status)) view.follow.show();
+}
 
 /** The build is as `next` says. @param {words.Build} next */
 function change(next) {
@@ -78,7 +88,7 @@ function showStep(step) {
     if (step.status === "running") row.setAttribute("aria-current", "step");
     else row.removeAttribute("aria-current");
   }
-  log.setStatus(step.name, step.status, step.reason || "");
+  log?.setStatus(step.name, step.status, step.reason || "");
   if (step.status === "running" || step.status === "failed") announce(`${step.name} ${step.status}`);
 }
 
@@ -184,23 +194,6 @@ function shape(kind, attributes) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", kind);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   return made;
-}
-
-function tools() {
-  if (!log.steps.size) return; // its log was pruned
-  for (const [id, css, inverted] of /** @type {[string, string, boolean][]} */ ([
-    ["times", "untimed", true],
-    ["wrap", "wrap", false],
-  ])) {
-    const button = /** @type {HTMLButtonElement} */ (document.getElementById(id));
-    button.hidden = false;
-    button.addEventListener("click", () => {
-      const pressed = button.getAttribute("aria-pressed") !== "true";
-      button.setAttribute("aria-pressed", String(pressed));
-      log.root.classList.toggle(css, inverted ? !pressed : pressed);
-      if (log.follow.on) log.follow.toEnd();
-    });
-  }
 }
 
 /** @param {number} milliseconds */

@@ -1,234 +1,350 @@
 // @ts-check
 // The log on a build's page. Setting line n of a step to its text is all that ever happens here, so an event may come
-// twice. Only a window of each step's lines is in the document; the rest is fetched by number when it is asked for.
+// twice. Of a million lines those in view are in the document, some thousands in memory, and the rest at the server.
 
+import { addressOf, placeOf } from "./address.js";
+import { runsOf } from "./ansi.js";
+import { listenForCopies } from "./copying.js";
 import { Follow } from "./follow.js";
-import { StepLines } from "./steplines.js";
-import { count } from "./words.js";
+import { Outline } from "./outline.js";
+import { Pages } from "./pages.js";
+import { Rows } from "./rows.js";
+import { Window } from "./window.js";
+import { count, output } from "./words.js";
 
-/** At most about so many lines are in the document. */
-export const KEEP = 3_000;
-const PER_FRAME = 1_000;
-const PAGE = 500;
-
-/** @typedef {{text: string, at: string, open: boolean}} Line  in `pending` also null: what is not there up to it was cut */
+/**
+ * @typedef {import("./address.js").Place} Place
+ * @typedef {import("./outline.js").Row} Row
+ * @typedef {[number, number][]} Spans
+ */
 
 export class LogView {
   /**
-   * @param {HTMLElement} root holds one `details` per step
-   * @param {{url: string, names: string[], began: () => number|null, changed: () => void}} options  began: when the
-   *   build began, milliseconds; changed: the log has more lines
+   * @param {HTMLElement} root holds one `details` per step, as the server has rendered it
+   * @param {{url: string, names: string[], time: (at: string) => string, changed: (said: string) => void}} options  time: of a
+   *   line, in words; changed: how many lines the log has, in words
    */
   constructor(root, options) {
     this.root = root;
     this.options = options;
-    /** @type {Map<string, StepLines>} */
-    this.steps = new Map();
-    for (const element of /** @type {NodeListOf<HTMLDetailsElement>} */ (root.querySelectorAll("details.sect"))) {
-      const name = options.names[Number(element.dataset.step)];
-      this.steps.set(name, new StepLines(element, name, options.began));
-    }
-    /** @type {Map<StepLines, Map<number, Line|null>>} */
-    this.pending = new Map();
-    /** @type {Set<StepLines>} those of which lines were not put into the document */
-    this.passedOver = new Set();
-    this.frame = 0;
-    this.unseen = 0;
-    this.follow = new Follow(root, {
-      changed: () => this.followChanged(),
+    /** @type {{status: string, note: string}[]} */
+    this.heads = [];
+    this.pages = new Pages({
+      url: options.url,
+      names: options.names,
+      arrived: (step, answer) => this.arrived(step, answer),
+      failed: () => this.schedule(),
     });
+    this.outline = new Outline(options.names.length, measured(root));
+    /** @type {Place|null} */
+    this.picked = null;
+    /** A line that is to stay where it is until the reader moves. @type {{step: number, line: number, offset: number}|null} */
+    this.pinned = null;
+    /** @type {(step: number, line: number) => Spans|undefined} */
+    this.hitsOf = () => undefined;
+    /** @type {{step: number, line: number}|null} the hit that is looked at */
+    this.hit = null;
+    /** @type {Map<string, string>} by `step:line` */
+    this.levels = new Map();
+    this.frame = 0;
+    this.seen = 0;
+    /** Steps that the reader has folded or unfolded. @type {Set<number>} */
+    this.touched = new Set();
+    this.adopt();
+    this.window = new Window(root, this.outline, (body) => this.makeRows(body), {
+      scrolled: (up, atEnd) => {
+        this.pinned = null;
+        this.follow.scrolled(up, atEnd);
+      },
+      drawn: () => this.wantLines(),
+    });
+    this.follow = new Follow(root, { changed: () => this.followChanged() });
     root.addEventListener("click", (event) => this.clicked(event));
     addEventListener("hashchange", () => this.goTo(location.hash));
+    new ResizeObserver(() => this.resized()).observe(root);
+    listenForCopies(root, this);
+    root.classList.add("ready");
+    this.draw();
   }
 
-  /** Lines `first`… of a step, joined by line feeds, as an event brings them. @param {any} data */
+  /** What the server has rendered is where this begins. */
+  adopt() {
+    for (const details of /** @type {NodeListOf<HTMLDetailsElement>} */ (this.root.querySelectorAll("details.sect"))) {
+      const step = Number(details.dataset.step);
+      this.heads[step] = { status: details.dataset.status || "pending", note: details.dataset.reason || "" };
+      this.outline.parts[step].folded = !details.open;
+      this.outline.reach(step, Number(details.dataset.total));
+      for (const cut of JSON.parse(details.dataset.cuts || "[]")) this.outline.cut(step, cut);
+      for (const group of JSON.parse(details.dataset.groups || "[]")) this.outline.group(step, group);
+      for (const row of /** @type {NodeListOf<HTMLElement>} */ (details.querySelectorAll(".ln"))) {
+        const text = /** @type {HTMLElement} */ (row.querySelector("pre"));
+        const at = /** @type {HTMLElement} */ (row.querySelector("time")).title;
+        const line = { text: text.textContent || "", at, open: text.classList.contains("open"), runs: runsOf(text) };
+        this.pages.put(step, Number(row.id.split(":")[1]), line);
+      }
+    }
+    this.seen = this.outline.total;
+  }
+
+  /** @param {HTMLElement} body */
+  makeRows(body) {
+    const rows = new Rows(body, {
+      names: this.options.names,
+      line: (step, line) => this.pages.get(step, line),
+      heading: (step) => {
+        const { status, note } = this.heads[step];
+        const part = this.outline.parts[step];
+        return { status, said: output(part.total, status, note), folded: part.folded };
+      },
+      hits: (step, line) => this.hitsOf(step, line),
+      current: (step, line) => this.hit?.step === step && this.hit.line === line,
+      picked: (step, line) =>
+        this.picked?.step === step && line >= this.picked.first && line <= this.picked.last && line > 0,
+      level: (step, line) => this.levels.get(`${step}:${line}`),
+      time: (at) => this.options.time(at),
+      fails: () => this.pages.failures > 0,
+    });
+    rows.isFolded = ({ step, segment }) => Boolean(segment.group && this.outline.parts[step].isFolded(segment.group));
+    return rows;
+  }
+
+  // --- What comes in ---
+
+  /** Lines `line`… of a step, joined by line feeds, as an event brings them. @param {any} data */
   add({ step, line, text, at, open }) {
-    const lines = this.steps.get(step);
-    if (!lines) return;
-    const waiting = this.pending.get(lines) || new Map();
+    const position = this.options.names.indexOf(step);
+    if (position < 0) return;
     const texts = String(text).split("\n");
     texts.forEach((one, index) => {
-      waiting.set(line + index, { text: one, at, open: Boolean(open) && index === texts.length - 1 });
+      this.pages.put(position, line + index, { text: one, at, open: Boolean(open) && index === texts.length - 1 }, true);
     });
-    this.wait(lines, waiting);
-  }
-
-  /** Of a step, these lines are left out of the log; what is on the screen stays. @param {any} data */
-  cut({ step, line, lines: missing }) {
-    const lines = this.steps.get(step);
-    if (!lines || !missing) return;
-    const waiting = this.pending.get(lines) || new Map();
-    const last = line + missing - 1;
-    if (!waiting.has(last)) waiting.set(last, null);
-    this.wait(lines, waiting);
-  }
-
-  /** @param {StepLines} lines @param {Map<number, Line|null>} waiting by number, to be put into the document */
-  wait(lines, waiting) {
-    // Far behind, or in a hidden tab: what will not stay in the document need not wait for it.
-    if (waiting.size > 2 * KEEP) {
-      const numbers = [...waiting.keys()].sort((a, b) => a - b);
-      for (const number of numbers.slice(0, -KEEP)) waiting.delete(number);
-      this.passedOver.add(lines);
-    }
-    this.pending.set(lines, waiting);
+    this.outline.reach(position, line + texts.length - 1);
     this.schedule();
   }
 
-  flush() {
-    this.frame = 0;
-    let room = PER_FRAME;
-    for (const [lines, waiting] of this.pending) {
-      if (lines.loading) continue; // what is fetched comes first, and these follow on it
-      const numbers = [...waiting.keys()].sort((a, b) => a - b).slice(0, room);
-      const before = lines.total;
-      if (this.follow.on && this.passedOver.delete(lines)) lines.restart();
-      const mayGrow = this.follow.on || (!this.passedOver.has(lines) && this.count() < KEEP);
-      for (const number of numbers) {
-        const line = waiting.get(number);
-        waiting.delete(number);
-        if (line) lines.set(number, line, mayGrow);
-        else lines.miss(number, mayGrow);
-      }
-      room -= numbers.length;
-      this.unseen += Math.max(lines.total - before, 0);
-      lines.label();
-      if (!waiting.size) this.pending.delete(lines);
-      if (room <= 0) break;
-    }
-    this.options.changed();
-    if (this.follow.on) {
-      this.trim();
-      this.unseen = 0;
-      this.follow.toEnd();
-    }
-    this.follow.offer(this.unseen);
+  /** Of a step, these lines are left out of the log; what this page has of them stays. @param {any} data */
+  cut({ step, line, lines, bytes, reason }) {
+    const position = this.options.names.indexOf(step);
+    if (position < 0 || !lines) return;
+    this.pages.close(position, line + lines - 1);
+    this.cutWhatIsNotHere(position, { line, lines, bytes: bytes || 0, reason: reason || "" });
     this.schedule();
   }
 
-  schedule() {
-    if ([...this.pending.keys()].some((lines) => !lines.loading)) this.frame ||= requestAnimationFrame(() => this.flush());
+  /** @param {number} step @param {import("./outline.js").Cut} cut */
+  cutWhatIsNotHere(step, cut) {
+    const last = cut.line + cut.lines - 1;
+    for (const [from, to] of this.pages.absent(step, cut.line, last)) {
+      const whole = from === cut.line && to === last;
+      this.outline.cut(step, { ...cut, line: from, lines: to - from + 1, bytes: whole ? cut.bytes : 0 });
+    }
   }
 
-  /** How many lines are in the document. */
-  count() {
-    let sum = 0;
-    for (const lines of this.steps.values()) sum += lines.size;
-    return sum;
+  /** A group began or ended. @param {any} data */
+  group({ step, number, name, line, last }) {
+    const position = this.options.names.indexOf(step);
+    if (position >= 0) this.outline.group(position, { number, name, line, last: last ?? null });
+    this.schedule();
   }
 
-  /** How many lines the log has. */
-  total() {
-    let sum = 0;
-    for (const lines of this.steps.values()) sum += lines.total;
-    return sum;
+  /** A line has something to say: `error`, `warning`, `notice`. @param {{step: string, line: number, level: string}} data */
+  annotate({ step, line, level }) {
+    this.levels.set(`${this.options.names.indexOf(step)}:${line}`, level);
+    this.schedule();
   }
 
   /** A step began or ended. @param {string} name @param {string} status @param {string} note */
   setStatus(name, status, note) {
-    const lines = this.steps.get(name);
-    if (!lines) return;
-    lines.setStatus(status, note);
-    if (status !== "running") return;
-    for (const other of this.steps.values()) if (other !== lines && this.follow.on) other.fold();
-    lines.unfold();
-    if (this.follow.on) this.follow.toEnd();
+    const step = this.options.names.indexOf(name);
+    if (step < 0) return;
+    this.heads[step] = { status, note };
+    if (status === "running" && this.follow.on) {
+      this.options.names.forEach((_, other) => other !== step && !this.touched.has(other) && this.outline.fold(other, true));
+    }
+    if (status === "running" && !this.touched.has(step)) this.outline.fold(step, false);
+    this.schedule();
   }
 
-  trim() {
-    let excess = this.count() - KEEP;
-    for (const lines of this.steps.values()) {
-      if (excess <= 0) return;
-      const dropped = lines.dropFirst(Math.min(excess, lines.size));
-      excess -= dropped;
-      if (dropped) lines.label();
+  /** @param {number} step @param {import("./pages.js").Answer} answer */
+  arrived(step, answer) {
+    this.outline.reach(step, answer.total);
+    for (const cut of answer.cuts || []) this.cutWhatIsNotHere(step, cut);
+    this.schedule();
+  }
+
+  // --- What is shown ---
+
+  schedule() {
+    this.frame ||= requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    const { outline } = this;
+    outline.layOut();
+    if (this.follow?.on) {
+      this.seen = outline.total;
+      this.window.draw(outline.height);
+    } else if (this.pinned) {
+      this.window.draw({ row: outline.rowFor(this.pinned.step, this.pinned.line), offset: this.pinned.offset });
+    } else this.window.draw(this.window.anchor());
+    this.follow?.offer(Math.max(outline.total - this.seen, 0));
+    this.options.changed(this.words());
+  }
+
+  /** Of the rows in the document and a little beyond: the lines that are not here. */
+  wantLines() {
+    const { drawn } = this.window;
+    /** @type {{step: number, first: number, last: number}[]} */
+    const missing = [];
+    for (const { kind, step, line } of drawn) {
+      if ((kind !== "line" && kind !== "group") || this.pages.get(step, line)) continue;
+      const last = missing.at(-1);
+      if (last && last.step === step && line <= last.last + 20) last.last = line;
+      else missing.push({ step, first: line, last: line });
     }
+    this.pages.want(missing);
+  }
+
+  /** How many lines each step has. */
+  totals() {
+    return this.outline.parts.map((part) => part.total);
+  }
+
+  /** In words, for the foot of the log. */
+  words() {
+    const { total, missing } = this.outline;
+    return missing ? `${count(total - missing, "line")} stored, ${count(missing, "line")} left out` : count(total, "line");
+  }
+
+  /** Widths, times or the font are other ones. */
+  resized() {
+    const sizes = measured(this.root);
+    if (JSON.stringify(sizes) !== JSON.stringify(this.outline.sizes)) {
+      this.outline.sizes = sizes;
+      this.outline.stale = true;
+    }
+    this.window.wraps = this.root.classList.contains("wrap");
+    this.window.forget();
+    this.redraw();
+  }
+
+  /** Every row anew. */
+  redraw() {
+    this.window.rows.forget();
+    this.schedule();
+  }
+
+  // --- Where the reader is ---
+
+  /** The newest line into view, without following. */
+  toEnd() {
+    this.window.draw(this.outline.height);
   }
 
   followChanged() {
-    if (!this.follow.on) return;
-    this.unseen = 0;
-    this.follow.offer(0);
-    const last = [...this.steps.values()].reverse().find((lines) => lines.total > 0);
-    if (!last) return;
-    last.unfold();
-    if (last.last < last.total) this.load(last, last.total - PAGE + 1, last.total, "replace");
-    else this.follow.toEnd();
+    if (this.follow.on) {
+      this.pinned = null;
+      const last = this.outline.parts.findLastIndex((part) => part.total > 0);
+      if (last >= 0) this.outline.fold(last, false);
+    }
+    this.seen = this.outline.total;
+    this.schedule();
   }
 
-  /** To a line by its address. @param {string} hash `#4:118`: line 118 of the fourth step */
-  async goTo(hash) {
-    const found = /^#(\d{1,9}):(\d{1,12})$/.exec(hash);
-    const lines = found && [...this.steps.values()][Number(found[1]) - 1];
-    if (!found || !lines) {
-      const section = /^#step-\d+$/.test(hash) && document.getElementById(hash.slice(1));
-      if (section) {
-        this.follow.stop();
-        /** @type {HTMLDetailsElement} */ (section).open = true;
-        section.scrollIntoView({ block: "start" });
-      }
-      return;
-    }
-    const number = Number(found[2]);
+  /** @returns {{step: number, line: number}} the first line in view */
+  at() {
+    const { step, line } = this.window.first();
+    return { step, line };
+  }
+
+  /** To a line, a stretch or a step by its address. @param {string} hash */
+  goTo(hash) {
+    const place = placeOf(hash, this.totals());
+    if (!place) return;
+    this.picked = place.first ? place : null;
+    this.show(place.step, place.first, { folded: false, pick: false });
+  }
+
+  /** A line comes into view, a third below the top, whatever hides it. @param {number} step its position
+   * @param {number} line 0: the step's heading @param {{folded?: boolean, pick?: boolean}} [how] */
+  show(step, line, { pick = true } = {}) {
     this.follow.stop();
-    lines.unfold();
-    if (!lines.has(number)) await this.load(lines, number - PAGE / 2, number + PAGE / 2, "replace");
-    this.root.querySelector(".picked")?.classList.remove("picked");
-    const line = lines.element(number);
-    line?.classList.add("picked");
-    line?.scrollIntoView({ block: "center" });
+    this.touched.add(step);
+    this.outline.unfold(step, line);
+    if (pick && line) this.picked = { step, first: line, last: line };
+    this.pinned = { step, line, offset: line ? Math.floor(this.window.view / 3) : 0 };
+    this.redraw();
+  }
+
+  /** Which stretches of a line are hits, and the one that is looked at. @param {(step: number, line: number) => Spans|undefined} hitsOf
+   * @param {{step: number, line: number}|null} [current] */
+  hits(hitsOf, current = null) {
+    this.hitsOf = hitsOf;
+    this.hit = current;
+    this.schedule();
   }
 
   /** @param {MouseEvent} event */
   clicked(event) {
     const target = /** @type {HTMLElement} */ (event.target);
-    const more = /** @type {HTMLElement|null} */ (target.closest("[data-more]"));
-    const lines = more && [...this.steps.values()].find((one) => one.details.contains(more));
-    if (!more || !lines) {
-      if (target.closest("summary")) this.follow.stop();
-      return;
+    const heading = /** @type {HTMLElement|null} */ (target.closest(".fold"));
+    const group = /** @type {HTMLElement|null} */ (target.closest(".grpname"));
+    const number = /** @type {HTMLAnchorElement|null} */ (target.closest(".ln > a"));
+    if (heading) this.toggle(Number(heading.dataset.step));
+    else if (group) this.toggleGroup(Number(group.dataset.step), Number(group.dataset.group));
+    else if (number && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      this.pick(number.hash, event.shiftKey);
     }
-    event.preventDefault();
+  }
+
+  /** @param {number} step */
+  toggle(step) {
+    const part = this.outline.parts[step];
+    this.touched.add(step);
     this.follow.stop();
-    if (more.dataset.more === "later") this.load(lines, lines.last + 1, lines.last + PAGE, "after");
-    else if (lines.size) this.load(lines, lines.first - PAGE, lines.first - 1, "before");
-    else this.load(lines, lines.total - PAGE + 1, lines.total, "replace");
+    this.outline.fold(step, !part.folded);
+    if (part.folded) this.pinned = { step, line: 0, offset: Math.max(this.outline.rowFor(step, 0).top - this.window.top, 0) };
+    else this.pinned = null;
+    this.schedule();
   }
 
-  /**
-   * Fetch lines by number and put them into the window.
-   * @param {StepLines} lines @param {number} from @param {number} to @param {"before"|"after"|"replace"} where
-   */
-  async load(lines, from, to, where) {
-    from = Math.max(from, 1);
-    if (lines.loading || to < from) return;
-    lines.loading = true;
-    try {
-      const query = new URLSearchParams({ step: lines.name, from: String(from), to: String(to) });
-      const answer = await fetch(`${this.options.url}?${query}`, { headers: { Accept: "application/json" } });
-      if (!answer.ok) throw new Error(`status ${answer.status}`);
-      const page = await answer.json();
-      const height = this.root.scrollHeight;
-      lines.insert(page, where);
-      lines.total = Math.max(lines.total, page.total);
-      if (where === "before") this.root.scrollTop += this.root.scrollHeight - height;
-      // Never more than a window's worth: what was shown longest ago goes from the other end.
-      const excess = this.count() - KEEP - PAGE;
-      if (excess > 0 && where === "before") lines.dropLast(excess);
-      if (excess > 0 && where === "after") lines.dropFirst(excess);
-      lines.label();
-      this.options.changed();
-    } catch {
-      lines.complain();
-    } finally {
-      lines.loading = false;
-      this.schedule();
-      if (this.follow.on) this.follow.toEnd();
+  /** @param {number} step @param {number} number */
+  toggleGroup(step, number) {
+    const part = this.outline.parts[step];
+    const group = part.groups.get(number);
+    if (!group) return;
+    this.follow.stop();
+    this.outline.foldGroup(step, number, !part.isFolded(group));
+    this.schedule();
+  }
+
+  /** @param {string} hash of a line @param {boolean} extend from the one that is picked to this one */
+  pick(hash, extend) {
+    const place = placeOf(hash, this.totals());
+    if (!place) return;
+    if (extend && this.picked?.step === place.step) {
+      place.first = Math.min(place.first, this.picked.first);
+      place.last = Math.max(place.last, this.picked.last);
     }
+    this.picked = place;
+    history.replaceState(history.state, "", addressOf(place));
+    this.follow.stop();
+    this.schedule();
   }
+}
 
-  /** In words, for the foot of the log. */
-  words() {
-    return count(this.total(), "line");
-  }
+/** How high rows are here. @param {HTMLElement} root */
+function measured(root) {
+  const heights = ["fold", "ln", "gap"].map((css) => {
+    const probe = document.createElement("div");
+    probe.className = css;
+    root.append(probe);
+    const { height } = probe.getBoundingClientRect();
+    probe.remove();
+    return height;
+  });
+  return { head: heights[0] || 28, line: heights[1] || 20, cut: heights[2] || 20 };
 }

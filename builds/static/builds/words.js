@@ -87,3 +87,14 @@ export function currentStep(build) {
   const at = build.steps.findIndex((step) => step.status === "running");
   return at < 0 ? "starting" : `${build.steps[at].name} · step ${at + 1} of ${build.steps.length}`;
 }
+
+/** `12 bytes`, `3.4 kB`, `1.2 MB`: thousands, as disks count. @param {number} number */
+export function size(number) {
+  if (number < 1000) return count(number, "byte");
+  let value = number;
+  for (const unit of ["kB", "MB", "GB", "TB"]) {
+    value /= 1000;
+    if (value < 999.95 || unit === "TB") return `${value.toFixed(1)} ${unit}`;
+  }
+  return "";
+}

@@ -1,0 +1,305 @@
+// @ts-check
+// Where everything in a log stands: steps, lines, folded groups and cuts → rows from top to bottom. Pure: pixels come in
+// by `sizes` and `grow`, nothing here touches a page. A million lines cost as much as their cuts and groups.
+
+const BUCKET = 1_024;
+
+/**
+ * @typedef {{line: number, lines: number, bytes: number, reason: string}} Cut
+ * @typedef {{number: number, name: string, line: number, last: number|null}} Group  last: null while it is open
+ * @typedef {{kind: "head"|"lines"|"group"|"cut", step: number, first: number, last: number, top: number, height: number,
+ *   group?: Group, cut?: Cut}} Segment  first, last: numbers of lines; 0 of a heading
+ * @typedef {{key: string, kind: "head"|"line"|"group"|"cut", step: number, line: number, top: number, height: number,
+ *   segment: Segment}} Row  line: of a cut its first one; of a heading 0
+ */
+
+/** One step's part of it. */
+class Part {
+  constructor() {
+    this.total = 0;
+    this.folded = false;
+    /** @type {Cut[]} in order, apart from each other */
+    this.cuts = [];
+    /** @type {Map<number, Group>} by number */
+    this.groups = new Map();
+    /** @type {Map<number, boolean>} by a group's number: what the reader has chosen */
+    this.chosen = new Map();
+    this.extras = new Extras();
+  }
+
+  /** @param {Group} group */
+  isFolded(group) {
+    return this.chosen.get(group.number) ?? group.last !== null;
+  }
+}
+
+/** How much higher than usual some lines are, by number. */
+class Extras {
+  constructor() {
+    /** @type {Map<number, {sum: number, lines: Map<number, number>}>} */
+    this.buckets = new Map();
+  }
+
+  /** @param {number} line @param {number} pixels @returns {boolean} whether that is new */
+  set(line, pixels) {
+    const at = Math.floor(line / BUCKET);
+    const bucket = this.buckets.get(at) || { sum: 0, lines: new Map() };
+    const before = bucket.lines.get(line) || 0;
+    if (before === pixels) return false;
+    bucket.sum += pixels - before;
+    if (pixels) bucket.lines.set(line, pixels);
+    else bucket.lines.delete(line);
+    this.buckets.set(at, bucket);
+    return true;
+  }
+
+  /** @param {number} line */
+  of(line) {
+    return this.buckets.get(Math.floor(line / BUCKET))?.lines.get(line) || 0;
+  }
+
+  /** Of the lines `first` to `last`, both included. @param {number} first @param {number} last */
+  sum(first, last) {
+    let sum = 0;
+    for (const [at, bucket] of this.buckets) {
+      if (at * BUCKET > last || (at + 1) * BUCKET <= first) continue;
+      if (at * BUCKET >= first && (at + 1) * BUCKET - 1 <= last) sum += bucket.sum;
+      else for (const [line, pixels] of bucket.lines) if (line >= first && line <= last) sum += pixels;
+    }
+    return sum;
+  }
+}
+
+export class Outline {
+  /** @param {number} steps how many there are @param {{head: number, line: number, cut: number}} sizes pixels */
+  constructor(steps, sizes) {
+    this.sizes = sizes;
+    this.parts = Array.from({ length: steps }, () => new Part());
+    /** @type {Segment[]} */
+    this.segments = [];
+    this.height = 0;
+    this.stale = true;
+  }
+
+  // --- What is known ---
+
+  /** The step has at least so many lines. @param {number} step @param {number} total */
+  reach(step, total) {
+    const part = this.parts[step];
+    if (!part || total <= part.total) return;
+    part.total = total;
+    this.stale = true;
+  }
+
+  /** These lines of the step are not stored; cuts that touch become one. @param {number} step @param {Cut} cut */
+  cut(step, cut) {
+    const part = this.parts[step];
+    if (!part || cut.lines < 1) return;
+    part.cuts = joined([...part.cuts, cut]);
+    this.reach(step, cut.line + cut.lines - 1);
+    this.stale = true;
+  }
+
+  /** A line of the step is there although a cut says that it is not: what was on the screen stays.
+   * @param {number} step @param {number} line */
+  cutAt(step, line) {
+    return this.parts[step]?.cuts.find((cut) => line >= cut.line && line < cut.line + cut.lines);
+  }
+
+  /** @param {number} step @param {Group} group */
+  group(step, group) {
+    this.parts[step]?.groups.set(group.number, group);
+    this.stale = true;
+  }
+
+  /** @param {number} step @param {boolean} folded */
+  fold(step, folded) {
+    const part = this.parts[step];
+    if (!part || part.folded === folded) return;
+    part.folded = folded;
+    this.stale = true;
+  }
+
+  /** @param {number} step @param {number} number of the group @param {boolean} folded */
+  foldGroup(step, number, folded) {
+    this.parts[step].chosen.set(number, folded);
+    this.stale = true;
+  }
+
+  /** Whatever hides this line is unfolded. @param {number} step @param {number} line */
+  unfold(step, line) {
+    this.fold(step, false);
+    const part = this.parts[step];
+    for (const group of part?.groups.values() || []) {
+      if (line > group.line && line <= (group.last ?? part.total)) this.foldGroup(step, group.number, false);
+    }
+  }
+
+  /** A row is so high; only a line may differ from the usual. @param {Row} row @param {number} pixels
+   * @returns {boolean} whether that moves anything */
+  grow(row, pixels) {
+    if (row.kind !== "line") return false;
+    const changed = this.parts[row.step].extras.set(row.line, Math.max(pixels - this.sizes.line, 0));
+    this.stale ||= changed;
+    return changed;
+  }
+
+  /** Lines are as high as `sizes` say again. */
+  flatten() {
+    for (const part of this.parts) part.extras = new Extras();
+    this.stale = true;
+  }
+
+  /** How many lines the log has; those that were cut included. */
+  get total() {
+    return this.parts.reduce((sum, part) => sum + part.total, 0);
+  }
+
+  /** How many of them were left out. */
+  get missing() {
+    return this.parts.reduce((sum, part) => sum + part.cuts.reduce((lines, cut) => lines + cut.lines, 0), 0);
+  }
+
+  // --- Where it stands ---
+
+  /** To be called before anything below, after anything above. */
+  layOut() {
+    if (!this.stale) return;
+    this.stale = false;
+    this.segments = [];
+    let top = 0;
+    const add = (/** @type {Omit<Segment, "top">} */ segment) => {
+      this.segments.push({ ...segment, top });
+      top += segment.height;
+    };
+    this.parts.forEach((part, step) => {
+      add({ kind: "head", step, first: 0, last: 0, height: this.sizes.head });
+      if (!part.folded) for (const segment of this.inside(part, step)) add(segment);
+    });
+    this.height = top;
+  }
+
+  /** @param {Part} part @param {number} step @returns {Generator<Omit<Segment, "top">>} */
+  *inside(part, step) {
+    const { line: high, cut: cutHigh } = this.sizes;
+    const stops = [
+      ...part.cuts.map((cut) => ({ at: cut.line, cut, group: undefined })),
+      ...[...part.groups.values()].map((group) => ({ at: group.line, cut: undefined, group })),
+    ].sort((a, b) => a.at - b.at);
+    let next = 1;
+    const lines = function* (/** @type {number} */ last) {
+      if (last < next) return;
+      const height = (last - next + 1) * high + part.extras.sum(next, last);
+      yield /** @type {const} */ ({ kind: "lines", step, first: next, last, height });
+      next = last + 1;
+    };
+    for (const { at, cut, group } of stops) {
+      if (cut) {
+        const last = cut.line + cut.lines - 1;
+        if (last < next) continue; // inside a folded group
+        yield* lines(at - 1);
+        yield { kind: "cut", step, first: cut.line, last, height: cutHigh, cut };
+        next = last + 1;
+      } else if (group && at >= next && at <= part.total) {
+        yield* lines(at - 1);
+        yield { kind: "group", step, first: at, last: at, height: high, group };
+        next = part.isFolded(group) ? Math.max((group.last ?? part.total) + 1, at + 1) : at + 1;
+      }
+    }
+    yield* lines(part.total);
+  }
+
+  /** The row at that height; the first or the last one beyond the ends. @param {number} y @returns {Row} */
+  rowAt(y) {
+    const { segments } = this;
+    let low = 0;
+    let high = segments.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (segments[middle].top <= y) low = middle;
+      else high = middle - 1;
+    }
+    const segment = segments[low];
+    if (segment.kind !== "lines") return this.rowOf(segment, segment.first);
+    return this.rowOf(segment, this.lineAt(segment, y - segment.top));
+  }
+
+  /** @param {Segment} segment @param {number} y from its top */
+  lineAt(segment, y) {
+    const { extras } = this.parts[segment.step];
+    const usual = this.sizes.line;
+    let low = segment.first;
+    let high = segment.last;
+    if (!extras.buckets.size) return Math.min(Math.max(low + Math.floor(y / usual), low), high);
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((middle - segment.first) * usual + extras.sum(segment.first, middle - 1) <= y) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** The row that shows this line: the line's own, or what it is folded into. 0: the step's heading.
+   * @param {number} step @param {number} line @returns {Row} */
+  rowFor(step, line) {
+    const { segments } = this;
+    let low = 0;
+    let high = segments.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      const { step: its, first } = segments[middle];
+      if (its < step || (its === step && first <= line)) low = middle;
+      else high = middle - 1;
+    }
+    const segment = segments[low];
+    return this.rowOf(segment, Math.min(line, segment.last));
+  }
+
+  /** @param {Row} row @returns {Row|null} */
+  after(row) {
+    if (row.kind === "line" && row.line < row.segment.last) return this.rowOf(row.segment, row.line + 1, row.top + row.height);
+    const next = this.segments[this.indexOf(row.segment) + 1];
+    return next ? this.rowOf(next, next.first, next.top) : null;
+  }
+
+  /** @param {Segment} segment */
+  indexOf(segment) {
+    let low = 0;
+    let high = this.segments.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.segments[middle].top <= segment.top) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** @param {Segment} segment @param {number} line @param {number} [top] where that is known @returns {Row} */
+  rowOf(segment, line, top) {
+    const { step } = segment;
+    if (segment.kind !== "lines") {
+      const { kind, height } = segment;
+      return { key: `${kind} ${step}:${segment.first}`, kind, step, line: segment.first, top: segment.top, height, segment };
+    }
+    const { extras } = this.parts[step];
+    const usual = this.sizes.line;
+    top ??= segment.top + (line - segment.first) * usual + extras.sum(segment.first, line - 1);
+    return { key: `line ${step}:${line}`, kind: "line", step, line, top, height: usual + extras.of(line), segment };
+  }
+}
+
+/** Cuts in order, those that touch or overlap as one. @param {Cut[]} cuts @returns {Cut[]} */
+export function joined(cuts) {
+  /** @type {Cut[]} */
+  const found = [];
+  for (const cut of [...cuts].sort((a, b) => a.line - b.line || b.lines - a.lines)) {
+    const last = found.at(-1);
+    if (!last || cut.line > last.line + last.lines) found.push({ ...cut });
+    else if (cut.line + cut.lines > last.line + last.lines) {
+      const touch = cut.line === last.line + last.lines;
+      const bytes = touch ? last.bytes + cut.bytes : Math.max(cut.bytes, last.bytes);
+      found[found.length - 1] = { ...last, lines: cut.line + cut.lines - last.line, bytes };
+    }
+  }
+  return found;
+}
