@@ -1,5 +1,6 @@
 """Taking builds, one after the other, and being seen to live."""
 
+import os
 import tempfile
 from pathlib import Path
 from unittest import mock
@@ -42,6 +43,14 @@ class LoopTests(TransactionTestCase):
             self.loop.run()
         self.assertEqual([build.status for build in Build.objects.all()], ["passed", "passed"])
         self.assertFalse(Worker.objects.exists())
+
+    def test_whose_supervisor_died_before_it_was_ready_takes_no_build(self) -> None:
+        lifecycle.enqueue(self.project, by="alice")
+        ours, its = os.pipe()
+        self.addCleanup(os.close, ours)
+        os.close(its)
+        Loop("host:1:aa", Orders(ours)).run()
+        self.assertEqual(Build.objects.get().status, "queued")
 
     def test_nothing_queued_is_nothing_taken(self) -> None:
         self.assertIsNone(self.loop.take())

@@ -40,7 +40,7 @@ class Loop:
     def run(self) -> None:
         """Until it is told to end."""
         rest = REST_SECONDS
-        while not self._orders.draining:
+        while self._goes_on():
             try:
                 with limit():
                     self.beat(note=disk.shortage())
@@ -60,6 +60,12 @@ class Loop:
                 beats.farewell(self._name)
         except Error as error:
             logger.warning("action=farewell state=failed worker=%s error=%s", self._name, error)
+
+    def _goes_on(self) -> bool:
+        """Asked before each build is taken: a supervisor may die while this process still starts, or at a build's very
+        end, and what nobody watches any more takes no build only to end it."""
+        self._orders.hear()
+        return not self._orders.draining
 
     def take(self) -> Lease | None:
         """The next queued build. The token is made before asking: a claim whose answer was lost is found again."""
