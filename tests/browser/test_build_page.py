@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from ..support.board import Board, Web
-from ..support.browser import BrowserCase
+from ..support.browser import BrowserCase, read_log
 from ..support.processes import Process, eventually
 
 SLOW = """
@@ -93,6 +93,10 @@ class BuildPageCase(BrowserCase):
     def open_build(self, build_id: int) -> None:
         self.open(f"/builds/{build_id}/")
 
+    def fresh(self) -> int:
+        """How many new lines the page offers."""
+        return int(self.page.locator("#fresh").inner_text().split()[0])
+
     def numbers(self) -> list[int]:
         """Of the lines in the document, in their order."""
         texts = self.page.locator(".ln > a").all_text_contents()
@@ -169,9 +173,9 @@ class LiveTest(BuildPageCase):
         expect(self.page.locator("#pill")).to_contain_text("Live", timeout=20_000)
         expect(self.page.locator("[data-slot=phrase]")).to_have_text("passed", timeout=40_000)
         expect(self.page.locator(".ln", has_text="the end")).to_be_attached()
-        self.assertEqual(self.numbers(), [*range(1, 221), 1])
-        texts = self.page.locator("#step-1 .ln > pre").all_text_contents()
-        self.assertEqual(texts, self.board.lines(build_id))
+        rows = read_log(self.page)
+        self.assertEqual([row for row, _ in rows], [*(f"1:{number}" for number in range(1, 221)), "2:1"])
+        self.assertEqual([text for row, text in rows if row.startswith("1:")], self.board.lines(build_id))
         self.assertTrue(self.page.evaluate("window.sameDocument"), "the page was not loaded again")
 
     def test_cancel_by_a_click(self) -> None:
@@ -198,15 +202,16 @@ class LiveTest(BuildPageCase):
         expect(self.page.locator("#follow")).to_have_attribute("aria-pressed", "false")
         expect(self.page.locator("#fresh")).to_have_text(re.compile(r"\d+ new lines"))
         place = lines.evaluate("element => element.scrollTop")
-        before = len(self.numbers())
-        eventually(lambda: len(self.numbers()) > before + 5, 10, "no more lines came")
+        before = self.fresh()
+        eventually(lambda: self.fresh() > before + 5, 10, "no more lines came")
         self.assertEqual(lines.evaluate("element => element.scrollTop"), place, "the view has not moved")
         self.page.locator("#fresh").click()
         expect(self.page.locator("#follow")).to_have_attribute("aria-pressed", "true")
+        eventually(lambda: self.page.locator(".ln").last.inner_text() != "", 5, "no line")
         expect(self.page.locator(".ln").last).to_be_in_viewport()
         self.board.post(f"/api/v1/builds/{build_id}/cancel")
 
-    def test_following_again_goes_on_although_lines_came_while_the_newest_were_fetched(self) -> None:
+    def test_following_again_goes_on_with_the_newest_lines(self) -> None:
         from playwright.sync_api import expect
 
         build_id = self.board.start("long")
@@ -216,16 +221,10 @@ class LiveTest(BuildPageCase):
         self.page.mouse.wheel(0, -400)
         expect(self.page.locator("#fresh")).to_have_text(re.compile(r"\d+ new lines"))
 
-        def late(route: Any) -> None:
-            time.sleep(0.5)
-            route.continue_()
-
-        self.page.route("**/log/?*", late)
         self.page.locator("#fresh").click()
         shown = self.page.locator(".ln > a").last
         expect(self.page.locator("#follow")).to_have_attribute("aria-pressed", "true")
-        first = self.page.locator(".ln > time").first
-        expect(first).to_have_text(re.compile(r"^\d+\.\d\d$"))
+        expect(self.page.locator(".ln > time").first).to_have_text(re.compile(r"^\d+\.\d\d$"))
         newest = int(shown.inner_text())
         eventually(lambda: int(shown.inner_text()) > newest + 20, 10, "the log stands still")
         numbers = self.numbers()
@@ -239,11 +238,9 @@ class LiveTest(BuildPageCase):
         build_id = self.board.start("many")
         self.open_build(build_id)
         expect(self.page.locator(".ln", has_text="last words")).to_be_visible(timeout=60_000)
-        self.assertLess(self.page.locator(".ln").count(), 4_500)
+        self.assertLess(self.page.locator("*").count(), 2_000)
         shown = self.numbers()
         self.assertEqual(shown, list(range(shown[0], 50_002)))
-        self.page.locator("[data-more=earlier]").first.click()
-        expect(self.page.locator(f"[id='1:{shown[0] - 1}']")).to_be_attached()
         self.open(f"/builds/{build_id}/#1:777")
         self.page.reload()
         expect(self.page.locator(".ln.picked")).to_contain_text("777")

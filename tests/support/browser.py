@@ -88,6 +88,34 @@ class BrowserCase(SimpleTestCase):
         return outcome is not None and not outcome.success
 
 
+READ_LOG = """
+async (root) => {
+  const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  const found = new Map();
+  root.scrollTop = 0;
+  for (let turn = 0; turn < 5000; turn += 1) {
+    await frame();
+    for (let fold; (fold = root.querySelector(".fold[aria-expanded=false]")); await frame()) fold.click();
+    for (let wait = 0; root.querySelector(".awaited") && wait < 500; wait += 1) await frame();
+    for (const row of root.querySelectorAll(".ln, .gap")) {
+      found.set(row.id, [row.id, (row.querySelector("pre, button") || row).textContent]);
+    }
+    if (root.scrollTop + root.clientHeight >= root.scrollHeight - 2) break;
+    root.scrollTop += root.clientHeight;
+  }
+  return [...found.values()];
+}
+"""
+"""Scrolls the log from its top to its end, as a reader would, and collects (id, text) of each row on the way."""
+
+
+def read_log(page: "Page") -> list[tuple[str, str]]:
+    """Every line (and cut) that a reader sees who scrolls through the log of a build's page, as (`step:line`, text),
+    in order. Follow is off afterwards."""
+    found = [(str(key), str(text)) for key, text in page.locator("#lines").evaluate(READ_LOG)]
+    return sorted(found, key=lambda row: tuple(map(int, row[0].split(":"))))
+
+
 def session_cookie(board: Board, username: str) -> tuple[str, str]:
     """Name and value of the cookie of a new session of that user."""
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY

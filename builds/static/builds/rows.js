@@ -25,11 +25,19 @@ export class Rows {
     this.shown = new WeakMap();
   }
 
-  /** Exactly these, in this order. @param {Row[]} rows */
+  /** Exactly these, in this order; beside them only the row in which a selection began, out of sight. @param {Row[]} rows */
   show(rows) {
     const keep = new Set(rows.map((row) => row.key));
+    const anchor = document.getSelection()?.anchorNode;
+    /** @type {Element|null} where a selection began that is above all others */
+    let above = null;
     for (const [key, element] of this.elements) {
       if (keep.has(key)) continue;
+      if (anchor && element.contains(anchor) && element.classList.contains("ln")) {
+        element.classList.add("kept");
+        if (isAbove(element, rows[rows.length - 1])) above = element;
+        continue;
+      }
       element.remove();
       this.elements.delete(key);
     }
@@ -40,7 +48,9 @@ export class Rows {
         element = this.make(row);
         this.elements.set(row.key, element);
       }
+      element.classList.remove("kept");
       this.refresh(row, element);
+      if (place && place === above) place = place.nextElementSibling;
       if (element === place) place = place.nextElementSibling;
       else this.body.insertBefore(element, place);
     }
@@ -146,6 +156,12 @@ export class Rows {
   forget() {
     this.shown = new WeakMap();
   }
+}
+
+/** Whether a line's element belongs above that row. @param {Element} element @param {Row} row */
+function isAbove(element, row) {
+  const [step, line] = element.id.split(":").map(Number);
+  return step - 1 < row.step || (step - 1 === row.step && line < row.line);
 }
 
 /** `46,000 lines, 2.1 MB left out here: the log reached its limit`. @param {import("./outline.js").Cut} cut */

@@ -1,0 +1,275 @@
+"""The log of a build's page: a million lines, a flood, folding, wrapping, times, addresses, copying."""
+
+import re
+from typing import Any
+
+from builds import events, lifecycle
+from builds.events import Chunk, Lease
+from tests.support.board import Board
+from tests.support.browser import BrowserCase, read_log
+from tests.support.processes import eventually
+
+RECIPE = "steps: [{name: configure, run: x}, {name: compile, run: x}, {name: package, run: x}]"
+FLOOD = """
+steps:
+  - name: flood
+    run: |
+      python3 -u - <<'EOF'
+      import time
+      began = time.monotonic()
+      for number in range(1, 60_001):
+          print(f"line {number} of a flood that does not end soon")
+          if number % 250 == 0:
+              time.sleep(max(began + number / 5_000 - time.monotonic(), 0))
+      EOF
+"""
+MILLION = 1_000_000
+
+
+class LogCase(BrowserCase):
+    board: Board
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.board = Board(BUILDBOARD_LEASE_SECONDS="3600")  # nobody renews the lease of a build that the test itself writes
+        cls.addClassCleanup(cls.board.close)
+        cls.board.web()
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.sign_in(self.board)
+
+    @classmethod
+    def begin(cls, slug: str) -> Lease:
+        """A running build of three steps, the second of them just begun, with 40 lines from the first."""
+        cls.board.project(slug, RECIPE)
+        build_id = cls.board.enqueue(slug)
+        with cls.board.database():
+            lease: Lease = lifecycle.claim("test:1", f"token of {slug}")
+            assert lease.build_id == build_id
+            lifecycle.begin_step(lease, 0)
+            cls.print(lease, 0, 1, 40)
+            lifecycle.end_step(lease, 0, "passed", exit_code=0)
+            lifecycle.begin_step(lease, 1)
+        return lease
+
+    @classmethod
+    def print(cls, lease: Lease, step: int, first: int, last: int, text: str = "line {} of it") -> None:
+        with cls.board.database():
+            chunks = [
+                Chunk(step, begin, [text.format(number) for number in range(begin, min(begin + 999, last) + 1)])
+                for begin in range(first, last + 1, 1_000)
+            ]
+            for at in range(0, len(chunks), 50):
+                events.append(lease, chunks[at : at + 50])
+
+    def open(self, build_id: int, more: str = "") -> None:
+        self.page.goto("about:blank")
+        self.page.goto(f"{self.board.webs[0].url}/builds/{build_id}/{more}")
+
+    def row(self, address: str) -> Any:
+        return self.page.locator(f"[id='{address}']")
+
+    def scroll(self, share: float) -> None:
+        self.page.locator("#lines").evaluate("(e, share) => { e.scrollTop = e.scrollHeight * share }", share)
+
+    def settled(self) -> list[int]:
+        """The numbers of the lines in the document, once each of them has its text."""
+        eventually(lambda: self.page.locator(".ln.awaited").count() == 0, 10, "a line stays blank")
+        return [int(text) for text in self.page.locator(".ln > a").all_text_contents()]
+
+
+class MillionTest(LogCase):
+    lease: Lease
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.lease = cls.begin("million")
+        cls.print(cls.lease, 1, 1, MILLION, "[{:7}] gcc -O2 -c \x1b[36msource.c\x1b[0m -o an-object-of-some-length.o")
+
+    def test_its_tail_any_line_and_all_between_are_there_in_a_small_document(self) -> None:
+        from playwright.sync_api import expect
+
+        self.open(self.lease.build_id)
+        expect(self.row(f"2:{MILLION}")).to_be_in_viewport()
+        expect(self.row(f"2:{MILLION}").locator("i.c6")).to_have_text("source.c")
+        expect(self.page.locator("[data-slot=total]")).to_have_text("1,000,040 lines")
+        for address, line in (("#2:734512", 734_512), ("#L734512", 734_472), ("#2:1", 1), ("#2:999999", 999_999)):
+            self.open(self.lease.build_id, address)
+            expect(self.row(f"2:{line}")).to_be_in_viewport()
+            expect(self.row(f"2:{line}")).to_have_class(re.compile("picked"))
+            expect(self.row(f"2:{line}").locator("pre")).to_contain_text(f"[{line:7}] gcc")
+        for step in range(21):
+            self.scroll(step / 20)
+            self.page.wait_for_timeout(30)
+            numbers = self.settled()
+            self.assertTrue(all(one + 1 == two for one, two in zip(numbers, numbers[1:], strict=False) if two > one))
+            self.assertLess(self.page.locator("*").count(), 2_000)
+        self.assertEqual(numbers[-1], MILLION)
+        cdp = self.context.new_cdp_session(self.page)
+        cdp.send("HeapProfiler.collectGarbage")
+        cdp.send("Performance.enable")
+        metrics = {one["name"]: one["value"] for one in cdp.send("Performance.getMetrics")["metrics"]}
+        self.assertLess(metrics["JSHeapUsedSize"], 150e6)
+
+    def test_the_last_line_can_be_reached_by_the_keyboard_and_small_steps_are_exact(self) -> None:
+        from playwright.sync_api import expect
+
+        self.open(self.lease.build_id, "#2:500000")
+        expect(self.row("2:500000")).to_be_in_viewport()
+        self.settled()
+        self.page.wait_for_timeout(400)
+        box = self.row("2:500000").bounding_box()
+        self.page.locator("#lines").focus()
+        self.page.locator("#lines").evaluate("e => e.scrollTop += 40")
+        self.page.wait_for_timeout(400)  # the bar has been set right by then
+        self.assertAlmostEqual(self.row("2:500000").bounding_box()["y"], box["y"] - 40, delta=1)
+        self.page.keyboard.press("End")
+        expect(self.row(f"2:{MILLION}")).to_be_in_viewport()
+        self.page.keyboard.press("Home")
+        expect(self.page.locator("#step-1")).to_be_in_viewport()
+
+    def test_while_it_runs_a_reader_in_the_middle_is_left_alone(self) -> None:
+        from playwright.sync_api import expect
+
+        self.open(self.lease.build_id, "#2:400000")
+        expect(self.row("2:400000")).to_be_in_viewport()
+        expect(self.page.locator("#pill")).to_contain_text("Live")
+        box = self.row("2:400000").bounding_box()
+        self.print(self.lease, 2, 1, 2_000)
+        expect(self.page.locator("#fresh")).to_have_text("2,000 new lines")
+        self.assertEqual(self.row("2:400000").bounding_box(), box)
+        self.page.locator("#fresh").click()
+        expect(self.row("3:2000")).to_be_in_viewport()
+
+
+class FloodTest(LogCase):
+    def test_five_thousand_lines_a_second_leave_the_page_usable(self) -> None:
+        from playwright.sync_api import expect
+
+        self.board.project("flood", FLOOD)
+        worker = self.board.workers(1)
+        self.addCleanup(worker.terminate)
+        build_id = self.board.start("flood")
+        self.open(build_id)
+        expect(self.page.locator("#pill")).to_contain_text("Live", timeout=20_000)
+        eventually(lambda: "of a flood" in self.page.locator(".ln").last.inner_text(), 20, "no line")
+        self.page.locator("#wrap").click()
+        expect(self.page.locator("#wrap")).to_have_attribute("aria-pressed", "true")
+        self.page.locator("#lines").hover()
+        self.page.mouse.wheel(0, -2_000)
+        expect(self.page.locator("#follow")).to_have_attribute("aria-pressed", "false")
+        place = self.settled()
+        self.page.wait_for_timeout(300)
+        self.assertEqual(self.settled(), place, "what is read stands still")
+        self.page.locator("#follow").click()
+        self.assertLess(self.page.locator("*").count(), 2_000)
+        self.page.get_by_role("button", name="Cancel").click()
+        expect(self.page.locator("[data-slot=phrase]")).to_have_text(re.compile("^cancelled"), timeout=30_000)
+        expect(self.page.locator("#pill")).to_contain_text("Complete", timeout=30_000)
+        printed = self.board.lines(build_id)
+        expect(self.row(f"1:{len(printed)}")).to_be_in_viewport()
+        self.scroll(0)
+        numbers = self.settled()
+        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+
+
+class ReaderTest(LogCase):
+    lease: Lease
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.lease = cls.begin("reader")
+        with cls.board.database():
+            events.append(cls.lease, [Chunk(1, 1, ["first", f"{'long ' * 200}end", "third \x1b[1mbold\x1b[0m here"])])
+        cls.print(cls.lease, 1, 4, 400)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.context.grant_permissions(["clipboard-read", "clipboard-write"])
+
+    def test_steps_fold_and_an_address_unfolds_what_hides_its_line(self) -> None:
+        from playwright.sync_api import expect
+
+        self.open(self.lease.build_id)
+        self.scroll(0)
+        heading = self.page.locator("#step-1")
+        expect(heading).to_have_attribute("aria-expanded", "false")
+        heading.click()
+        expect(self.row("1:1")).to_be_visible()
+        heading.press("Enter")
+        expect(self.row("1:1")).to_have_count(0)
+        self.page.evaluate("location.hash = '#1:40'")
+        expect(self.row("1:40")).to_be_in_viewport()
+        self.assertEqual([row for row, _ in read_log(self.page)][:40], [f"1:{number}" for number in range(1, 41)])
+
+    def test_wrapped_lines_are_as_high_as_they_are_and_the_place_stays(self) -> None:
+        from playwright.sync_api import expect
+
+        self.open(self.lease.build_id, "#2:3")
+        expect(self.row("2:3")).to_be_in_viewport()
+        self.page.locator("#wrap").click()
+        expect(self.page.locator("#lines")).to_have_class(re.compile("wrap"))
+        expect(self.row("2:3")).to_be_in_viewport()
+        self.assertGreater(self.row("2:2").bounding_box()["height"], 60)
+        self.assertLessEqual(self.page.locator("#lines").evaluate("e => e.scrollWidth - e.clientWidth"), 0)
+        rows = dict(read_log(self.page))
+        self.assertEqual(len(rows), 440)
+        self.assertTrue(rows["2:2"].endswith("long end"))
+        self.page.reload()
+        expect(self.page.locator("#wrap")).to_have_attribute("aria-pressed", "true")
+        self.page.locator("#wrap").click()
+        eventually(lambda: self.row("2:2").bounding_box()["height"] == 20, 5, "the line stays high")
+
+    def test_times_since_the_start_by_the_clock_or_none_and_the_choice_is_remembered(self) -> None:
+        from playwright.sync_api import expect
+
+        self.open(self.lease.build_id)
+        time = self.page.locator(".ln > time").last
+        expect(time).to_have_text(re.compile(r"^\d+\.\d+$"))
+        self.page.locator("#times").select_option("clock")
+        expect(time).to_have_text(re.compile(r"^\d\d:\d\d:\d\d\.\d\d$"))
+        self.page.reload()
+        expect(time).to_have_text(re.compile(r"^\d\d:\d\d:\d\d\.\d\d$"))
+        self.page.locator("#times").select_option("none")
+        expect(time).to_be_hidden()
+
+    def test_a_press_on_a_number_picks_the_line_and_shift_a_stretch_that_the_address_keeps(self) -> None:
+        from playwright.sync_api import expect
+
+        self.open(self.lease.build_id, "#2:100")
+        self.row("2:102").locator("a").first.click()
+        expect(self.page).to_have_url(re.compile("#2:102$"))
+        self.row("2:105").locator("a").first.click(modifiers=["Shift"])
+        expect(self.page).to_have_url(re.compile("#2:102-105$"))
+        expect(self.page.locator(".picked")).to_have_count(4)
+        self.page.reload()
+        expect(self.page.locator(".picked")).to_have_count(4)
+        expect(self.row("2:102")).to_be_in_viewport()
+
+    def test_what_is_copied_is_the_text_that_was_selected_also_what_has_left_the_document(self) -> None:
+        self.open(self.lease.build_id, "#2:3")
+        start = self.row("2:3").locator("pre").bounding_box()
+        self.page.mouse.move(start["x"] + 1, start["y"] + 10)
+        self.page.mouse.down()
+        self.page.mouse.move(start["x"] + 600, start["y"] + 11)
+        self.page.mouse.move(start["x"] + 600, start["y"] + 50)
+        self.page.mouse.up()
+        self.page.keyboard.press("Control+C")
+        copied = self.page.evaluate("navigator.clipboard.readText()").split("\n")
+        self.assertEqual(copied, ["third bold here", "line 4 of it", "line 5 of it"])
+        self.page.mouse.move(start["x"] + 1, start["y"] + 10)
+        self.page.mouse.down()
+        self.page.locator("#lines").evaluate("e => { e.scrollTop += 5000 }")
+        self.page.wait_for_timeout(300)
+        self.page.mouse.move(start["x"] + 600, start["y"] + 12)
+        self.page.mouse.up()
+        self.assertEqual(self.row("2:9").count(), 0, "lines of the selection have left the document")
+        self.page.keyboard.press("Control+C")
+        copied = self.page.evaluate("navigator.clipboard.readText()").split("\n")
+        self.assertEqual(copied[:2], ["third bold here", "line 4 of it"])
+        self.assertEqual(copied[1:], [f"line {number} of it" for number in range(4, 3 + len(copied))])
+        self.assertGreater(len(copied), 200)
