@@ -36,10 +36,10 @@ class RunsTest(SimpleTestCase):
         self.assertEqual(runs("\x1b[97;44mx"), [Run("c15 b4", "", "x")])
         self.assertEqual(runs("\x1b[38;5;9mx\x1b[39my"), [Run("c9", "", "x"), Run("", "", "y")])
 
-    def test_many_colours_are_told_by_the_sixteen_that_can_be_read(self) -> None:
-        self.assertEqual(runs("\x1b[38;2;250;20;20mx")[0].classes, "c9")
-        self.assertEqual(runs("\x1b[38:2::10:120:10mx")[0].classes, "c2")
-        self.assertEqual(runs("\x1b[48;5;232mx")[0].classes, "b0")
+    def test_true_colours_are_told_by_the_nearest_of_256(self) -> None:
+        self.assertEqual(runs("\x1b[38;2;250;20;20mx")[0].classes, "c196")
+        self.assertEqual(runs("\x1b[38:2::10:120:10mx")[0].classes, "c28")
+        self.assertEqual(runs("\x1b[48;5;232mx")[0].classes, "b232")
 
     def test_only_links_to_the_web_are_links(self) -> None:
         link = "\x1b]8;;{}\x1b\\text\x1b]8;;\x1b\\"

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from . import palette
+
 _TOKEN = re.compile(
     r"\x1b\[([0-9;:]*)m"
     r"|\x1b\]8;[^;\x07\x1b]*;([^\x07\x1b]*)(?:\x07|\x1b\\)"
@@ -116,28 +118,8 @@ def _extended(prefix: str, codes: Iterator[int], now: str) -> str:
     kind = next(codes, None)
     if kind == 5:
         number = next(codes, None)
-        return now if number is None else f"{prefix}{_of_256(min(number, 255))}"
+        return now if number is None else f"{prefix}{min(number, 255)}"
     if kind == 2:
         red, green, blue = (min(next(codes, 0), 255) for _ in range(3))
-        return f"{prefix}{_nearest(red, green, blue)}"
+        return f"{prefix}{palette.nearest(red, green, blue)}"
     return now
-
-
-def _of_256(number: int) -> int:
-    if number < 16:
-        return number
-    if number >= 232:
-        grey = (number - 232) * 10 + 8
-        return _nearest(grey, grey, grey)
-    cube = number - 16
-    return _nearest(*(55 + 40 * level if level else 0 for level in (cube // 36, cube // 6 % 6, cube % 6)))
-
-
-def _nearest(red: int, green: int, blue: int) -> int:
-    """One of the sixteen colours of the page, which are tuned to be readable on it: by hue, then by lightness."""
-    high, low = max(red, green, blue), min(red, green, blue)
-    if high - low < 40:
-        return 0 if high < 64 else 8 if high < 144 else 7 if high < 216 else 15
-    middle = (high + low) // 2
-    hue = (red > middle) + 2 * (green > middle) + 4 * (blue > middle)
-    return hue + 8 if high > 215 else hue

@@ -32,7 +32,9 @@ class LogCase(BrowserCase):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.board = Board(BUILDBOARD_LEASE_SECONDS="3600")  # nobody renews the lease of a build that the test itself writes
+        cls.board = Board(
+            BUILDBOARD_LEASE_SECONDS="3600"
+        )  # nobody renews the lease of a build that the test itself writes
         cls.addClassCleanup(cls.board.close)
         cls.board.web()
 

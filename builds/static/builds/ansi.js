@@ -167,7 +167,7 @@ function extended(prefix, codes, now) {
   const kind = next();
   if (kind === 5) {
     const number = next();
-    return number === null ? now : `${prefix}${of256(Math.min(number, 255))}`;
+    return number === null ? now : `${prefix}${Math.min(number, 255)}`;
   }
   if (kind === 2) {
     const [red, green, blue] = [0, 0, 0].map(() => Math.min(next() || 0, 255));
@@ -176,24 +176,15 @@ function extended(prefix, codes, now) {
   return now;
 }
 
-/** @param {number} number */
-function of256(number) {
-  if (number < 16) return number;
-  if (number >= 232) {
-    const grey = (number - 232) * 10 + 8;
-    return nearest(grey, grey, grey);
-  }
-  const cube = number - 16;
-  const level = (/** @type {number} */ one) => (one ? 55 + 40 * one : 0);
-  return nearest(level(Math.floor(cube / 36)), level(Math.floor(cube / 6) % 6), level(cube % 6));
-}
-
-/** @param {number} red @param {number} green @param {number} blue */
+/** The number of the colour that is nearest to a true one: the twin of builds/web/palette.py.
+ * @param {number} red @param {number} green @param {number} blue */
 function nearest(red, green, blue) {
-  const high = Math.max(red, green, blue);
-  const low = Math.min(red, green, blue);
-  if (high - low < 40) return high < 64 ? 0 : high < 144 ? 8 : high < 216 ? 7 : 15;
-  const middle = Math.floor((high + low) / 2);
-  const hue = Number(red > middle) + 2 * Number(green > middle) + 4 * Number(blue > middle);
-  return high > 215 ? hue + 8 : hue;
+  const levels = [0, 95, 135, 175, 215, 255];
+  const at = [red, green, blue].map((value) => (value < 48 ? 0 : value < 115 ? 1 : Math.floor((value - 35) / 40)));
+  const grey = Math.min(Math.max(Math.floor((Math.floor((red + green + blue) / 3) - 3) / 10), 0), 23);
+  const apart = (/** @type {number[]} */ shade) =>
+    (shade[0] - red) ** 2 + (shade[1] - green) ** 2 + (shade[2] - blue) ** 2;
+  const shade = grey * 10 + 8;
+  const cubeIsNearer = apart(at.map((level) => levels[level])) <= apart([shade, shade, shade]);
+  return cubeIsNearer ? 16 + 36 * at[0] + 6 * at[1] + at[2] : 232 + grey;
 }
