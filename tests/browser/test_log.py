@@ -265,6 +265,7 @@ class ReaderTest(LogCase):
         self.assertEqual(copied, ["third bold here", "line 4 of it", "line 5 of it"])
         self.page.mouse.move(start["x"] + 1, start["y"] + 10)
         self.page.mouse.down()
+        self.page.mouse.move(start["x"] + 100, start["y"] + 30)
         self.page.locator("#lines").evaluate("e => { e.scrollTop += 5000 }")
         self.page.wait_for_timeout(300)
         self.page.mouse.move(start["x"] + 600, start["y"] + 12)
@@ -275,3 +276,46 @@ class ReaderTest(LogCase):
         self.assertEqual(copied[:2], ["third bold here", "line 4 of it"])
         self.assertEqual(copied[1:], [f"line {number} of it" for number in range(4, 3 + len(copied))])
         self.assertGreater(len(copied), 200)
+
+
+class ReplayTest(LogCase):
+    def test_a_finished_build_is_played_again_from_its_times(self) -> None:
+        from playwright.sync_api import expect
+
+        recipe = """
+        steps:
+          - {name: slow, run: "for i in $(seq 1 30); do echo line $i; sleep 0.1; done"}
+          - {name: quick, run: "echo the end; exit 3"}
+        """
+        self.board.project("replay", recipe)
+        worker = self.board.workers(1)
+        self.addCleanup(worker.terminate)
+        build_id = self.board.start("replay")
+        self.board.wait(build_id)
+        self.open(build_id)
+        self.page.locator("#speed").evaluate("e => { e.value = '1' }")
+        self.page.locator("#replay").click()
+        quick = self.page.locator('.step[data-step="1"] .mark')
+        slow = self.page.locator('.step[data-step="0"] .mark')
+        expect(slow).to_have_text("running")
+        expect(quick).to_have_text("pending")
+        self.assertLess(self.page.locator(".ln").count(), 28)
+        eventually(lambda: self.page.locator(".ln").count() > 5, 10, "nothing is played")
+        self.page.locator("#play").click()
+        expect(self.page.locator("#play")).to_have_text("Play")
+        before = self.page.locator(".ln").count()
+        self.page.wait_for_timeout(400)
+        self.assertEqual(self.page.locator(".ln").count(), before)
+        self.page.locator("#moment").evaluate("e => { e.value = e.max / 2; e.dispatchEvent(new Event('input')) }")
+        expect(self.page.locator("#step-1 .end")).to_have_text(re.compile("^[1-9][0-9]? lines"))
+        self.assertLess(self.page.locator(".ln").count(), 30)
+        self.screenshot("replay")
+        self.page.locator("#speed").select_option("60")
+        self.page.locator("#play").click()
+        expect(self.page.locator("#play")).to_have_text("Play again")
+        expect(quick).to_have_text("failed")
+        expect(self.page.locator(".ln", has_text="the end")).to_be_visible()
+        expect(self.page.locator("[data-slot=phrase]")).to_have_text(re.compile("^failed"))
+        self.page.locator("#replay").click()
+        expect(self.page.locator("#replaybar")).to_be_hidden()
+        self.assertEqual(len(read_log(self.page)), 31)

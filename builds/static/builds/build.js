@@ -9,6 +9,7 @@ import { LogView } from "./log.js";
 import { equip, timeOf } from "./logtools.js";
 import { keepPlace } from "./place.js";
 import { estimateOf, isFinal } from "./progress.js";
+import { offerReplay } from "./replaybar.js";
 import * as words from "./words.js";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
@@ -16,6 +17,8 @@ const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 let build = JSON.parse(/** @type {string} */ (main.dataset.build));
 const name = main.dataset.name;
 let newest = 0;
+/** While it is played again: the moment at which it stands. @type {number|null} */
+let replayed = null;
 
 const lines = /** @type {HTMLElement} */ (document.getElementById("lines"));
 const options = {
@@ -42,6 +45,7 @@ const connection = goLive(main, {
   },
   onOver: () => {
     if (log) log.follow.toggle.hidden = isFinal(build.status);
+    if (log && isFinal(build.status)) replayable(log);
     tick();
   },
 });
@@ -57,6 +61,21 @@ function begin(view) {
   else if (isFinal(build.status)) view.toEnd();
   else view.follow.start();
   if (!isFinal(build.status)) view.follow.show();
+}
+
+/** @param {LogView} view */
+function replayable(view) {
+  const ended = build;
+  offerReplay({ log: view, build: () => ended, show: stand });
+}
+
+/** Of a build that is over, as it stood at that moment. @param {words.Build} then @param {number|null} moment */
+function stand(then, moment) {
+  const before = build;
+  replayed = moment;
+  build = then;
+  then.steps.forEach((step, at) => step.status !== before.steps[at].status && showStep(step));
+  tick();
 }
 
 /** The build is as `next` says. @param {words.Build} next */
@@ -128,9 +147,9 @@ function showStatus() {
 }
 
 function tick() {
-  const moment = now();
+  const moment = replayed ?? now();
   const began = build.started_at ? Date.parse(build.started_at) : null;
-  const end = build.finished_at ? Date.parse(build.finished_at) : moment;
+  const end = build.finished_at && replayed === null ? Date.parse(build.finished_at) : moment;
   const elapsed = began === null ? null : Math.max((end - began) / 1000, 0);
   set(slot("phrase"), words.phrase(build));
   set(slot("after"), isFinal(build.status) && elapsed !== null ? ` after ${words.duration(elapsed)}` : "");
@@ -168,7 +187,7 @@ function tickSteps(began, elapsed, moment) {
     const text = took !== null ? words.duration(took / 1000, true) : usual;
     set(row?.querySelector(".dur"), step.status === "skipped" ? "skipped" : text);
   });
-  drawAxis(laid, build.status === "running" ? (elapsed / laid.seconds) * 100 : null);
+  drawAxis(laid, build.status === "running" || replayed !== null ? (elapsed / laid.seconds) * 100 : null);
 }
 
 /** @param {ReturnType<typeof layOut>} laid @param {number|null} at percent */

@@ -94,7 +94,7 @@ export class LogView {
       heading: (step) => {
         const { status, note } = this.heads[step];
         const part = this.outline.parts[step];
-        return { status, said: output(part.total, status, note), folded: part.folded };
+        return { status, said: output(part.shown, status, note), folded: part.folded };
       },
       hits: (step, line) => this.hitsOf(step, line),
       current: (step, line) => this.hit?.step === step && this.hit.line === line,
@@ -161,7 +161,7 @@ export class LogView {
     if (status === "running" && this.follow.on) {
       this.options.names.forEach((_, other) => other !== step && !this.touched.has(other) && this.outline.fold(other, true));
     }
-    if (status === "running" && !this.touched.has(step)) this.outline.fold(step, false);
+    if ((status === "running" || status === "failed") && !this.touched.has(step)) this.outline.fold(step, false);
     this.schedule();
   }
 
@@ -193,6 +193,12 @@ export class LogView {
     this.options.changed(this.words());
   }
 
+  /** Of each step only so many lines are shown. @param {number[]|null} counts null: all */
+  limit(counts) {
+    this.outline.parts.forEach((_, step) => this.outline.limit(step, counts ? counts[step] : Infinity));
+    this.schedule();
+  }
+
   /** Of the rows in the document and a little beyond: the lines that are not here. */
   wantLines() {
     const { drawn } = this.window;
@@ -204,7 +210,11 @@ export class LogView {
       if (last && last.step === step && line <= last.last + 20) last.last = line;
       else missing.push({ step, first: line, last: line });
     }
-    this.pages.want(missing);
+    if (missing.length || !this.isReplaying) this.pages.want(missing);
+  }
+
+  get isReplaying() {
+    return this.outline.parts.some((part) => part.limit < Infinity);
   }
 
   /** How many lines each step has. */

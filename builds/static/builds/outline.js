@@ -17,6 +17,8 @@ const BUCKET = 1_024;
 class Part {
   constructor() {
     this.total = 0;
+    /** Lines beyond this one are not shown (yet). */
+    this.limit = Infinity;
     this.folded = false;
     /** @type {Cut[]} in order, apart from each other */
     this.cuts = [];
@@ -25,6 +27,10 @@ class Part {
     /** @type {Map<number, boolean>} by a group's number: what the reader has chosen */
     this.chosen = new Map();
     this.extras = new Extras();
+  }
+
+  get shown() {
+    return Math.min(this.total, this.limit);
   }
 
   /** @param {Group} group */
@@ -112,6 +118,13 @@ export class Outline {
     this.stale = true;
   }
 
+  /** Only so many lines of the step are shown. @param {number} step @param {number} lines Infinity: all */
+  limit(step, lines) {
+    if (this.parts[step].limit === lines) return;
+    this.parts[step].limit = lines;
+    this.stale = true;
+  }
+
   /** @param {number} step @param {boolean} folded */
   fold(step, folded) {
     const part = this.parts[step];
@@ -182,6 +195,7 @@ export class Outline {
   /** @param {Part} part @param {number} step @returns {Generator<Omit<Segment, "top">>} */
   *inside(part, step) {
     const { line: high, cut: cutHigh } = this.sizes;
+    const end = part.shown;
     const stops = [
       ...part.cuts.map((cut) => ({ at: cut.line, cut, group: undefined })),
       ...[...part.groups.values()].map((group) => ({ at: group.line, cut: undefined, group })),
@@ -196,17 +210,17 @@ export class Outline {
     for (const { at, cut, group } of stops) {
       if (cut) {
         const last = cut.line + cut.lines - 1;
-        if (last < next) continue; // inside a folded group
+        if (last < next || cut.line > end) continue; // inside a folded group, or not shown yet
         yield* lines(at - 1);
         yield { kind: "cut", step, first: cut.line, last, height: cutHigh, cut };
         next = last + 1;
-      } else if (group && at >= next && at <= part.total) {
+      } else if (group && at >= next && at <= end) {
         yield* lines(at - 1);
         yield { kind: "group", step, first: at, last: at, height: high, group };
-        next = part.isFolded(group) ? Math.max((group.last ?? part.total) + 1, at + 1) : at + 1;
+        next = part.isFolded(group) ? Math.max(Math.min(group.last ?? end, end) + 1, at + 1) : at + 1;
       }
     }
-    yield* lines(part.total);
+    yield* lines(end);
   }
 
   /** The row at that height; the first or the last one beyond the ends. @param {number} y @returns {Row} */
