@@ -16,6 +16,7 @@ from .figures import Answer
 
 LINES, SHORT_LINES = 1_000_000, 20_000
 TRIES, SHORT_TRIES = 9, 2
+TEXT = "[{:8}] gcc -O2 -c \x1b[36ma/source.c\x1b[0m -o an/object/file.o"
 VIEW = {"width": 1280, "height": 800}
 
 SHOWN = """
@@ -23,7 +24,8 @@ SHOWN = """
   const began = performance.now();
   const look = () => {
     const row = document.getElementById(address);
-    if (row && !row.classList.contains("awaited") && row.querySelector("pre")?.textContent) done(performance.now() - began);
+    const there = row && !row.classList.contains("awaited") && row.querySelector("pre")?.textContent;
+    if (there) done(performance.now() - began);
     else requestAnimationFrame(look);
   };
   look();
@@ -84,9 +86,9 @@ def fill(board: Board, lines: int) -> int:
         lifecycle.begin_step(lease, 0)
         for first in range(1, lines + 1, 20_000):
             chunks = [
-                Chunk(0, begin, [f"[{n:8}] gcc -O2 -c \x1b[36ma/source.c\x1b[0m -o an/object/file.o" for n in range(begin, begin + 1_000)])
+                Chunk(0, begin, [TEXT.format(number) for number in range(begin, begin + 1_000)])
                 for begin in range(first, min(first + 20_000, lines + 1), 1_000)
-            ]  # fmt: skip
+            ]
             events.append(lease, chunks)
         lifecycle.end_step(lease, 0, "passed", exit_code=0)
         lifecycle.finish(lease, "passed", "")
@@ -101,7 +103,7 @@ def open_page(board: Board) -> Any:
 
 
 def read_long(answer: Answer, page: Any, url: str, lines: int, tries: int) -> None:
-    dice = random.Random(7)  # noqa: S311 - the same lines in each run
+    dice = random.Random(7)  # the same lines in each run
     tails, loads, jumps, scrubs, nodes = [], [], [], [], 0
     page.goto(url)  # what is loaded once and for all
     for _ in range(tries):
