@@ -5,6 +5,7 @@ but "look again". The files directly in this folder are floors: each imports onl
 this order.
 
     states.py      statuses of builds and steps, and what may become what
+    inputs.py      typed parameters of a recipe, given at the start of a build
     recipe.py      YAML → Recipe, with errors that name the line
     progress.py    how far, and how long still: arithmetic on step durations
     gauges.py      what a process counts about its streams, for /metrics

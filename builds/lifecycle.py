@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from . import events, labels, queue, recipe, wakes
 from .events import Fact, Lease, LeaseLost
+from .inputs import InputError
 from .models import Board, Build, Project, Step
 from .progress import expected_seconds
 from .states import FINAL, Status, may_become, step_may_become
@@ -63,13 +64,16 @@ def enqueue(
     known = request_key and Build.objects.filter(project=project, request_key=request_key).first()
     if known:
         return known
-    _check_start(project, ref, inputs or {}, request_key)
+    _check_start(project, ref, request_key)
     text = retry_of.recipe if retry_of else project.recipe
     try:
-        steps = recipe.parse(text).steps
+        plan = recipe.parse(text)
+        values = plan.values(inputs or {})
         runs_on = labels.joined(project.runs_on)
     except recipe.RecipeError as error:
         raise Refused(f"The recipe of {project.slug} is not valid: {error}") from error
+    except InputError as error:
+        raise Refused(f"{str(error)[0].upper()}{str(error)[1:]}.") from error
     except labels.LabelError as error:
         raise Refused(f"What {project.slug} runs on is not valid: {error}.") from error
     nearly_full = _check_queue(room=1) > settings.BUILDBOARD_MAX_QUEUED - NEARLY_FULL
@@ -78,7 +82,7 @@ def enqueue(
             build = Build.objects.create(
                 project=project,
                 ref=ref,
-                inputs=dict(inputs or {}),
+                inputs=values,
                 recipe=text,
                 started_by=by[:150],
                 request_key=request_key,
@@ -89,7 +93,7 @@ def enqueue(
             usual = _usual_seconds(project)
             Step.objects.bulk_create(
                 Step(build=build, position=position, name=step.name, expected_seconds=usual.get(step.name))
-                for position, step in enumerate(steps)
+                for position, step in enumerate(plan.steps)
             )
             events.put_unleased(build.pk, [_as_it_is(build)])
             _revise(build.pk)
@@ -330,13 +334,11 @@ def leases() -> dict[int, tuple[str, int, str]]:
 # --- Inside ---
 
 
-def _check_start(project: Project, ref: str, inputs: Mapping[str, Any], request_key: str | None) -> None:
+def _check_start(project: Project, ref: str, request_key: str | None) -> None:
     if not project.enabled:
         raise Refused(f"The project {project.slug} is disabled; it starts no builds.")
     if len(ref) > 200 or not ref.isprintable() or ref.startswith("-") or ref != ref.strip():
         raise Refused("ref: expected a branch, tag or commit: up to 200 printable characters, not beginning with '-'.")
-    for name in inputs:
-        raise Refused(f"The recipe of {project.slug} has no input {str(name)[:80]!r}; it takes none.")
     if request_key is not None and not (request_key.isascii() and 1 <= len(request_key) <= 64):
         raise Refused("request_key: expected 1 to 64 ASCII characters.")
 

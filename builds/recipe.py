@@ -1,5 +1,8 @@
 """YAML text → `Recipe`. Every refusal names the line and what was expected. Pure, but that three bounds are settings.
 
+inputs:                   # parameters, given at the start of a build; a step finds $BUILDBOARD_INPUT_TARGET
+  target: {type: choice, choices: [staging, production], default: staging, help: where to}
+  jobs: {type: number, default: 4}
 env: {NAME: value}        # of every step
 timeout: 30m              # of the build; seconds, or 1h30m, 45m, 90s
 steps:
@@ -12,10 +15,13 @@ steps:
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import yaml
 from django.conf import settings
+
+from .inputs import MAX_CHOICES, MAX_INPUTS, NAME, TYPES, Input, InputError, Value, values
 
 MAX_NAME = 80
 MAX_TEXT = 120 * 1024
@@ -56,6 +62,11 @@ class Recipe:
     env: Mapping[str, str] = field(default_factory=dict)
     timeout: int = DEFAULT_SECONDS
     """Seconds that the whole build may take."""
+    inputs: tuple[Input, ...] = ()
+
+    def values(self, given: Mapping[str, Any]) -> dict[str, Value]:
+        """What a build that was given these inputs gets. `InputError`: one does not fit."""
+        return values(self.inputs, given)
 
 
 def parse(text: str) -> Recipe:
@@ -65,11 +76,12 @@ def parse(text: str) -> Recipe:
     root = _compose(text)
     if root is None:
         raise RecipeError("the recipe is empty; expected at least: steps: [{name: …, run: …}]")
-    keys = _mapping(root, "a recipe", allowed=("env", "timeout", "steps"), required=("steps",))
+    keys = _mapping(root, "a recipe", allowed=("inputs", "env", "timeout", "steps"), required=("steps",))
     return Recipe(
         steps=tuple(_steps(keys["steps"])),
         env=_env(keys.get("env")),
         timeout=_seconds(keys.get("timeout")) or min(DEFAULT_SECONDS, settings.BUILDBOARD_MAX_BUILD_SECONDS),
+        inputs=tuple(_inputs(keys.get("inputs"))),
     )
 
 
@@ -122,6 +134,58 @@ def _step(node: yaml.Node) -> StepRecipe:
     if shell not in SHELLS:
         raise RecipeError(f"shell: expected {' or '.join(SHELLS)}, not {shell!r}", _line(keys["shell"]))
     return StepRecipe(name, run, _env(keys.get("env")), _seconds(keys.get("timeout")), shell)
+
+
+def _inputs(node: yaml.Node | None) -> Iterator[Input]:
+    if node is None or _is_null(node):
+        return
+    if not isinstance(node, yaml.MappingNode):
+        raise RecipeError(f"inputs: expected NAME: {{type: …}} pairs, not {_kind(node)}", _line(node))
+    if len(node.value) > MAX_INPUTS:
+        raise RecipeError(f"inputs: expected at most {MAX_INPUTS}, not {len(node.value)}", _line(node))
+    seen: dict[str, str] = {}
+    for key, value in node.value:
+        found = _input(_text(key, "inputs"), value, _line(key))
+        if found.variable in seen:
+            raise RecipeError(
+                f"inputs: {found.name} and {seen[found.variable]} would be the same variable, {found.variable}",
+                _line(key),
+            )
+        seen[found.variable] = found.name
+        yield found
+
+
+def _input(name: str, node: yaml.Node, line: int) -> Input:
+    what = f"the input {name[:40]!r}"
+    if not NAME.match(name):
+        raise RecipeError(f"inputs: {name[:80]!r} is not a name (up to 40 letters, digits, _ and -)", line)
+    if _is_null(node):
+        return Input(name)
+    keys = _mapping(node, what, allowed=("type", "default", "choices", "help"), required=())
+    kind = _text(keys["type"], "type") if "type" in keys else "choice" if "choices" in keys else "text"
+    if kind not in TYPES:
+        raise RecipeError(f"type: expected {', '.join(TYPES)}, not {kind[:40]!r}", _line(keys["type"]))
+    if ("choices" in keys) != (kind == "choice"):
+        raise RecipeError(f"{what}: choices belong to the type choice, and to no other", line)
+    help = _text(keys["help"], "help") if "help" in keys else ""
+    if len(help) > 200 or not help.isprintable():
+        raise RecipeError("help: expected one line of up to 200 characters", _line(keys["help"]))
+    found = Input(name, kind, None, _choices(keys["choices"]) if "choices" in keys else (), help)  # type: ignore[arg-type]
+    if "default" not in keys or _is_null(keys["default"]):
+        return found
+    try:
+        return replace(found, default=found.value(_text(keys["default"], "default")))
+    except InputError as error:
+        raise RecipeError(f"default: {error}", _line(keys["default"])) from None
+
+
+def _choices(node: yaml.Node) -> tuple[str, ...]:
+    if not isinstance(node, yaml.SequenceNode) or not 1 <= len(node.value) <= MAX_CHOICES:
+        raise RecipeError(f"choices: expected a list of 1 to {MAX_CHOICES} texts", _line(node))
+    found = tuple(_text(child, "choices") for child in node.value)
+    if len(set(found)) < len(found) or not all(one.isprintable() and one.strip() and len(one) <= 200 for one in found):
+        raise RecipeError("choices: expected texts on one line, up to 200 characters, none twice", _line(node))
+    return found
 
 
 def _env(node: yaml.Node | None) -> dict[str, str]:

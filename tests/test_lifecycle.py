@@ -57,6 +57,16 @@ class EnqueueTests(TransactionTestCase):
             self.assertEqual(len({build.pk for build in together(clicks)}), 1)
         self.assertEqual(Build.objects.count(), 3)
 
+    def test_a_build_keeps_its_inputs_with_their_defaults_and_a_retry_has_the_same(self) -> None:
+        steps = "steps: [{name: a, run: x}]"
+        self.project.recipe = "inputs: {jobs: {type: number, default: 4}, target: {}}\n" + steps
+        build = lifecycle.enqueue(self.project, by="alice", inputs={"target": "x"})
+        self.assertEqual(build.inputs, {"jobs": 4, "target": "x"})
+        self.project.recipe = steps
+        self.project.save()
+        lifecycle.cancel(build.pk, by="alice")
+        self.assertEqual(lifecycle.retry(build, by="alice").inputs, build.inputs)
+
     def test_what_does_not_fit_is_refused_and_nothing_is_stored(self):
         refused = [
             ({"ref": "-x"}, "ref: expected"),

@@ -1,5 +1,6 @@
 from django.test import SimpleTestCase, tag
 
+from builds.inputs import Input
 from builds.web.forms import RetryForm, StartForm, new_request_key
 
 
@@ -17,3 +18,34 @@ class FormsTest(SimpleTestCase):
 
     def test_a_key_that_is_too_long_is_refused(self) -> None:
         self.assertFalse(RetryForm({"request_key": "x" * 65}).is_valid())
+
+
+@tag("fast")
+class InputsTest(SimpleTestCase):
+    INPUTS = (
+        Input("target", "choice", None, ("staging", "production"), "where to"),
+        Input("jobs", "number", 4),
+        Input("verbose", "boolean", True),
+        Input("note", "text", ""),
+    )
+
+    def form(self, **given: str) -> StartForm:
+        return StartForm({f"input-{name}": value for name, value in given.items()}, inputs=self.INPUTS)
+
+    def test_each_input_is_a_field_of_its_kind_with_its_default(self) -> None:
+        made = "".join(str(field) for field in StartForm(inputs=self.INPUTS).parameters)
+        self.assertIn('<option value="production">', made)
+        self.assertIn("choose …", made)
+        self.assertIn('value="4"', made)
+        self.assertRegex(made, r'type="checkbox"[^>]* checked')
+
+    def test_what_is_filled_in_comes_out_typed(self) -> None:
+        form = self.form(target="production", jobs="8", note="a <b>")
+        self.assertTrue(form.is_valid(), form.errors)
+        self.assertEqual(form.values(), {"target": "production", "jobs": 8, "verbose": False, "note": "a <b>"})
+
+    def test_what_does_not_fit_is_said_at_its_field(self) -> None:
+        form = self.form(target="", jobs="many")
+        self.assertFalse(form.is_valid())
+        self.assertEqual(form.errors["input-target"], ["A value is needed."])
+        self.assertEqual(form.errors["input-jobs"], ["Expected a number, such as 4 or 0.5, not 'many'."])

@@ -393,3 +393,26 @@ class ErrorPagesTest(PagesCase):
         strict.force_login(self.alice, backend="django.contrib.auth.backends.ModelBackend")
         self.assertEqual(strict.post("/projects/lantern/start/", {}).status_code, 403)
         self.assertEqual(Build.objects.count(), 0)
+
+
+class InputsTest(TestCase):
+    def setUp(self) -> None:
+        user = User.objects.create_user("alice")
+        user.user_permissions.add(Permission.objects.get(codename="start_build"))
+        self.client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        recipe = "inputs: {target: {choices: [moon, mars], help: where to}, loud: {type: boolean, default: true}}\n"
+        Project.objects.create(name="p", slug="p", recipe=recipe + "steps: [{name: a, run: x}]")
+
+    def test_the_start_form_has_the_recipes_inputs_and_the_builds_page_says_them(self) -> None:
+        page = self.client.get("/projects/p/").content.decode()
+        self.assertInHTML('<option value="mars">mars</option>', page)
+        self.assertIn("where to", page)
+        wrong = self.client.post("/projects/p/start/", {"input-target": "venus"})
+        self.assertContains(wrong, "Expected moon or mars, not &#x27;venus&#x27;.", status_code=422)
+        self.assertFalse(Build.objects.exists())
+        answer = self.client.post("/projects/p/start/", {"input-target": "mars"})
+        self.assertEqual(Build.objects.get().inputs, {"target": "mars", "loud": False})
+        self.assertContains(self.client.get(answer.url), ">mars</dd>")
+
+    def test_a_value_is_needed_where_there_is_no_default(self) -> None:
+        self.assertContains(self.client.post("/projects/p/start/", {}), "A value is needed.", status_code=422)

@@ -33,6 +33,13 @@ class EnvironmentTests(SimpleTestCase):
             self.assertNotIn(name, env)
         self.assertFalse({"VIRTUAL_ENV", "LD_PRELOAD"} & set(env))
 
+    def test_inputs_come_as_text_under_the_boards_own_names(self) -> None:
+        plan = recipe.parse("inputs: {loud: {type: boolean}, n-o: {}}\n" + RECIPE)
+        build = Build(pk=42, project=Project(slug="p"), inputs={"loud": True, "n-o": "$(id) ä"})
+        env = environment(build, plan, plan.steps[0], world="w", workspace=Path("/ws"), machine={})
+        self.assertEqual(env["BUILDBOARD_INPUT_LOUD"], "true")
+        self.assertEqual(env["BUILDBOARD_INPUT_N_O"], "$(id) ä")
+
     def test_the_step_wins_over_the_recipe_and_the_recipe_over_the_machine(self) -> None:
         env = self.of(LANG="en_GB.UTF-8", SHARED="machine")
         self.assertEqual((env["SHARED"], env["ONE"], env["LANG"]), ("recipe", "step", "de_DE.UTF-8"))

@@ -202,6 +202,7 @@ class Build(models.Model):
             "finished_at": iso(self.finished_at),
             "cancel_requested": self.cancel_requested_at is not None,
             "ref": self.ref,
+            "inputs": self.inputs,
             "started_by": self.started_by,
             "cancelled_by": self.cancelled_by,
             "retry_of": self.retry_of_id,

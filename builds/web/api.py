@@ -5,6 +5,7 @@ Refusals are problem details (`problems.py`). What a caller may not see is a 404
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from functools import wraps
 from typing import Annotated, Any
 
@@ -22,8 +23,9 @@ from pydantic import Field
 
 from buildboard.presence import database
 
-from .. import access, lifecycle, queue
+from .. import access, lifecycle, queue, recipe
 from ..access import Caller
+from ..inputs import InputError
 from ..models import Build, Project
 from . import schemas
 from .items import project_items
@@ -128,9 +130,16 @@ def start(request: HttpRequest, slug: str, body: Given = None, key: Key = None) 
         build = lifecycle.enqueue(found, by=caller.name, ref=wanted.ref, inputs=wanted.inputs, request_key=once)
     except lifecycle.Refused as refusal:
         raise _refused(422 if found.enabled else 409, refusal) from refusal
-    if (build.ref, build.inputs, build.retry_of_id) != (wanted.ref, wanted.inputs, None):
+    if (build.ref, build.retry_of_id) != (wanted.ref, None) or not _has(build, wanted.inputs):
         raise Problem(422, f"This Idempotency-Key has started build {build.pk}, and with something else.")
     return _started(request, build)
+
+
+def _has(build: Build, given: Mapping[str, Any]) -> bool:
+    try:
+        return recipe.parse(build.recipe).values(given) == build.inputs
+    except (recipe.RecipeError, InputError):
+        return False
 
 
 # --- Builds ---

@@ -1,9 +1,13 @@
 """What people fill in."""
 
 import secrets
+from collections.abc import Sequence
+from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
+
+from ..inputs import Input, InputError, Value, text
 
 
 def new_request_key() -> str:
@@ -26,6 +30,51 @@ class StartForm(RetryForm):
         help_text="Optional.",
         error_messages={"max_length": "Expected a branch, tag or commit of up to 200 characters."},
     )
+
+    def __init__(self, *args: Any, inputs: Sequence[Input] = (), **kwargs: Any) -> None:
+        """`inputs`: those of the project's recipe; each becomes a field."""
+        super().__init__(*args, **kwargs)
+        self._inputs = {f"input-{one.name}": one for one in inputs}
+        self.fields.update({key: _field(one) for key, one in self._inputs.items()})
+
+    @property
+    def parameters(self) -> list[forms.BoundField]:
+        """The fields of the inputs, in the recipe's order."""
+        return [self[key] for key in self._inputs]
+
+    def values(self) -> dict[str, Any]:
+        """What was given, by the inputs' names."""
+        return {one.name: self.cleaned_data[key] for key, one in self._inputs.items()}
+
+
+class InputField(forms.Field):
+    """One input of a recipe; its value is checked by the recipe's own rules."""
+
+    def __init__(self, own: Input, **kwargs: Any) -> None:
+        self._own = own
+        super().__init__(label=own.name, help_text=own.help, required=False, **kwargs)
+
+    def clean(self, given: Any) -> Value:
+        if given is None or (given == "" and self._own.type != "text"):
+            given = False if self._own.type == "boolean" else ""
+        if given == "" and self._own.required:
+            raise forms.ValidationError("A value is needed.")
+        try:
+            return self._own.value(given)
+        except InputError as error:
+            said = str(error).split(": ", 1)[1]
+            raise forms.ValidationError(f"{said[0].upper()}{said[1:]}.") from error
+
+
+def _field(own: Input) -> InputField:
+    widgets: dict[str, type[forms.Widget]] = {"boolean": forms.CheckboxInput, "choice": forms.Select}
+    initial = own.default if own.type == "boolean" or own.default is None else text(own.default)
+    attributes = {"inputmode": "decimal"} if own.type == "number" else {}
+    field = InputField(own, widget=widgets.get(own.type, forms.TextInput)(attrs=attributes), initial=initial)
+    if isinstance(field.widget, forms.Select):
+        blank = [] if own.default is not None else [("", "choose …")]
+        field.widget.choices = [*blank, *((one, one) for one in own.choices)]
+    return field
 
 
 class LoginForm(AuthenticationForm):

@@ -75,6 +75,7 @@ class BuildItem(Schema):
     finished_at: datetime | None
     cancel_requested: bool
     ref: str
+    inputs: dict[str, str | int | float | bool]
     started_by: str
     cancelled_by: str
     retry_of: int | None

@@ -2,7 +2,7 @@
 comes again over the stream and changes nothing. Every verb is `lifecycle`'s; who may call it is decided here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -20,6 +20,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from .. import events, lifecycle, queue, recipe, retention
 from ..access import Caller
+from ..inputs import Input, text
 from ..models import Board, Build, Project, iso
 from ..states import BUILD_STATUSES
 from . import logtail, steps, words
@@ -81,11 +82,13 @@ def start(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
     found = _project(caller, slug)
     if not caller.may_start():
         raise PermissionDenied("Starting a build needs the permission “Can start and retry builds”.")
-    form = StartForm(request.POST)
+    form = StartForm(request.POST, inputs=_inputs(found))
     if not form.is_valid():
         return _project_page(request, caller, found, form, status=422)
     try:
-        made = lifecycle.enqueue(found, by=caller.name, ref=form.cleaned_data["ref"], request_key=form.key())
+        made = lifecycle.enqueue(
+            found, by=caller.name, ref=form.cleaned_data["ref"], inputs=form.values(), request_key=form.key()
+        )
     except lifecycle.Refused as refused:
         messages.error(request, str(refused))
         return _project_page(request, caller, found, form, status=409)
@@ -123,6 +126,7 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         "place": place,
         "waits": waits(place),
         "retries": found.retries.order_by("id")[:20],
+        "inputs": [(name, text(value)) for name, value in found.inputs.items()],
         "retry_form": RetryForm(),
         "may_start": caller.may_start(),
         "may_cancel": caller.may_cancel(),
@@ -229,10 +233,18 @@ def _project_page(
         **_queue(builds, queue.outlook()),
         "medians": step_medians(found, names),
         "recipe_error": wrong,
-        "form": form or StartForm(),
+        "form": form or StartForm(inputs=_inputs(found)),
         "may_start": caller.may_start(),
     }
     return render(request, "builds/project.html", context, status=status)
+
+
+def _inputs(project: Project) -> Sequence[Input]:
+    """Of its recipe; none where that is not valid, which starting says."""
+    try:
+        return recipe.parse(project.recipe).inputs
+    except recipe.RecipeError:
+        return ()
 
 
 def _history(request: HttpRequest, builds: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from .. import inputs
 from ..models import Build
 from ..recipe import Recipe, StepRecipe
 from .process import COLUMNS, ROWS
@@ -52,6 +53,7 @@ def environment(
         **_UNATTENDED,
         **recipe.env,
         **step.env,
+        **inputs.environment(recipe.inputs, build.inputs),
         "BUILDBOARD_BUILD": marker(world, build.pk),
         "BUILDBOARD_BUILD_ID": str(build.pk),
         "BUILDBOARD_PROJECT": build.project.slug,

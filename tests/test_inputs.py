@@ -1,0 +1,130 @@
+from typing import Any
+
+from django.test import SimpleTestCase, tag
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builds import inputs, recipe
+from builds.inputs import Input, InputError
+
+RECIPE = """
+inputs:
+  target: {type: choice, choices: [staging, production], default: staging, help: where to}
+  jobs: {type: number, default: 4}
+  verbose: {type: boolean, default: no}
+  version: {}
+  note:
+steps: [{name: a, run: x}]
+"""
+
+anything = st.one_of(
+    st.text(max_size=30),
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.none(),
+    st.lists(st.text(max_size=3), max_size=2),
+)
+
+
+@tag("fast")
+class ParseTest(SimpleTestCase):
+    def test_a_recipe_says_what_may_be_given(self) -> None:
+        target, jobs, verbose, version, note = recipe.parse(RECIPE).inputs
+        self.assertEqual(target, Input("target", "choice", "staging", ("staging", "production"), "where to"))
+        self.assertEqual((jobs.type, jobs.default), ("number", 4))
+        self.assertIs(verbose.default, False)
+        self.assertTrue(version.required and note.required)
+        self.assertEqual(version.variable, "BUILDBOARD_INPUT_VERSION")
+
+    def test_what_is_wrong_is_named_with_its_line(self) -> None:
+        for text, line, said in [
+            ("[a]", 1, "inputs: expected NAME"),
+            ("{'a b': {}}", 1, "'a b' is not a name"),
+            ("{a: {type: integer}}", 1, "type: expected text, number, boolean, choice, not 'integer'"),
+            ("{a: {type: choice}}", 1, "choices belong to the type choice"),
+            ("{a: {type: text, choices: [x]}}", 1, "choices belong to the type choice"),
+            ("{a: {choices: []}}", 1, "choices: expected a list of 1 to 200"),
+            ("{a: {choices: [x, x]}}", 1, "none twice"),
+            ("{a: {choices: [x, y], default: z}}", 1, "default: input a: expected x or y, not 'z'"),
+            ("{a: {type: number, default: many}}", 1, "expected a number"),
+            ("\n  a-b: {}\n  A_B: {}", 3, "would be the same variable, BUILDBOARD_INPUT_A_B"),
+            ("{a: {}, a: {}}", 1, "would be the same variable"),
+            ("{a: {hint: x}}", 1, "unknown key 'hint' in the input 'a'"),
+            ("{a: 5}", 1, "expected the input 'a': a mapping"),
+        ]:
+            with self.subTest(text), self.assertRaises(recipe.RecipeError) as caught:
+                recipe.parse(f"inputs: {text}\nsteps: [{{name: a, run: x}}]")
+            self.assertIn(said, str(caught.exception))
+            self.assertEqual(caught.exception.line, line)
+
+
+@tag("fast")
+class ValuesTest(SimpleTestCase):
+    def setUp(self) -> None:
+        self.inputs = recipe.parse(RECIPE).inputs
+
+    def values(self, **given: Any) -> dict[str, Any]:
+        return inputs.values(self.inputs, {"version": "1", "note": ""} | given)
+
+    def test_what_is_not_given_is_the_default(self) -> None:
+        expected = {"target": "staging", "jobs": 4, "verbose": False, "version": "1", "note": ""}
+        self.assertEqual(self.values(), expected)
+
+    def test_text_of_a_value_is_the_value(self) -> None:
+        found = self.values(jobs="8", verbose="Yes", target="production", version=3)
+        self.assertEqual(
+            (found["jobs"], found["verbose"], found["target"], found["version"]), (8, True, "production", "3")
+        )
+        self.assertEqual(self.values(jobs=" 0.50 ")["jobs"], 0.5)
+
+    def test_what_does_not_fit_is_named_with_what_is_expected(self) -> None:
+        for name, value, said in [
+            ("target", "moon", "input target: expected staging or production, not 'moon'"),
+            ("target", True, "expected staging"),
+            ("jobs", "four", "input jobs: expected a number, such as 4 or 0.5, not 'four'"),
+            ("jobs", True, "expected a number"),
+            ("jobs", float("nan"), "expected a number"),
+            ("jobs", 10**400, "expected a number"),
+            ("jobs", "١", "expected a number"),
+            ("verbose", 1, "expected true or false"),
+            ("verbose", "perhaps", "expected true or false"),
+            ("version", ["1"], "expected text"),
+            ("version", "a\x00b", "expected text"),
+            ("version", "x" * 2_001, "up to 2,000"),
+            ("nothing", "1", "has no input 'nothing'; it takes target, jobs"),
+        ]:
+            with self.subTest(name=name, value=str(value)[:20]), self.assertRaises(InputError) as caught:
+                self.values(**{name: value})
+            self.assertIn(said, str(caught.exception))
+        with self.assertRaisesRegex(InputError, "input version: it has no default; expected text"):
+            inputs.values(self.inputs, {"note": ""})
+        with self.assertRaisesRegex(InputError, "it takes none"):
+            inputs.values((), {"a": 1})
+
+    def test_steps_get_text(self) -> None:
+        found = inputs.environment(self.inputs, self.values(verbose=True, jobs=2.5))
+        self.assertEqual(
+            found,
+            {
+                "BUILDBOARD_INPUT_TARGET": "staging",
+                "BUILDBOARD_INPUT_JOBS": "2.5",
+                "BUILDBOARD_INPUT_VERBOSE": "true",
+                "BUILDBOARD_INPUT_VERSION": "1",
+                "BUILDBOARD_INPUT_NOTE": "",
+            },
+        )
+
+    @given(st.dictionaries(st.sampled_from(["target", "jobs", "verbose", "version", "note", "x"]), anything))
+    def test_whatever_is_given_is_taken_or_refused_and_what_is_taken_is_taken_again(
+        self, given_: dict[str, Any]
+    ) -> None:
+        plan = recipe.parse(RECIPE)
+        try:
+            found = plan.values(given_)
+        except InputError:
+            return
+        self.assertEqual(plan.values(found), found)
+        for text in inputs.environment(plan.inputs, found).values():
+            self.assertNotIn("\0", text)
+            text.encode()
