@@ -41,9 +41,26 @@ class Cut(NamedTuple):
     line: int
     lines: int
     size: int
+    reason: str = ""
 
     def __contains__(self, number: object) -> bool:
         return isinstance(number, int) and self.line <= number < self.line + self.lines
+
+
+class Stretch(NamedTuple):
+    """All cuts of one step that touch, as one: what readers are told. Its fields are those of a `cut` event."""
+
+    line: int
+    lines: int
+    bytes: int
+    reason: str
+
+    @property
+    def last(self) -> int:
+        return self.line + self.lines - 1
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and self.line <= number <= self.last
 
 
 class Plan(NamedTuple):
@@ -92,6 +109,23 @@ def _missing(row: Row, ahead: Mapping[str, int]) -> tuple[int, int]:
     return row.lines - 1, row.size - row.open_size - 1
 
 
+def merged(found: Iterable[Stretch]) -> list[Stretch]:
+    """Cuts of one step → whole stretches, in order: no two touch, and each stands for a line at least. Pure.
+
+    Where two overlap, their bytes are those of the one that has more.
+    """
+    whole: list[Stretch] = []
+    for one in sorted(one for one in found if one.lines > 0):
+        if not whole or one.line > whole[-1].last + 1:
+            whole.append(one)
+            continue
+        before = whole[-1]
+        size = before.bytes + one.bytes if one.line > before.last else max(before.bytes, one.bytes)
+        lines = max(before.last, one.last) - before.line + 1
+        whole[-1] = Stretch(before.line, lines, size, before.reason or one.reason)
+    return whole
+
+
 def replace(build_id: int, first: int, last: int, names: Sequence[str], reason: str) -> None:
     """Inside a transaction that holds the build's row: the events from `first` to `last` become cuts.
 
@@ -129,7 +163,7 @@ def of_build(build_id: int) -> list[Cut]:
 
 
 def _cut(seq: int, data: dict[str, Any]) -> Cut:
-    return Cut(seq, data["step"], data["line"], data["lines"], data["bytes"])
+    return Cut(seq, data["step"], data["line"], data["lines"], data["bytes"], data.get("reason", ""))
 
 
 def _body(cut: Cut, reason: str) -> str:

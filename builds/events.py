@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from . import blocks, cuts, wakes
 from .blocks import Line
+from .cuts import Stretch
 from .models import Board, Build, Event, iso
 from .states import FINAL
 
@@ -235,6 +236,22 @@ def total_lines(build_id: int, step: int) -> int:
         return 0 if became.pruned_at else blocks.total_lines(build_id, step)
     total = newest[0] + newest[1] - 1 if newest else 0
     return max([total, *(cut.line + cut.lines - 1 for cut in _cuts(build_id, step))])
+
+
+def left_out(build_id: int) -> dict[int, list[Stretch]]:
+    """By step position: what is cut of its lines, in order. Mostly nothing, and an index knows that."""
+    found = cuts.of_build(build_id)
+    names = step_names(build_id) if found else []
+    pieces = [(names.index(cut.step), Stretch(cut.line, cut.lines, cut.size, cut.reason)) for cut in found]
+    became = what_became(build_id)  # after: what was read may have been half gone by then
+    if became.pruned_at:
+        return {}
+    if became.compacted_at:
+        pieces = [(cut.step, Stretch(*cut.stretch)) for cut in blocks.cuts(build_id)]
+    of_steps: dict[int, list[Stretch]] = {}
+    for step, piece in pieces:
+        of_steps.setdefault(step, []).append(piece)
+    return {step: whole for step, of_step in of_steps.items() if (whole := cuts.merged(of_step))}
 
 
 def _cuts(build_id: int, step: int) -> list[cuts.Cut]:

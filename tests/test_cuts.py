@@ -209,7 +209,7 @@ class FenceTests(TransactionTestCase):
                     events.cut(self.lease, self.first, self.first + 2, REASON)
                 events.cut(self.lease, self.first, self.first + 2, REASON)
                 [cut] = cuts.of_build(self.lease.build_id)
-                self.assertEqual(cut, (self.first + 2, "one", 1, 3, 30))
+                self.assertEqual(cut[:5], (self.first + 2, "one", 1, 3, 30))
 
     def test_a_lease_that_is_lost_cuts_nothing(self) -> None:
         lifecycle.lose(self.lease.build_id, self.lease.token, "It was silent.")
