@@ -50,6 +50,22 @@ class Run(NamedTuple):
             yield Line(number, text, self.open and number == last, self.at)
 
 
+class Stretch(NamedTuple):
+    """All cuts of one step that touch, as one: what readers are told. Its fields are those of a `cut` event."""
+
+    line: int
+    lines: int
+    bytes: int
+    reason: str
+
+    @property
+    def last(self) -> int:
+        return self.line + self.lines - 1
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and self.line <= number <= self.last
+
+
 class Cut(NamedTuple):
     """Lines of a step that were left out of the log here. `data`: of the `cut` event."""
 
@@ -66,9 +82,9 @@ class Cut(NamedTuple):
         return self.first + _whole(self.data.get("lines")) - 1
 
     @property
-    def stretch(self) -> tuple[int, int, int, str]:
-        """Its first line, how many lines and bytes, and why."""
-        return self.first, _whole(self.data.get("lines")), _whole(self.data.get("bytes")), str(self.data.get("reason", ""))
+    def stretch(self) -> Stretch:
+        lines, size = _whole(self.data.get("lines")), _whole(self.data.get("bytes"))
+        return Stretch(self.first, lines, size, str(self.data.get("reason", "")))
 
     def __contains__(self, number: object) -> bool:
         return isinstance(number, int) and self.first <= number <= self.last

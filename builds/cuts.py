@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from django.db.models import Case, F, Func, IntegerField, TextField, Value, When
 from django.utils import timezone
 
+from .blocks import Stretch
 from .models import Event
 
 _REPLACEABLE = ("log", "progress", "cut")
@@ -43,24 +44,12 @@ class Cut(NamedTuple):
     size: int
     reason: str = ""
 
+    @property
+    def stretch(self) -> Stretch:
+        return Stretch(self.line, self.lines, self.size, self.reason)
+
     def __contains__(self, number: object) -> bool:
         return isinstance(number, int) and self.line <= number < self.line + self.lines
-
-
-class Stretch(NamedTuple):
-    """All cuts of one step that touch, as one: what readers are told. Its fields are those of a `cut` event."""
-
-    line: int
-    lines: int
-    bytes: int
-    reason: str
-
-    @property
-    def last(self) -> int:
-        return self.line + self.lines - 1
-
-    def __contains__(self, number: object) -> bool:
-        return isinstance(number, int) and self.line <= number <= self.last
 
 
 class Plan(NamedTuple):
@@ -124,6 +113,14 @@ def merged(found: Iterable[Stretch]) -> list[Stretch]:
         lines = max(before.last, one.last) - before.line + 1
         whole[-1] = Stretch(before.line, lines, size, before.reason or one.reason)
     return whole
+
+
+def by_step(found: Iterable[tuple[int, Stretch]]) -> dict[int, list[Stretch]]:
+    """(step position, cut) → by position, `merged`. A step of which no line is missing is not in it. Pure."""
+    of_steps: dict[int, list[Stretch]] = {}
+    for step, stretch in found:
+        of_steps.setdefault(step, []).append(stretch)
+    return {step: whole for step, of_step in of_steps.items() if (whole := merged(of_step))}
 
 
 def replace(build_id: int, first: int, last: int, names: Sequence[str], reason: str) -> None:

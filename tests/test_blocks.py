@@ -175,7 +175,9 @@ class ReadingTests(TestCase):
         for number, draft in enumerate(blocks.packed([Run(0, 1, ["a"], BEGAN), cut])):
             blocks.store(build.pk, number, draft)
         newest = blocks.newest(build.pk, 500)
-        self.assertEqual(({step: list(lines) for step, lines in newest.items()}, blocks.cuts(build.pk)), ({0: [1]}, [cut]))
+        self.assertEqual(
+            ({step: list(lines) for step, lines in newest.items()}, blocks.cuts(build.pk)), ({0: [1]}, [cut])
+        )
         self.assertEqual(LogBlock.objects.filter(size=0).count(), 1, "it is found without reading a line")
         self.assertEqual(blocks.total_lines(build.pk, 0), 10)
 

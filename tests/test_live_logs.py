@@ -87,7 +87,7 @@ class LinesTest(LogsCase):
         times = [stored[0], stored[0], stored[1]]
         self.assertEqual(found.pop("at"), times, "a line has the time of its chunk")
         self.assertEqual(
-            found, {"step": "one", "from": 2, "to": 4, "lines": ["b", "c", "d"], "total": 5, "open": False}
+            found, {"step": "one", "from": 2, "to": 4, "lines": ["b", "c", "d"], "total": 5, "open": False, "cuts": []}
         )
         found = (await self.get(path, step="one")).json()
         self.assertEqual((found["lines"], found["open"]), (list("abcde"), True))

@@ -86,12 +86,16 @@ class WordsTest(SimpleTestCase):
         self.assertEqual(said, ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "101st", "111th"])
 
     def test_a_cut_says_how_much_is_missing_which_lines_and_why(self) -> None:
-        self.assertEqual(words.cut(2001, 46_000, 3_100_000, "Full."), "46,000 lines left out (2001 to 48000, 3.1 MB): Full.")
+        self.assertEqual(
+            words.cut(2001, 46_000, 3_100_000, "Full."), "46,000 lines left out (2001 to 48000, 3.1 MB): Full."
+        )
         self.assertEqual(words.cut(7, 1, 1, ""), "1 line left out (7, 1 byte)")
         self.assertEqual(words.cut(7, 2, 0, "Full."), "2 lines left out (7 to 8): Full.")
         self.assertEqual(words.output(50, "passed", "", 40), "50 lines, 40 left out")
         self.assertEqual([words.stored(50, 40), words.stored(1, 0)], ["10 lines stored, 40 left out", "1 line"])
-        self.assertEqual([words.left_out(5_000, 4_000), words.left_out(5, 0)], ["cut: 4,000 of 5,000 lines left out", ""])
+        self.assertEqual(
+            [words.left_out(5_000, 4_000), words.left_out(5, 0)], ["cut: 4,000 of 5,000 lines left out", ""]
+        )
 
     def test_a_build_that_never_ran_has_no_worker_to_come(self) -> None:
         said = [words.worker("", "queued"), words.worker("", "cancelled"), words.worker("a:1", "cancelled")]

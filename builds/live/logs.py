@@ -46,7 +46,8 @@ async def lines(request: HttpRequest, build_id: int) -> HttpResponse:
     """`?step=NAME&from=A&to=B`, both ends included → what `_lines` returns.
 
     At most MAX_LINES lines; null stands for a line that is not stored (any more). `at`: when each of them was stored.
-    `open`: the last one is unfinished. `cuts`: all that is cut of the step's lines. `pruned_at`, where none is stored any more: since when.
+    `open`: the last one is unfinished. `cuts`: all that is cut of the step's lines. `pruned_at`, where none is stored
+    any more: since when.
     """
     try:
         opening.only_reads(request)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from .. import blocks, events
-from ..cuts import Stretch
+from ..blocks import Stretch
 from ..models import Build, Step, iso
 from . import ansi, words
 

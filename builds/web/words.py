@@ -34,9 +34,9 @@ def ago(seconds: float) -> str:
     """How long ago something was that happened `seconds` before now."""
     if seconds < 5:
         return "just now"
-    for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (48 * 3600, 3600, "h")):
+    for limit, one, unit in ((60, 1, "s"), (3600, 60, "min"), (48 * 3600, 3600, "h")):
         if seconds < limit:
-            return f"{math.floor(seconds / size)} {unit} ago"
+            return f"{math.floor(seconds / one)} {unit} ago"
     return f"{math.floor(seconds / 86400)} d ago"
 
 

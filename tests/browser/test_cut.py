@@ -201,7 +201,9 @@ class CutTest(BrowserCase):
         expect(self.page.locator(".ln", has_text="line 70")).to_be_visible(timeout=20_000)
         whole = said(55, 11, 65)
         rows = [*map(str, range(1, 11)), whole, *map(str, range(21, 61)), whole, *map(str, range(66, 71))]
-        self.assertEqual(self.rows(), rows, "what is on the screen stays, and each place says all that is missing there")
+        self.assertEqual(
+            self.rows(), rows, "what is on the screen stays, and each place says all that is missing there"
+        )
         expect(self.page.locator("[data-slot=total]")).to_have_text("15 lines stored, 55 left out")
         expect(self.page.locator("[data-slot=log]")).to_have_text("cut: 55 of 70 lines left out")
         expect(self.page.locator("summary .end").first).to_have_text("70 lines, 55 left out")
