@@ -88,10 +88,8 @@ class PageTests(OldLogsCase):
         self.assertIn(f'data-cursor="{extent.head}"', page)
 
     def test_a_log_that_was_pruned_by_its_place_says_so(self) -> None:
-        retention.prune(self.build_id, "standing beyond the newest 1,000 builds of its project", Pace())
-        self.assertRegex(
-            self.page(), r"pruned on .*, standing beyond the newest 1,000 builds of its project: 3,003 lines"
-        )
+        retention.prune(self.build_id, "since its project has 1,000 newer builds", Pace())
+        self.assertRegex(self.page(), r"pruned on .*, since its project has 1,000 newer builds: 3,003 lines")
 
     def test_the_button_keeps_it_and_takes_that_back(self) -> None:
         self.assertIn('value="1">Keep log', self.page())

@@ -157,7 +157,7 @@ def cancel(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
 def retry(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
     found = _build(caller, build_id)
     if not caller.may_start():
-        raise PermissionDenied("Starting a build again needs the permission “Can start and retry builds”.")
+        raise PermissionDenied("Retrying a build needs the permission “Can start and retry builds”.")
     form = RetryForm(request.POST)
     if not form.is_valid():
         messages.error(request, "The form was not complete. Load the page again and press the button once more.")
