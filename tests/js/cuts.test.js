@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { after, askAfter, askBefore, at, before, merge, missing, places } from "../../builds/static/builds/cuts.js";
+import { after, askAfter, askBefore, at, before, merge, missing, places, unexplained } from "../../builds/static/builds/cuts.js";
 
 const cut = (line, lines, bytes = lines * 10, reason = "Full.") => ({ line, lines, bytes, reason });
 const HOLE = [cut(2_001, 46_000)];
@@ -75,6 +75,12 @@ test("a mark stands between lines, at the edges of a window, and alone", () => {
 test("lines of a cut that were on the screen stay there, and the mark comes after them", () => {
   assert.deepEqual(places([cut(11, 45)], [9, 10, 11, 12, 56], 56), [[12, cut(11, 45)]]);
   assert.deepEqual(places([cut(11, 45)], [10, 30, 31], 60), [[10, cut(11, 45)], [31, cut(11, 45)]]);
+});
+
+test("lines that are not stored and of which nothing is said are passed over, too", () => {
+  const known = [cut(3, 2)];
+  assert.deepEqual(unexplained(known, 1, ["a", null, null, null, null, "b"]), [cut(2, 1, 0, ""), cut(5, 1, 0, "")]);
+  assert.deepEqual(unexplained(known, 1, ["a", "b", null, null]), []);
 });
 
 test("a hole that nothing explains is not hidden", () => {

@@ -43,6 +43,15 @@ export function before(cuts, number) {
   return cut ? cut.line - 1 : number - 1;
 }
 
+/**
+ * Lines of an answer that are not stored, as cuts of which no more is known, where `cuts` do not have them.
+ * @param {Cut[]} cuts @param {number} from @param {(string|null)[]} lines @returns {Cut[]}
+ */
+export function unexplained(cuts, from, lines) {
+  const holes = lines.map((text, index) => ({ line: from + index, lines: Number(text === null), bytes: 0, reason: "" }));
+  return merge([], holes.filter((hole) => !at(cuts, hole.line)));
+}
+
 /** How many of the lines `from` to `to` are cut. @param {Cut[]} cuts @param {number} from @param {number} to */
 export function missing(cuts, from, to) {
   return cuts.reduce((sum, cut) => sum + Math.max(Math.min(lastOf(cut), to) - Math.max(cut.line, from) + 1, 0), 0);

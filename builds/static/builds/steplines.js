@@ -132,7 +132,7 @@ export class StepLines {
    */
   insert({ from, lines, at, open, cuts: all }, where) {
     if (where === "replace") this.restart();
-    this.cuts = cuts.merge(this.cuts, all);
+    this.cuts = cuts.merge(this.cuts, [...all, ...cuts.unexplained(all, from, lines)]);
     const made = document.createDocumentFragment();
     lines.forEach((text, index) => {
       const number = from + index;
