@@ -20,7 +20,7 @@ const log = new LogView(/** @type {HTMLElement} */ (document.getElementById("lin
   url: /** @type {string} */ (main.dataset.lines),
   names: build.steps.map((step) => step.name),
   began: () => (build.started_at ? Date.parse(build.started_at) : null),
-  changed: () => set(slot("total"), log.words()),
+  changed: showLog,
 });
 
 const connection = goLive(main, {
@@ -55,8 +55,19 @@ function change(next) {
   build = next;
   next.steps.forEach((step, at) => step.status !== before.steps[at]?.status && showStep(step));
   if (before.status !== next.status || before.cancel_requested !== next.cancel_requested) showStatus();
-  for (const fact of /** @type {NodeListOf<HTMLElement>} */ (main.querySelectorAll("[data-slot=kept]"))) fact.hidden = !next.kept;
+  showLog();
   tick();
+}
+
+/** How much there is of the log, at its foot and among the facts. */
+function showLog() {
+  if (!log.steps.size) return; // it was pruned
+  const [lines, missing] = [log.total(), log.missing()];
+  set(slot("total"), words.stored(lines, missing));
+  const fact = /** @type {HTMLElement} */ (slot("log"));
+  set(fact, words.logFact(lines, missing, build.kept));
+  const name = /** @type {HTMLElement} */ (fact.previousElementSibling);
+  name.hidden = fact.hidden = !fact.textContent;
 }
 
 /** @param {Partial<words.Step>} data */
@@ -102,7 +113,6 @@ function showStatus() {
   const again = slot("again");
   if (again && isFinal(status)) {
     again.classList.add("main");
-    set(again, status === "passed" ? "Start again" : "Retry");
   }
   const verdict = /** @type {HTMLElement} */ (slot("verdict"));
   verdict.hidden = !words.verdict(build);
@@ -111,7 +121,7 @@ function showStatus() {
   const canceller = /** @type {HTMLElement} */ (slot("canceller"));
   canceller.hidden = !build.cancelled_by;
   set(canceller.lastElementChild, build.cancelled_by);
-  set(slot("worker"), build.worker || "none yet");
+  set(slot("worker"), words.worker(build.worker, status));
   const icon = /** @type {HTMLElement|null} */ (main.querySelector(`[data-icon="${status}"]`));
   if (icon?.dataset.href) document.getElementById("icon")?.setAttribute("href", icon.dataset.href);
   announce(`Build ${build.id} ${words.phrase(build)}`);
@@ -158,7 +168,9 @@ function tickSteps(began, elapsed, moment) {
     const text = took !== null ? words.duration(took / 1000, true) : usual;
     set(row?.querySelector(".dur"), step.status === "skipped" ? "skipped" : text);
   });
-  drawAxis(laid, build.status === "running" ? (elapsed / laid.seconds) * 100 : null);
+  const isEmpty = began === null && !laid.spans.some((span) => span.usualWidth);
+  slot("axis")?.toggleAttribute("hidden", isEmpty);
+  if (!isEmpty) drawAxis(laid, build.status === "running" ? (elapsed / laid.seconds) * 100 : null);
 }
 
 /** @param {ReturnType<typeof layOut>} laid @param {number|null} at percent */

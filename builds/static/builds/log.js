@@ -2,16 +2,16 @@
 // The log on a build's page. Setting line n of a step to its text is all that ever happens here, so an event may come
 // twice. Only a window of each step's lines is in the document; the rest is fetched by number when it is asked for.
 
+import * as cuts from "./cuts.js";
 import { Follow } from "./follow.js";
 import { StepLines } from "./steplines.js";
-import { count } from "./words.js";
 
 /** At most about so many lines are in the document. */
 export const KEEP = 3_000;
 const PER_FRAME = 1_000;
 const PAGE = 500;
 
-/** @typedef {{text: string, at: string, open: boolean}} Line  in `pending` also null: what is not there up to it was cut */
+/** @typedef {{text: string, at: string, open: boolean}} Line */
 
 export class LogView {
   /**
@@ -28,7 +28,7 @@ export class LogView {
       const name = options.names[Number(element.dataset.step)];
       this.steps.set(name, new StepLines(element, name, options.began));
     }
-    /** @type {Map<StepLines, Map<number, Line|null>>} */
+    /** @type {Map<StepLines, Map<number, Line>>} */
     this.pending = new Map();
     /** @type {Set<StepLines>} those of which lines were not put into the document */
     this.passedOver = new Set();
@@ -54,16 +54,14 @@ export class LogView {
   }
 
   /** Of a step, these lines are left out of the log; what is on the screen stays. @param {any} data */
-  cut({ step, line, lines: missing }) {
+  cut({ step, line, lines: missing, bytes, reason = "" }) {
     const lines = this.steps.get(step);
     if (!lines || !missing) return;
-    const waiting = this.pending.get(lines) || new Map();
-    const last = line + missing - 1;
-    if (!waiting.has(last)) waiting.set(last, null);
-    this.wait(lines, waiting);
+    lines.cut({ line, lines: missing, bytes, reason });
+    this.wait(lines, this.pending.get(lines) || new Map());
   }
 
-  /** @param {StepLines} lines @param {Map<number, Line|null>} waiting by number, to be put into the document */
+  /** @param {StepLines} lines @param {Map<number, Line>} waiting by number, to be put into the document */
   wait(lines, waiting) {
     // Far behind, or in a hidden tab: what will not stay in the document need not wait for it.
     if (waiting.size > 2 * KEEP) {
@@ -87,8 +85,7 @@ export class LogView {
       for (const number of numbers) {
         const line = waiting.get(number);
         waiting.delete(number);
-        if (line) lines.set(number, line, mayGrow);
-        else lines.miss(number, mayGrow);
+        if (line && !lines.set(number, line, mayGrow) && this.follow.on) this.passedOver.add(lines);
       }
       room -= numbers.length;
       this.unseen += Math.max(lines.total - before, 0);
@@ -114,6 +111,13 @@ export class LogView {
   count() {
     let sum = 0;
     for (const lines of this.steps.values()) sum += lines.size;
+    return sum;
+  }
+
+  /** How many of the log's lines are cut. */
+  missing() {
+    let sum = 0;
+    for (const lines of this.steps.values()) sum += lines.missing;
     return sum;
   }
 
@@ -152,11 +156,11 @@ export class LogView {
     const last = [...this.steps.values()].reverse().find((lines) => lines.total > 0);
     if (!last) return;
     last.unfold();
-    if (last.last < last.total) this.load(last, last.total - PAGE + 1, last.total, "replace");
+    if (!last.atEnd) this.load(last, cuts.askBefore(last.cuts, last.total + 1, PAGE), "replace");
     else this.follow.toEnd();
   }
 
-  /** To a line by its address. @param {string} hash `#4:118`: line 118 of the fourth step */
+  /** To a line by its address, or to the mark of the cut that has it. @param {string} hash `#4:118`: line 118 of the fourth step */
   async goTo(hash) {
     const found = /^#(\d{1,9}):(\d{1,12})$/.exec(hash);
     const lines = found && [...this.steps.values()][Number(found[1]) - 1];
@@ -172,11 +176,20 @@ export class LogView {
     const number = Number(found[2]);
     this.follow.stop();
     lines.unfold();
-    if (!lines.has(number)) await this.load(lines, number - PAGE / 2, number + PAGE / 2, "replace");
-    this.root.querySelector(".picked")?.classList.remove("picked");
-    const line = lines.element(number);
-    line?.classList.add("picked");
-    line?.scrollIntoView({ block: "center" });
+    await this.bring(lines, number);
+    for (const other of this.steps.values()) if (other !== lines) other.pick(null);
+    lines.pick(number)?.scrollIntoView({ block: "center" });
+  }
+
+  /** Line `number` and those around it into the window; of a cut, those next to it. @param {StepLines} lines @param {number} number */
+  async bring(lines, number) {
+    if (lines.has(number)) return;
+    const half = PAGE / 2;
+    if (!cuts.at(lines.cuts, number)) await this.load(lines, [Math.max(number - half, 1), number + half], "replace");
+    if (lines.has(number) || !cuts.at(lines.cuts, number)) return;
+    const [before, after] = [cuts.askBefore(lines.cuts, number, half), cuts.askAfter(lines.cuts, number, half)];
+    if (before[1]) await this.load(lines, before, "replace");
+    if (after[0] <= lines.total) await this.load(lines, after, before[1] ? "after" : "replace");
   }
 
   /** @param {MouseEvent} event */
@@ -190,17 +203,16 @@ export class LogView {
     }
     event.preventDefault();
     this.follow.stop();
-    if (more.dataset.more === "later") this.load(lines, lines.last + 1, lines.last + PAGE, "after");
-    else if (lines.size) this.load(lines, lines.first - PAGE, lines.first - 1, "before");
-    else this.load(lines, lines.total - PAGE + 1, lines.total, "replace");
+    if (more.dataset.more === "later") this.load(lines, cuts.askAfter(lines.cuts, lines.last, PAGE), "after");
+    else if (lines.size) this.load(lines, cuts.askBefore(lines.cuts, lines.first, PAGE), "before");
+    else this.load(lines, cuts.askBefore(lines.cuts, lines.total + 1, PAGE), "replace");
   }
 
   /**
    * Fetch lines by number and put them into the window.
-   * @param {StepLines} lines @param {number} from @param {number} to @param {"before"|"after"|"replace"} where
+   * @param {StepLines} lines @param {cuts.Span} span @param {"before"|"after"|"replace"} where
    */
-  async load(lines, from, to, where) {
-    from = Math.max(from, 1);
+  async load(lines, [from, to], where) {
     if (lines.loading || to < from) return;
     lines.loading = true;
     try {
@@ -225,10 +237,5 @@ export class LogView {
       this.schedule();
       if (this.follow.on) this.follow.toEnd();
     }
-  }
-
-  /** In words, for the foot of the log. */
-  words() {
-    return count(this.total(), "line");
   }
 }

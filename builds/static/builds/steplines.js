@@ -1,8 +1,10 @@
 // @ts-check
-// One step's heading and the window of its lines that is in the document: numbers `first` to `last` of `total`.
+// One step's heading and the window of its lines that is in the document: numbers `first` to `last` of `total`. Where
+// lines are missing in it or at its edges, since they were cut, a mark tells the whole cut.
 
 import { renderLine } from "./ansi.js";
-import { count, output } from "./words.js";
+import * as cuts from "./cuts.js";
+import * as words from "./words.js";
 
 /** @typedef {import("./log.js").Line} Line */
 
@@ -25,9 +27,13 @@ export class StepLines {
     }
     const numbers = [...this.rows.keys()];
     this.first = numbers[0] || 0;
+    this.last = numbers.at(-1) || 0;
     this.total = Number(details.dataset.total);
-    // What is left out after the last line is marked already.
-    this.last = this.body.lastElementChild?.classList.contains("gap") ? this.total : numbers.at(-1) || 0;
+    this.cuts = cuts.merge([], JSON.parse(details.dataset.cuts || "[]"));
+    /** @type {HTMLElement[]} */
+    this.marks = [...this.body.querySelectorAll(".gap")].map((mark) => /** @type {HTMLElement} */ (mark));
+    /** @type {number|null} the line that the address names */
+    this.picked = null;
     details.querySelector("summary")?.addEventListener("click", () => (this.touched = true));
   }
 
@@ -40,40 +46,71 @@ export class StepLines {
     return this.rows.has(number);
   }
 
-  /** @param {number} number */
-  element(number) {
-    return this.rows.get(number);
+  /** How many of its lines are cut. */
+  get missing() {
+    return cuts.missing(this.cuts, 1, this.total);
   }
 
-  /** Line `number` is this. @param {number} number @param {Line} line @param {boolean} mayGrow */
+  /** Nothing that is stored comes after the window. */
+  get atEnd() {
+    return this.size > 0 && cuts.after(this.cuts, this.last) > this.total;
+  }
+
+  /** @param {number|null} number of the line that the address names; what shows it: itself, or the mark of its cut */
+  pick(number) {
+    this.picked = number;
+    this.mark();
+    for (const row of this.body.querySelectorAll(".ln.picked")) row.classList.remove("picked");
+    if (number === null) return undefined;
+    const row = this.rows.get(number);
+    row?.classList.add("picked");
+    return row || this.marks.find((mark) => mark.classList.contains("picked"));
+  }
+
+  /** Line `number` is this. False: lines before it are not here. @param {number} number @param {Line} line @param {boolean} mayGrow */
   set(number, line, mayGrow) {
     const known = this.rows.get(number);
     // The next number always fits: what was fetched may end before the newest line that the store had by then.
-    const joined = !this.size || this.last === this.total || number === this.last + 1;
+    const joined = !this.size || number === this.last + 1 || number === cuts.after(this.cuts, this.last);
     this.total = Math.max(this.total, number);
-    if (known) {
-      fill(known, line, this.began());
-    } else if (number > this.last && joined && mayGrow) {
-      if (this.size && number > this.last + 1) this.body.append(gap(number - this.last - 1));
-      this.append(number, line);
-    }
+    if (known) fill(known, line, this.began());
+    else if (number > this.last && joined && mayGrow) this.append(number, line);
+    return joined || number <= this.last;
   }
 
-  /** Up to line `number` all that is not here was left out of the log. @param {number} number @param {boolean} mayGrow */
-  miss(number, mayGrow) {
+  /** These lines are cut; those of them that are here stay. @param {cuts.Cut} cut */
+  cut(cut) {
+    this.cuts = cuts.merge(this.cuts, [cut]);
+    const last = cut.line + cut.lines - 1;
     for (const row of this.body.querySelectorAll(".ln:has(pre.open)")) {
-      if (Number(row.id.split(":")[1]) <= number) row.querySelector("pre")?.classList.remove("open"); // it ended unheard
+      if (Number(row.id.split(":")[1]) <= last) row.querySelector("pre")?.classList.remove("open"); // it ended unheard
     }
-    const joined = this.size > 0 && this.last === this.total;
-    this.total = Math.max(this.total, number);
-    if (!joined || !mayGrow || number <= this.last) return;
-    this.body.append(gap(number - this.last));
-    this.last = number;
+    this.total = Math.max(this.total, last);
+  }
+
+  /** The marks of what is cut to where they belong. */
+  mark() {
+    if (!this.cuts.length && !this.marks.length) return;
+    const numbers = this.sorted().map(([number]) => number);
+    const wanted = cuts.places(this.cuts, numbers, this.total);
+    const head = this.body.querySelector("[data-more=earlier]");
+    while (this.marks.length > wanted.length) this.marks.pop()?.remove();
+    wanted.forEach(([place, cut], index) => {
+      const mark = (this.marks[index] ||= document.createElement("div"));
+      const said = words.cut(cut.line, cut.lines, cut.bytes, cut.reason);
+      if (mark.textContent !== said) mark.textContent = said;
+      const picked = this.picked !== null && !this.has(this.picked) && cuts.at([cut], this.picked);
+      mark.className = picked ? "gap picked" : "gap";
+      const before = this.rows.get(place) || head;
+      if (before && before.nextElementSibling !== mark) before.after(mark);
+      if (!before && this.body.firstElementChild !== mark) this.body.prepend(mark);
+    });
   }
 
   /** Lines were passed over: the window begins anew with the next one. */
   restart() {
     this.body.replaceChildren();
+    this.marks = [];
     this.rows.clear();
     this.first = this.last = 0;
   }
@@ -89,29 +126,26 @@ export class StepLines {
 
   /**
    * Lines by number from the store; null is one that was left out.
-   * @param {{from: number, lines: (string|null)[], at: (string|null)[], open: boolean}} page  at: their times; open:
-   *   the last one is unfinished
+   * @param {{from: number, lines: (string|null)[], at: (string|null)[], open: boolean, cuts: cuts.Cut[]}} page  at: their
+   *   times; open: the last one is unfinished; cuts: all of the step
    * @param {"before"|"after"|"replace"} where
    */
-  insert({ from, lines, at, open }, where) {
+  insert({ from, lines, at, open, cuts: all }, where) {
     if (where === "replace") this.restart();
+    this.cuts = cuts.merge(this.cuts, [...all, ...cuts.unexplained(all, from, lines)]);
     const made = document.createDocumentFragment();
-    let missing = 0;
     lines.forEach((text, index) => {
       const number = from + index;
+      if (text === null || this.rows.has(number)) return;
       this.first = this.first ? Math.min(this.first, number) : number;
       this.last = Math.max(this.last, number);
-      if (text === null) missing += 1;
-      if (text === null || this.rows.has(number)) return;
-      if (missing) made.append(gap(missing));
-      missing = 0;
       const row = this.row(number, { text, at: at[index] || "", open: open && index === lines.length - 1 });
       this.rows.set(number, row);
       made.append(row);
     });
-    if (missing) made.append(gap(missing));
     if (where === "before") this.body.prepend(made);
     else this.body.append(made);
+    this.mark();
   }
 
   /** Take lines from the top; how many. @param {number} wanted */
@@ -119,7 +153,6 @@ export class StepLines {
     let dropped = 0;
     for (const [number, row] of this.sorted()) {
       if (dropped >= wanted) break;
-      while (row.previousElementSibling) row.previousElementSibling.remove();
       row.remove();
       this.rows.delete(number);
       dropped += 1;
@@ -133,7 +166,6 @@ export class StepLines {
   /** Take lines from the bottom. @param {number} wanted */
   dropLast(wanted) {
     for (const [number, row] of this.sorted().reverse().slice(0, wanted)) {
-      while (row.nextElementSibling) row.nextElementSibling.remove();
       row.remove();
       this.rows.delete(number);
     }
@@ -149,12 +181,14 @@ export class StepLines {
   /** What stands in the heading, and the ways to the lines that are not here. */
   label() {
     const end = this.details.querySelector(".fold .end");
-    const said = output(this.total, this.status, this.note);
+    const said = words.output(this.total, this.status, this.note, this.missing);
     if (end && end.textContent !== said) end.textContent = said;
-    const earlier = this.size ? this.first - 1 : this.total;
-    this.way("earlier", earlier, `${count(earlier, "line")} before this`);
-    const later = this.size ? this.total - this.last : 0;
-    this.way("later", later, `${count(later, "line")} after this`);
+    this.mark();
+    const before = this.size ? this.first - 1 : this.total;
+    const earlier = before - cuts.missing(this.cuts, 1, before);
+    this.way("earlier", earlier, `${words.count(earlier, "line")} before this`);
+    const later = this.size ? this.total - this.last - cuts.missing(this.cuts, this.last + 1, this.total) : 0;
+    this.way("later", later, `${words.count(later, "line")} after this`);
   }
 
   complain() {
@@ -223,12 +257,4 @@ function fill(row, line, began) {
   }
   renderLine(text, line.text);
   text.classList.toggle("open", line.open);
-}
-
-/** @param {number} lines */
-function gap(lines) {
-  const element = document.createElement("div");
-  element.className = "gap";
-  element.textContent = `${count(lines, "line")} left out here: the log reached its limit`;
-  return element;
 }
