@@ -4,6 +4,7 @@ A wrong value stops the start with the variable's name, what it was and what was
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,13 @@ from django.core.exceptions import ImproperlyConfigured
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
+
+_WORD = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?:\*|\.?{_WORD}(?:\.{_WORD})*|\[[0-9A-Fa-f:.]+\])\Z")
+_HOST_EXPECTED = (
+    "names of hosts, separated by commas, without scheme, port and path, such as board.example, .example.org (with all "
+    "names below it), 192.0.2.7 or [2001:db8::7]; or * for any"
+)
 
 
 class Environment:
@@ -46,6 +54,14 @@ class Environment:
     def items(self, name: str) -> list[str]:
         """A list separated by commas."""
         return [item for item in (part.strip() for part in self.text(name).split(",")) if item]
+
+    def hosts(self, name: str) -> list[str]:
+        """Names of hosts, as requests have them: without scheme, port and path."""
+        found = self.items(name)
+        for host in found:
+            if not _HOST.match(host):
+                raise refused(name, host, _HOST_EXPECTED)
+        return found
 
     def folder(self, name: str, default: Path) -> Path:
         path = Path(self.text(name, str(default))).expanduser()

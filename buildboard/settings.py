@@ -63,7 +63,7 @@ PORT = _env.number("PORT", 8000, least=1, most=65535)
 
 _debug = _env.flag("DEBUG", None)
 DEBUG = bool(_debug)
-_hosts = _env.items("ALLOWED_HOSTS")
+_hosts = _env.hosts("ALLOWED_HOSTS")
 ALLOWED_HOSTS = _hosts or ["localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = _env.items("CSRF_TRUSTED_ORIGINS")
 for _origin in CSRF_TRUSTED_ORIGINS:

@@ -4,7 +4,8 @@ compressed. The only reader and writer of `LogBlock`.
 A block's body is a JSON object on one line, and below it the lines' text. The object has `runs`: for each run of lines
 that were stored together four numbers — how many line numbers lie between the one before and this one (0: none), how
 many lines, microseconds since the one before, and 1 where its last line never was finished. Between them stands, as it
-was, the data of each `cut`. So one line costs one small read, and everything that the events said is still known.
+was, the data of each `cut`; cuts have blocks of their own, which have no text, so that they are found without reading
+any. So one line costs one small read, and everything that the events said is still known.
 """
 
 import json
@@ -49,6 +50,22 @@ class Run(NamedTuple):
             yield Line(number, text, self.open and number == last, self.at)
 
 
+class Stretch(NamedTuple):
+    """All cuts of one step that touch, as one: what readers are told. Its fields are those of a `cut` event."""
+
+    line: int
+    lines: int
+    bytes: int
+    reason: str
+
+    @property
+    def last(self) -> int:
+        return self.line + self.lines - 1
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and self.line <= number <= self.last
+
+
 class Cut(NamedTuple):
     """Lines of a step that were left out of the log here. `data`: of the `cut` event."""
 
@@ -63,6 +80,11 @@ class Cut(NamedTuple):
     def last(self) -> int:
         """Below `first`: it stands for no line, but for other events."""
         return self.first + _whole(self.data.get("lines")) - 1
+
+    @property
+    def stretch(self) -> Stretch:
+        lines, size = _whole(self.data.get("lines")), _whole(self.data.get("bytes"))
+        return Stretch(self.first, lines, size, str(self.data.get("reason", "")))
 
     def __contains__(self, number: object) -> bool:
         return isinstance(number, int) and self.first <= number <= self.last
@@ -130,11 +152,11 @@ def settled(parts: Iterable[Part]) -> Iterator[Part]:
 
 
 def packed(parts: Iterable[Part]) -> Iterator[Draft]:
-    """Settled parts → blocks, in order; none mixes steps."""
+    """Settled parts → blocks, in order; none mixes steps, or cuts and lines."""
     waiting: list[Part] = []
     size = 0
     for part in parts:
-        if waiting and (waiting[0].step != part.step or size >= BLOCK_BYTES):
+        if waiting and (_sort(waiting[0]) != _sort(part) or size >= BLOCK_BYTES):
             yield encode(waiting)
             waiting, size = [], 0
         waiting.append(part)
@@ -142,6 +164,10 @@ def packed(parts: Iterable[Part]) -> Iterator[Draft]:
             size += sum(map(len, part.texts)) + len(part.texts)
     if waiting:
         yield encode(waiting)
+
+
+def _sort(part: Part) -> tuple[int, bool]:
+    return part.step, isinstance(part, Cut)
 
 
 def encode(parts: Sequence[Part]) -> Draft:
@@ -236,25 +262,22 @@ def lines(build_id: int, step: int, first: int, last: int) -> list[Line]:
     return [found[number] for number in sorted(found)]
 
 
-class Newest(NamedTuple):
-    lines: dict[int, dict[int, Line]]
-    """By step position and number."""
-    cut_to: dict[int, int]
-    """By step position: the last line that is left out there."""
+def cuts(build_id: int) -> list[Cut]:
+    """All that is cut of a build's log, in order. Reads no text."""
+    rows = LogBlock.objects.filter(build_id=build_id, size=0).order_by("number").values_list(*_COLUMNS)
+    return [part for row in rows for part in decode(*row).parts if isinstance(part, Cut)]
 
 
-def newest(build_id: int, limit: int) -> Newest:
-    """The last `limit` lines of the log, as they were written, or all, and what is cut in the blocks that have them."""
-    found = Newest({}, {})
+def newest(build_id: int, limit: int) -> dict[int, dict[int, Line]]:
+    """The last `limit` lines of the log, as they were written, or all: by step position and number."""
+    found: dict[int, dict[int, Line]] = {}
     count = 0
-    rows = LogBlock.objects.filter(build_id=build_id).order_by("-number")
+    rows = LogBlock.objects.filter(build_id=build_id, size__gt=0).order_by("-number")
     for row in rows.values_list(*_COLUMNS).iterator(chunk_size=4):
         block = decode(*row)
         last = list(block.lines())[-(limit - count) :]
-        found.lines.setdefault(block.step, {}).update({line.number: line for line in last})
-        for part in block.parts:
-            if isinstance(part, Cut):
-                found.cut_to[block.step] = max(part.last, found.cut_to.get(block.step, 0))
+        if last:
+            found.setdefault(block.step, {}).update({line.number: line for line in last})
         count += len(last)
         if count >= limit:
             break

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from django.db.models import Case, F, Func, IntegerField, TextField, Value, When
 from django.utils import timezone
 
+from .blocks import Stretch
 from .models import Event
 
 _REPLACEABLE = ("log", "progress", "cut")
@@ -41,6 +42,11 @@ class Cut(NamedTuple):
     line: int
     lines: int
     size: int
+    reason: str = ""
+
+    @property
+    def stretch(self) -> Stretch:
+        return Stretch(self.line, self.lines, self.size, self.reason)
 
     def __contains__(self, number: object) -> bool:
         return isinstance(number, int) and self.line <= number < self.line + self.lines
@@ -92,6 +98,31 @@ def _missing(row: Row, ahead: Mapping[str, int]) -> tuple[int, int]:
     return row.lines - 1, row.size - row.open_size - 1
 
 
+def merged(found: Iterable[Stretch]) -> list[Stretch]:
+    """Cuts of one step → whole stretches, in order: no two touch, and each stands for a line at least. Pure.
+
+    Where two overlap, their bytes are those of the one that has more.
+    """
+    whole: list[Stretch] = []
+    for one in sorted(one for one in found if one.lines > 0):
+        if not whole or one.line > whole[-1].last + 1:
+            whole.append(one)
+            continue
+        before = whole[-1]
+        size = before.bytes + one.bytes if one.line > before.last else max(before.bytes, one.bytes)
+        lines = max(before.last, one.last) - before.line + 1
+        whole[-1] = Stretch(before.line, lines, size, before.reason or one.reason)
+    return whole
+
+
+def by_step(found: Iterable[tuple[int, Stretch]]) -> dict[int, list[Stretch]]:
+    """(step position, cut) → by position, `merged`. A step of which no line is missing is not in it. Pure."""
+    of_steps: dict[int, list[Stretch]] = {}
+    for step, stretch in found:
+        of_steps.setdefault(step, []).append(stretch)
+    return {step: whole for step, of_step in of_steps.items() if (whole := merged(of_step))}
+
+
 def replace(build_id: int, first: int, last: int, names: Sequence[str], reason: str) -> None:
     """Inside a transaction that holds the build's row: the events from `first` to `last` become cuts.
 
@@ -129,7 +160,7 @@ def of_build(build_id: int) -> list[Cut]:
 
 
 def _cut(seq: int, data: dict[str, Any]) -> Cut:
-    return Cut(seq, data["step"], data["line"], data["lines"], data["bytes"])
+    return Cut(seq, data["step"], data["line"], data["lines"], data["bytes"], data.get("reason", ""))
 
 
 def _body(cut: Cut, reason: str) -> str:

@@ -20,7 +20,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from . import blocks, cuts, wakes
-from .blocks import Line
+from .blocks import Line, Stretch
 from .models import Board, Build, Event, iso
 from .states import FINAL
 
@@ -70,7 +70,7 @@ class Record(NamedTuple):
     data: str
 
 
-def compact(data: dict[str, Any]) -> str:
+def compact(data: Any) -> str:
     """JSON without raw line breaks. Half of a surrogate pair, which UTF-8 cannot carry, becomes a question mark."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "replace").decode()
@@ -234,13 +234,23 @@ def total_lines(build_id: int, step: int) -> int:
     if became.compacted_at or became.pruned_at:
         return 0 if became.pruned_at else blocks.total_lines(build_id, step)
     total = newest[0] + newest[1] - 1 if newest else 0
-    return max([total, *(cut.line + cut.lines - 1 for cut in _cuts(build_id, step))])
+    return max([total, *(cut.last for cut in _cuts(build_id).get(step, []))])
 
 
-def _cuts(build_id: int, step: int) -> list[cuts.Cut]:
+def left_out(build_id: int) -> dict[int, list[Stretch]]:
+    """By step position: what is cut of its lines, in order. Mostly nothing, and an index knows that."""
+    found = _cuts(build_id)
+    became = what_became(build_id)  # after: what was read may have been half gone by then
+    if became.compacted_at or became.pruned_at:
+        return {} if became.pruned_at else cuts.by_step((cut.step, cut.stretch) for cut in blocks.cuts(build_id))
+    return found
+
+
+def _cuts(build_id: int) -> dict[int, list[Stretch]]:
+    """The same from the events alone."""
     found = cuts.of_build(build_id)
-    name = step_names(build_id)[step] if found else ""
-    return [cut for cut in found if cut.step == name]
+    names = step_names(build_id) if found else []
+    return cuts.by_step((names.index(cut.step), cut.stretch) for cut in found)
 
 
 def lines(build_id: int, step: int, first: int, last: int) -> list[Line]:
@@ -270,7 +280,7 @@ def lines_of_events(build_id: int, step: int, first: int, last: int) -> list[Lin
         for number in range(max(start, first), min(end, last) + 1):  # type: ignore[arg-type, type-var]
             found[number] = Line(number, texts[number - start], is_open and number == end, at)
     opened = [line.number for line in found.values() if line.open]
-    missing = _cuts(build_id, step) if opened else []
+    missing = _cuts(build_id).get(step, []) if opened else []
     for number in opened:
         if any(number in cut for cut in missing):
             del found[number]  # how it went on was cut

@@ -27,7 +27,7 @@ HISTORY = 10
 NEARLY_FULL = 100
 """So near its bound the length of the queue is measured where no other start can come in between."""
 ITSELF = "Buildboard"
-"""Who starts a build again that was lost."""
+"""Who retries a build that was lost."""
 
 
 class Refused(Exception):
@@ -316,7 +316,7 @@ def lose(build_id: int, token: str, reason: str, *, renewal: int | None = None) 
 
 def void(build_id: int, reason: str, at: datetime | None = None) -> bool:
     """End a build of a former world, whoever holds it: a running one is `lost`, a queued one `cancelled`. `at`: when,
-    as far as is known. It is not started again by itself: nobody knows what it has done since. False: it is over."""
+    as far as is known. It is not retried by itself: nobody knows what it has done since. False: it is over."""
     with transaction.atomic():
         build = _locked(build_id)
         if build.status in FINAL:
@@ -365,19 +365,19 @@ def _repeat(build: Build, *, by: str, request_key: str | None, attempt: int = 1)
 
 
 def _again(build: Build) -> str:
-    """Start a build again that is about to end because its worker did, where its project asks for that. In the same
+    """Retry a build that is about to end because its worker did, where its project asks for that. In the same
     transaction: no crash loses it, and none does it twice. Returns the sentence that says what became of it.
     """
     most = build.project.auto_retries
     if not most or build.cancel_requested_at is not None:
         return ""
     if build.attempt > most:
-        return f" Not started again: it was attempt {build.attempt}, and its project starts no more than {most + 1}."
+        return f" Not retried: it was attempt {build.attempt}, and its project has no more than {most + 1}."
     try:
         made = _repeat(build, by=ITSELF, request_key=f"again:{build.lease_token}", attempt=build.attempt + 1)
     except Refused as refusal:
-        return f" Not started again: {str(refusal)[:300]}"
-    return f" Started again as build {made.pk}."
+        return f" Not retried: {str(refusal)[:300]}"
+    return f" Retried as build {made.pk}."
 
 
 def _now(lease: Lease, build: Build) -> datetime:

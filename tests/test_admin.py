@@ -139,7 +139,9 @@ class ProjectTests(AdminCase):
         )
         for field, value, said in (
             ("runs_on", "GPU", "is not a label; expected words"),
-            ("max_running", "0", "greater than or equal to 1"),
+            ("max_running", "0", "a whole number from 1 on, or nothing"),
+            ("max_running", "-1", "a whole number from 1 on, or nothing"),
+            ("max_running", "two", "a whole number from 1 on, or nothing"),
             ("auto_retries", "11", "less than or equal to 10"),
         ):
             answer = self.client.post(url, form | running | {field: value})

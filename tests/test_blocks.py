@@ -166,7 +166,7 @@ class ReadingTests(TestCase):
         ]
         for limit in (1, 3, 500):
             newest = blocks.newest(build.pk, limit)
-            found = {(step, line) for step, lines in newest.lines.items() for line in lines.values()}
+            found = {(step, line) for step, lines in newest.items() for line in lines.values()}
             self.assertEqual(found, set(written[-limit:]))
 
     def test_a_step_that_ends_in_a_cut_says_where_it_ends(self) -> None:
@@ -175,7 +175,10 @@ class ReadingTests(TestCase):
         for number, draft in enumerate(blocks.packed([Run(0, 1, ["a"], BEGAN), cut])):
             blocks.store(build.pk, number, draft)
         newest = blocks.newest(build.pk, 500)
-        self.assertEqual((list(newest.lines[0]), newest.cut_to), ([1], {0: 10}))
+        self.assertEqual(
+            ({step: list(lines) for step, lines in newest.items()}, blocks.cuts(build.pk)), ({0: [1]}, [cut])
+        )
+        self.assertEqual(LogBlock.objects.filter(size=0).count(), 1, "it is found without reading a line")
         self.assertEqual(blocks.total_lines(build.pk, 0), 10)
 
     def test_one_line_is_one_small_read(self) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from itertools import pairwise
 from typing import Any
 
 from django.db import OperationalError
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from builds import cuts, events, lifecycle
+from builds.blocks import Stretch
 from builds.cuts import Cut, Row, plan
 from builds.events import Chunk, Fact, LeaseLost
 from builds.live.logs import Writer
@@ -102,6 +104,10 @@ class AnyLogTests(TestCase):
             self.assertEqual(
                 sum(cut.size for cut in found[name]), sum(len(text.encode()) + 1 for text in missing.values())
             )
+            whole = events.left_out(build_id).get(step, [])
+            self.assertEqual(said, [number for cut in whole for number in range(cut.line, cut.last + 1)])
+            self.assertEqual(sum(cut.bytes for cut in whole), sum(cut.size for cut in found[name]))
+            self.assertTrue(all(after.line > cut.last + 1 for cut, after in pairwise(whole)), "none touches the next")
             self.assertEqual(events.total_lines(build_id, step), max(model.lines[step], default=0))
             shown = {line.number: line.text for line in events.lines(build_id, step, 1, 10**6)}
             self.assertEqual(shown, {n: text for n, (_, text, _) in model.lines[step].items() if n not in missing})
@@ -153,6 +159,18 @@ def events_cuts(stored: list[tuple[int, str, dict[str, Any]]]) -> dict[str, list
         if kind == "cut":
             found[data["step"]].append(Cut(seq, data["step"], data["line"], data["lines"], data["bytes"]))
     return found
+
+
+class MergedTests(TestCase):
+    def test_cuts_that_touch_are_one_and_so_are_those_that_overlap(self) -> None:
+        for given_, whole in (
+            ([(1, 2, 20, "x"), (3, 4, 40, "x")], [(1, 6, 60, "x")]),
+            ([(3, 4, 40, "x"), (1, 1, 10, "x")], [(1, 1, 10, "x"), (3, 4, 40, "x")]),
+            ([(1, 5, 50, ""), (2, 2, 20, "x")], [(1, 5, 50, "x")]),
+            ([(7, 0, 0, "x")], []),
+        ):
+            self.assertEqual(cuts.merged(Stretch(*one) for one in given_), whole)
+        self.assertEqual(cuts.by_step([(1, Stretch(1, 0, 0, "")), (0, Stretch(1, 1, 2, ""))]), {0: [(1, 1, 2, "")]})
 
 
 class PlanTests(TestCase):
@@ -209,7 +227,7 @@ class FenceTests(TransactionTestCase):
                     events.cut(self.lease, self.first, self.first + 2, REASON)
                 events.cut(self.lease, self.first, self.first + 2, REASON)
                 [cut] = cuts.of_build(self.lease.build_id)
-                self.assertEqual(cut, (self.first + 2, "one", 1, 3, 30))
+                self.assertEqual(cut[:5], (self.first + 2, "one", 1, 3, 30))
 
     def test_a_lease_that_is_lost_cuts_nothing(self) -> None:
         lifecycle.lose(self.lease.build_id, self.lease.token, "It was silent.")

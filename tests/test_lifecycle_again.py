@@ -1,4 +1,4 @@
-"""A build whose worker ended is started again by itself, where its project asks for it; and clocks that jump."""
+"""A build whose worker ended is retried by itself, where its project asks for it; and clocks that jump."""
 
 import json
 import time
@@ -34,7 +34,7 @@ class AgainTests(TransactionTestCase):
         lifecycle.lose(first.pk, lease.token, SILENT)
         again = Build.objects.get(retry_of=first)
         first.refresh_from_db()
-        self.assertEqual((first.status, first.reason), ("lost", f"{SILENT} Started again as build {again.pk}."))
+        self.assertEqual((first.status, first.reason), ("lost", f"{SILENT} Retried as build {again.pk}."))
         self.assertEqual(
             (again.status, again.attempt, again.started_by, again.ref, again.recipe),
             ("queued", 2, "Buildboard", "main", first.recipe),
@@ -52,7 +52,7 @@ class AgainTests(TransactionTestCase):
         stopped = Build.objects.get(pk=lease.build_id)
         self.assertEqual(
             (stopped.status, stopped.reason),
-            ("cancelled", f"The worker was stopped. Started again as build {again.pk}."),
+            ("cancelled", f"The worker was stopped. Retried as build {again.pk}."),
         )
 
     def test_it_is_started_again_as_often_as_the_project_asks_and_no_more(self):
@@ -62,9 +62,7 @@ class AgainTests(TransactionTestCase):
             self.assertEqual(Build.objects.get(pk=lease.build_id).attempt, attempt)
             lifecycle.lose(lease.build_id, lease.token, SILENT)
         build = Build.objects.get(pk=lease.build_id)
-        self.assertEqual(
-            build.reason, f"{SILENT} Not started again: it was attempt 3, and its project starts no more than 3."
-        )
+        self.assertEqual(build.reason, f"{SILENT} Not retried: it was attempt 3, and its project has no more than 3.")
         self.assertFalse(Build.objects.queued().exists())
         by_hand = lifecycle.retry(build, by="alice")
         self.assertEqual((by_hand.attempt, by_hand.started_by), (1, "alice"), "a person begins anew")
@@ -92,7 +90,7 @@ class AgainTests(TransactionTestCase):
             with self.subTest(why):
                 Project.objects.update(**change)
                 lifecycle.lose(lease.build_id, lease.token, SILENT)
-                self.assertIn(f"{SILENT} Not started again: {why}", Build.objects.get(pk=lease.build_id).reason)
+                self.assertIn(f"{SILENT} Not retried: {why}", Build.objects.get(pk=lease.build_id).reason)
                 Project.objects.update(enabled=True, runs_on="")
                 lease = leased(self.project, f"t{why[:20]}")
         Build.objects.filter(pk=lease.build_id).update(recipe="steps: []")
@@ -105,7 +103,7 @@ class AgainTests(TransactionTestCase):
         reason = Build.objects.get(pk=lease.build_id).reason
         self.assertTrue(
             reason.endswith(
-                "x Not started again: The queue is full (1 builds at most). Try again when some of them have started."
+                "x Not retried: The queue is full (1 builds at most). Try again when some of them have started."
             )
         )
         self.assertEqual(len(reason), 500)

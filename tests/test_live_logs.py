@@ -87,7 +87,7 @@ class LinesTest(LogsCase):
         times = [stored[0], stored[0], stored[1]]
         self.assertEqual(found.pop("at"), times, "a line has the time of its chunk")
         self.assertEqual(
-            found, {"step": "one", "from": 2, "to": 4, "lines": ["b", "c", "d"], "total": 5, "open": False}
+            found, {"step": "one", "from": 2, "to": 4, "lines": ["b", "c", "d"], "total": 5, "open": False, "cuts": []}
         )
         found = (await self.get(path, step="one")).json()
         self.assertEqual((found["lines"], found["open"]), (list("abcde"), True))
@@ -135,6 +135,25 @@ class CutTest(LogsCase):
         events.cut(lease, lease.head - 3, lease.head - 1, "It was long.")
         found = self.client.get(f"/builds/{lease.build_id}/log/", {"step": "one"}, headers=self.headers).json()
         self.assertEqual((found["lines"], found["total"]), (["line 1", None, None, None, "line 5"], 5))
+
+    def test_all_cuts_of_a_step_are_told_wherever_its_lines_were_asked_for(self) -> None:
+        lease = live.running()
+        for number in range(1, 10):
+            live.printed(lease, number, f"line {number}")
+        path, query = f"/builds/{lease.build_id}/log/", {"step": "one", "from": "9"}
+        self.assertEqual(self.client.get(path, query, headers=self.headers).json()["cuts"], [])
+        head = lease.head
+        whole = {"line": 2, "lines": 4, "bytes": 28, "reason": "It was long."}
+        events.cut(lease, head - 7, head - 6, "It was long.")
+        events.cut(lease, head - 5, head - 4, "It was long.")
+        self.assertEqual(Event.objects.filter(kind="cut").count(), 2)
+        self.assertEqual(self.client.get(path, query, headers=self.headers).json()["cuts"], [whole], "they touch")
+        events.cut(lease, head - 2, head - 1, "It was long.")
+        found = self.client.get(path, query, headers=self.headers).json()
+        self.assertEqual(found["cuts"], [whole, {"line": 7, "lines": 2, "bytes": 14, "reason": "It was long."}])
+        self.assertEqual(self.client.get(path, {**query, "step": "two"}, headers=self.headers).json()["cuts"], [])
+        with patch("builds.live.logs.MAX_CUTS", 1):
+            self.assertEqual(self.client.get(path, query, headers=self.headers).json()["cuts"], [whole])
 
     def test_a_text_whose_end_is_cut_while_it_is_read_says_so(self) -> None:
         lease = live.running()

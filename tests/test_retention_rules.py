@@ -30,10 +30,10 @@ class RulesTests(SimpleTestCase):
         rules = self.rules()
         self.assertEqual(rules.why(self.ended(50, 90)), "90 days after it ended")
         self.assertEqual(rules.why(self.ended(50, 89.9)), "")
-        self.assertEqual(rules.why(self.ended(5, 1)), "standing beyond the newest 10 builds of its project")
+        self.assertEqual(rules.why(self.ended(5, 1)), "since its project has 10 newer builds")
         self.assertEqual(rules.why(self.ended(6, 1)), "")
         self.assertEqual(self.rules(days=1).why(self.ended(50, 1)), "one day after it ended")
-        self.assertEqual(self.rules(builds=1).why(self.ended(5, 0)), "standing beyond the newest build of its project")
+        self.assertEqual(self.rules(builds=1).why(self.ended(5, 0)), "since its project has a newer build")
 
     def test_what_is_kept_stays_whatever_its_age_and_place(self) -> None:
         for build in (self.ended(1, 999, kept=True), self.ended(3, 999), self.ended(91, 999)):

@@ -1,5 +1,6 @@
 """Settings: each from the environment, refused by name where it is wrong, and on the page that lists them."""
 
+import math
 import os
 import re
 import shutil
@@ -19,7 +20,8 @@ from buildboard.environment import Environment
 from .support import ROOT
 from .support.board import environment
 
-READ = re.compile(r"_env\.(?:text|flag|number|items|folder)\(\s*\"([A-Z_]+)\"")
+READ = re.compile(r"_env\.(?:text|flag|number|items|hosts|folder)\(\s*\"([A-Z_]+)\"")
+NUMBER = re.compile(r'_env\.number\("(\w+)", ([\d_]+), least=([\d_]+)(?:, most=([^)]+))?\)')
 
 
 @tag("fast")
@@ -61,6 +63,16 @@ class EnvironmentTest(SimpleTestCase):
     def test_a_list_ignores_empty_parts(self) -> None:
         self.assertEqual(Environment({"X": "a, b ,,c,"}).items("X"), ["a", "b", "c"])
 
+    def test_hosts_are_names_without_scheme_port_and_path(self) -> None:
+        good = ["board.example", ".example.org", "*", "192.0.2.7", "[2001:db8::7]", "web_1", "BOARD"]
+        self.assertEqual(Environment({"X": ", ".join(good)}).hosts("X"), good)
+        for wrong in ("https://x", "x:8000", "x/", "x y", "::1", "[::1]:80", "*.x", "x.", ".", "-x", "bücher.example"):
+            with (
+                self.subTest(wrong),
+                self.assertRaisesRegex(ImproperlyConfigured, "^X=.*without scheme, port and path"),
+            ):
+                Environment({"X": f"board.example,{wrong}"}).hosts("X")
+
     def test_a_folder_must_not_be_a_file(self) -> None:
         with self.assertRaisesRegex(ImproperlyConfigured, "^X=.*a folder"):
             Environment({"X": __file__}).folder("X", Path("/"))
@@ -91,6 +103,7 @@ class StartTest(SimpleTestCase):
             ("DATABASE_URL", "nonsense"),
             ("REDIS_URL", "http://secret-word"),
             ("CSRF_TRUSTED_ORIGINS", "board.example"),
+            ("ALLOWED_HOSTS", "board.example,https://secret-board"),
             ("BUILDBOARD_LABELS", "gpu,Large"),
             ("BUILDBOARD_LABELS", ",".join("abcdefghijklmnopq")),
             ("BUILDBOARD_DATA", __file__),
@@ -130,10 +143,21 @@ class StartTest(SimpleTestCase):
         for env in ({"DEBUG": "0"}, {"ALLOWED_HOSTS": "board.example"}):
             self.assertIn("SECRET_KEY is not set", self.refusal(**env))
         self.assertEqual(self.tell("s.SECRET_KEY", ALLOWED_HOSTS="b.example", SECRET_KEY="given").stdout, "given\n")
+        own = self.tell("s.SECRET_KEY").stdout
+        for env in ({"DEBUG": "0"}, {"ALLOWED_HOSTS": "board.example"}):
+            self.assertEqual(self.tell("s.SECRET_KEY", **env).stdout, own, "it goes on with the key that it has")
 
 
 @tag("fast")
 class DocumentedTest(SimpleTestCase):
+    def test_the_docs_have_every_numbers_default_and_limits(self) -> None:
+        docs = (ROOT / "docs/settings.md").read_text()
+        found = NUMBER.findall((ROOT / "buildboard/settings.py").read_text())
+        self.assertGreater(len(found), 20)
+        for name, default, least, most in found:
+            limits = f"{int(least)} to {math.prod(map(int, most.split(' * ')))}" if most else f"at least {int(least)}"
+            self.assertIn(f"**`{name}`** ({int(default)}; {limits}", docs)
+
     def test_every_variable_is_in_the_readme_and_in_the_docs_and_no_other(self) -> None:
         read = set(READ.findall((ROOT / "buildboard/settings.py").read_text()))
         self.assertGreater(len(read), 12)

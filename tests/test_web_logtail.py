@@ -1,3 +1,5 @@
+import json
+
 from django.test import TestCase
 
 from builds import events, lifecycle
@@ -70,7 +72,7 @@ class SectionsTest(TestCase):
         self.begin(0)
         self.append(Chunk(0, 1, ["head"]), Chunk(0, 2001, ["tail"]))
         gaps = [line.gap for line in self.sections()[0].lines]
-        self.assertEqual(gaps, ["", "1,999 lines left out here: the log reached its limit"])
+        self.assertEqual(gaps, ["", "1,999 lines left out (2 to 2000)"])
 
     def test_what_was_cut_at_the_end_of_a_step_is_said_and_counted(self) -> None:
         self.begin(0)
@@ -85,8 +87,22 @@ class SectionsTest(TestCase):
         events.cut(self.lease, first, last, "It was long.")
         one, two, _ = self.sections()
         self.assertEqual([line.text for line in one.lines], ["head"], "how the second went on is not known any more")
-        self.assertEqual((one.total, one.gap), (8, "7 lines left out here: the log reached its limit"))
-        self.assertEqual((two.total, two.gap), (1, ""))
+        self.assertEqual((one.total, one.gap), (8, "7 lines left out (2 to 8, 37 bytes): It was long."))
+        self.assertEqual((one.missing, one.earlier, one.said), (7, 0, "8 lines, 7 left out"))
+        self.assertEqual(json.loads(one.cuts_json)[0], one.cuts[0]._asdict())
+        self.assertEqual((two.total, two.gap, two.cuts_json), (1, "", ""))
+
+    def test_a_mark_tells_the_whole_cut_however_little_of_it_is_near(self) -> None:
+        self.begin(0)
+        for number in range(1, 31):
+            self.append(Chunk(0, number, ["x"]))
+        events.cut(self.lease, self.lease.head - 24, self.lease.head - 5, "It was long.")
+        one = self.sections(limit=5)[0]
+        said = "20 lines left out (6 to 25, 40 bytes): It was long."
+        self.assertEqual([line.gap for line in one.lines], [said, "", "", "", ""])
+        self.assertEqual((one.total, one.earlier, one.missing), (30, 5, 20))
+        self.assertEqual([line.gap for line in self.sections(limit=4)[0].lines], ["", "", "", ""])
+        self.assertEqual([line.gap for line in self.sections()[0].lines if line.gap], [said])
 
     def test_what_runs_is_unfolded_and_what_passed_is_not(self) -> None:
         self.begin(0)

@@ -62,7 +62,9 @@ class PageTests(OldLogsCase):
         self.compact()
         self.assertEqual(self.sections(), before)
         self.assertEqual([len(section.lines) for section in before], [497, 3])
-        self.assertEqual([(line.number, line.missing) for line in before[1].lines], [(1, 0), (9, 7), (10, 0)])
+        self.assertEqual([(line.number, line.gap) for line in before[1].lines], [
+            (1, ""), (9, "7 lines left out (2 to 8, 70 bytes)"), (10, ""),
+        ])  # fmt: skip
         self.assertEqual(self.page().count('class="ln"'), 500)
 
     def test_half_of_the_events_deleted_is_no_reason_to_show_half_of_the_lines(self) -> None:
@@ -86,10 +88,8 @@ class PageTests(OldLogsCase):
         self.assertIn(f'data-cursor="{extent.head}"', page)
 
     def test_a_log_that_was_pruned_by_its_place_says_so(self) -> None:
-        retention.prune(self.build_id, "standing beyond the newest 1,000 builds of its project", Pace())
-        self.assertRegex(
-            self.page(), r"pruned on .*, standing beyond the newest 1,000 builds of its project: 3,003 lines"
-        )
+        retention.prune(self.build_id, "since its project has 1,000 newer builds", Pace())
+        self.assertRegex(self.page(), r"pruned on .*, since its project has 1,000 newer builds: 3,003 lines")
 
     def test_the_button_keeps_it_and_takes_that_back(self) -> None:
         self.assertIn('value="1">Keep log', self.page())
@@ -208,10 +208,13 @@ class AdminTests(OldLogsCase):
     def test_the_event_log_and_the_build_say_what_became_of_the_log(self) -> None:
         log = reverse("admin:builds_build_events", args=[self.build_id])
         change = reverse("admin:builds_build_change", args=[self.build_id])
-        self.assertContains(self.client.get(change), "Its events are stored.")
+        said = "cut: 7 of 3,010 lines left out"
+        for sentence in ("Its events are stored.", said):
+            self.assertContains(self.client.get(change), sentence)
         self.compact()
         for page in (log, change):
             self.assertContains(self.client.get(page), "Its log was compacted on")
+        self.assertContains(self.client.get(change), said)
         answer = self.client.get(f"{log}?check=1")
         self.assertContains(answer, "no gaps")
         head = events.extent(self.build_id).head

@@ -14,6 +14,10 @@ class StepAxisTest(SimpleTestCase):
         self.assertIsNone(laid.now)
         self.assertIsNone(laid.lines[0].span.x)
         self.assertGreater(laid.lines[0].span.usual_width or 0, 50)
+        self.assertTrue(laid.ticks)
+
+    def test_a_build_that_has_not_begun_and_has_no_history_has_no_axis(self) -> None:
+        self.assertEqual(axis(Build(), [Step(position=0, name="a"), Step(position=1, name="b")]).ticks, [])
 
     def test_a_running_build_has_a_line_for_now(self) -> None:
         began = timezone.now() - timedelta(seconds=10)

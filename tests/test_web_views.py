@@ -186,7 +186,7 @@ class VerbsTest(PagesCase):
         new = Build.objects.exclude(pk=old.pk).get()
         self.assertEqual((answer.headers["Location"], again.headers["Location"]), (f"/builds/{new.pk}/",) * 2)
         self.assertIn(f"/builds/{old.pk}/", self.page(f"/builds/{new.pk}/"))
-        self.assertIn(f'started again as <a href="/builds/{new.pk}/"', self.page(f"/builds/{old.pk}/"))
+        self.assertIn(f'retried as <a href="/builds/{new.pk}/"', self.page(f"/builds/{old.pk}/"))
 
     def test_a_build_that_is_not_over_cannot_be_retried(self) -> None:
         build = self.build()
@@ -258,9 +258,9 @@ class BuildPageTest(PagesCase):
         with self.captureOnCommitCallbacks(execute=True):
             lifecycle.lose(build.pk, lease.token, "Its worker died.")
         again = build.retries.get()
-        self.assertIn(f"Its worker died. Started again as build {again.pk}.", self.page(f"/builds/{build.pk}/"))
+        self.assertIn(f"Its worker died. Retried as build {again.pk}.", self.page(f"/builds/{build.pk}/"))
         page = self.page(f"/builds/{again.pk}/")
-        self.assertIn(f'attempt 2, again after <a href="/builds/{build.pk}/">build {build.pk}</a>', page)
+        self.assertIn(f'attempt 2, retry of <a href="/builds/{build.pk}/">build {build.pk}</a>', page)
         self.assertIn("started by <b>Buildboard</b>", page)
 
     def test_every_status_is_said_in_words(self) -> None:

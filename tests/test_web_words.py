@@ -85,6 +85,22 @@ class WordsTest(SimpleTestCase):
         said = [words.ordinal(number) for number in (1, 2, 3, 4, 11, 12, 13, 21, 101, 111)]
         self.assertEqual(said, ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "101st", "111th"])
 
+    def test_a_cut_says_how_much_is_missing_which_lines_and_why(self) -> None:
+        self.assertEqual(
+            words.cut(2001, 46_000, 3_100_000, "Full."), "46,000 lines left out (2001 to 48000, 3.1 MB): Full."
+        )
+        self.assertEqual(words.cut(7, 1, 1, ""), "1 line left out (7, 1 byte)")
+        self.assertEqual(words.cut(7, 2, 0, "Full."), "2 lines left out (7 to 8): Full.")
+        self.assertEqual(words.output(50, "passed", "", 40), "50 lines, 40 left out")
+        self.assertEqual([words.stored(50, 40), words.stored(1, 0)], ["10 lines stored, 40 left out", "1 line"])
+        self.assertEqual(
+            [words.left_out(5_000, 4_000), words.left_out(5, 0)], ["cut: 4,000 of 5,000 lines left out", ""]
+        )
+
+    def test_a_build_that_never_ran_has_no_worker_to_come(self) -> None:
+        said = [words.worker("", "queued"), words.worker("", "cancelled"), words.worker("a:1", "cancelled")]
+        self.assertEqual(said, ["none yet", "none: it never ran", "a:1"])
+
     def test_counts(self) -> None:
         self.assertEqual(words.count(1, "line"), "1 line")
         self.assertEqual(words.count(2143, "line"), "2,143 lines")
@@ -104,7 +120,15 @@ class TwinTest(SimpleTestCase):
             cases.append(("percent", [share], words.percent(share)))
             cases.append(("count", [number, "line"], words.count(number, "line")))
             status, reason = one["status"], one["reason"]
-            cases.append(("output", [number % 3, status, reason], words.output(number % 3, status, reason)))
+            said = [number % 3, status, reason, number % 2_000]
+            cases.append(("output", said, words.output(*said)))
+            cases.append(("cut", [7, number % 3_000, number, reason], words.cut(7, number % 3_000, number, reason)))
+            cases.append(("size", [number], words.size(number)))
+            cases.append(("stored", [number, number % 70], words.stored(number, number % 70)))
+            cases.append(("leftOut", [number, number % 70], words.left_out(number, number % 70)))
+            for kept in (False, True):
+                cases.append(("logFact", [7, number % 7, kept], words.log_fact(7, number % 7, kept=kept)))
+            cases.append(("worker", [reason, status], words.worker(reason, status)))
             cases.append(("verdict", [one], words.verdict(one)))
             cases.append(("phrase", [one], words.phrase(one)))
             cases.append(("currentStep", [one], words.current_step(one)))

@@ -102,7 +102,7 @@ class EveryDatabase:
         [worker] = [child for child in psutil.Process(supervisor.pid).children() if "--one" in child.cmdline()]
         worker.kill()
         lost = self.board.wait(build_id, 10, status="lost")
-        self.assertRegex(lost["reason"], r" died \(signal SIGKILL\)\. Started again as build \d+\.$")
+        self.assertRegex(lost["reason"], r" died \(signal SIGKILL\)\. Retried as build \d+\.$")
         again = self.board.wait(build_id + 1, 30, status="running")
         self.assertEqual((again["attempt"], again["retry_of"], again["started_by"]), (2, build_id, "Buildboard"))
         self.assertFalse(alive(step))
@@ -143,8 +143,7 @@ class DrainTests(SimpleTestCase):
             (ended["status"], ended["reason"]),
             (
                 "cancelled",
-                "The worker was told to stop, and the build had not ended 2 s later. "
-                f"Started again as build {build_id + 1}.",
+                f"The worker was told to stop, and the build had not ended 2 s later. Retried as build {build_id + 1}.",
             ),
         )
         self.assertEqual(supervisor.wait(), 0)
@@ -162,7 +161,7 @@ class DrainTests(SimpleTestCase):
         self.assertEqual(supervisor.terminate(20), 0)
         ended = self.board.build(build_id)
         self.assertEqual(ended["status"], "lost")
-        self.assertRegex(ended["reason"], r" was told to stop, did not within 10 s, and was killed\. Started again as")
+        self.assertRegex(ended["reason"], r" was told to stop, did not within 10 s, and was killed\. Retried as")
 
 
 class CrashTests(SimpleTestCase):

@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
-from .. import lifecycle, queue, retention
+from .. import events, lifecycle, queue, retention
 from ..models import Build, Project, Step
 from ..states import BUILD_STATUSES
 from .eventlog import log_page
@@ -90,7 +90,7 @@ class BuildAdmin(Verbs, ReadOnly):
             "created_at", "started_by", "started_at", "finished_at", "ran_for", "cancel_requested_at", "cancelled_by",
         )}),
         ("Worker and lease", {"fields": ("runs_on", "worker", "leased", "renewal")}),
-        ("Log", {"fields": ("head", "horizon", "revision", "kept", "what_became")}),
+        ("Log", {"fields": ("head", "horizon", "revision", "kept", "left_out", "what_became")}),
         ("Recipe, as it was", {"fields": ("recipe",), "classes": ("collapse",)}),
     )  # fmt: skip
 
@@ -122,6 +122,14 @@ class BuildAdmin(Verbs, ReadOnly):
     @admin.display(description="lease")
     def leased(self, build: Build) -> str:
         return f"held by {build.worker}" if build.lease_token else "none"
+
+    @admin.display(description="left out")
+    def left_out(self, build: Build) -> str:
+        missing = sum(cut.lines for cuts in events.left_out(build.pk).values() for cut in cuts)
+        if not missing:
+            return "nothing"
+        total = sum(events.total_lines(build.pk, step.position) for step in build.steps.all())
+        return f"cut: {missing:,} of {total:,} lines left out"
 
     @admin.display(description="what became of it")
     def what_became(self, build: Build) -> str:

@@ -36,6 +36,11 @@ RECIPE_HELP = (
     "env and timeout beside steps are for all of them."
 )
 
+LIMIT_EXPECTED = (
+    "Expected how many of its builds may run at a time: a whole number from 1 on, or nothing, where as many may run as "
+    "there are workers. A project that is to start no builds is one that is not enabled."
+)
+
 
 @admin.register(Project)
 class ProjectAdmin(Verbs, admin.ModelAdmin):
@@ -59,6 +64,8 @@ class ProjectAdmin(Verbs, admin.ModelAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "recipe":
             kwargs["help_text"] = RECIPE_HELP
+        if db_field.name == "max_running":
+            kwargs |= {"min_value": 1, "error_messages": dict.fromkeys(("invalid", "min_value"), LIMIT_EXPECTED)}
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:

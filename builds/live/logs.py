@@ -27,6 +27,8 @@ from .sources import BuildSource
 
 MAX_LINES = 1_000
 """In one answer of `lines`; it says with `to` where it ends."""
+MAX_CUTS = 100
+"""In one answer of `lines`: far more than a log has."""
 PART_BYTES = 256 * 1024
 """Of the text in memory at a time, give or take one bite of the store."""
 _NUMBER = re.compile(r"[0-9]{1,15}\Z")
@@ -44,7 +46,8 @@ async def lines(request: HttpRequest, build_id: int) -> HttpResponse:
     """`?step=NAME&from=A&to=B`, both ends included → what `_lines` returns.
 
     At most MAX_LINES lines; null stands for a line that is not stored (any more). `at`: when each of them was stored.
-    `open`: the last one is unfinished. `pruned_at`, where none is stored any more: since when.
+    `open`: the last one is unfinished. `cuts`: all that is cut of the step's lines. `pruned_at`, where none is stored
+    any more: since when.
     """
     try:
         opening.only_reads(request)
@@ -70,6 +73,7 @@ def _lines(request: HttpRequest, build_id: int) -> dict[str, Any]:
     last = max(min(last, first + MAX_LINES - 1, total), first - 1)
     found = {line.number: line for line in events.lines(build_id, position, first, last)}
     asked = [found.get(number) for number in range(first, last + 1)]
+    missing = events.left_out(build_id).get(position, [])  # after the lines: it has what became of them meanwhile
     pruned_at = None if total else events.what_became(build_id).pruned_at
     return {
         "step": name,
@@ -79,6 +83,7 @@ def _lines(request: HttpRequest, build_id: int) -> dict[str, Any]:
         "at": [iso(line.at) if line else None for line in asked],
         "total": total,
         "open": bool(asked and asked[-1] and asked[-1].open),
+        "cuts": [cut._asdict() for cut in missing[:MAX_CUTS]],
         **({"pruned_at": iso(pruned_at)} if pruned_at else {}),
     }
 

@@ -86,7 +86,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='project',
             name='auto_retries',
-            field=models.PositiveSmallIntegerField(blank=True, default=0, help_text='How often a build that was lost, or stopped with its worker, is started again by itself.', validators=[django.core.validators.MaxValueValidator(10)]),
+            field=models.PositiveSmallIntegerField(blank=True, default=0, help_text='How often a build that was lost, or stopped with its worker, is retried by itself.', validators=[django.core.validators.MaxValueValidator(10)]),
         ),
         migrations.AddField(
             model_name='project',
@@ -106,7 +106,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='project',
             name='runs_on',
-            field=models.CharField(blank=True, help_text='Labels that a worker needs to run its builds, separated by spaces. None: any worker will do.', max_length=200, validators=[builds.models.project.validate_labels]),
+            field=models.CharField(blank=True, help_text='Labels that its builds need of a worker, separated by commas or spaces. None: any worker will do.', max_length=200, validators=[builds.models.project.validate_labels]),
         ),
         migrations.AddField(
             model_name='worker',

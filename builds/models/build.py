@@ -73,7 +73,7 @@ class Build(models.Model):
     """One-time key of the click that started it: a second click with the same key is the same build."""
 
     attempt = models.PositiveSmallIntegerField(default=1, editable=False)
-    """1, and one more for each time that it was started again by itself (`Project.auto_retries`)."""
+    """1, and one more for each time that it was retried by itself (`Project.auto_retries`)."""
     runs_on = models.CharField(max_length=200, blank=True)
     """Labels that its worker needs, as the project had them when it was started."""
 

@@ -60,7 +60,7 @@ class Project(models.Model):
         max_length=200,
         blank=True,
         validators=[validate_labels],
-        help_text="Labels that a worker needs to run its builds, separated by spaces. None: any worker will do.",
+        help_text="Labels that its builds need of a worker, separated by commas or spaces. None: any worker will do.",
     )
     max_running = models.PositiveSmallIntegerField(
         null=True,
@@ -72,7 +72,7 @@ class Project(models.Model):
         default=0,
         blank=True,
         validators=[MaxValueValidator(10)],
-        help_text="How often a build that was lost, or stopped with its worker, is started again by itself.",
+        help_text="How often a build that was lost, or stopped with its worker, is retried by itself.",
     )
     keep_days = models.PositiveIntegerField(
         null=True,

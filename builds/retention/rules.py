@@ -49,8 +49,8 @@ class Rules:
         if self.days and build.finished_at <= self.now - timedelta(days=self.days):
             return "one day after it ended" if self.days == 1 else f"{self.days:,} days after it ended"
         if self.builds and build.id <= self.beyond:
-            newest = "newest build" if self.builds == 1 else f"newest {self.builds:,} builds"
-            return f"standing beyond the {newest} of its project"
+            newer = "a newer build" if self.builds == 1 else f"{self.builds:,} newer builds"
+            return f"since its project has {newer}"
         return ""
 
 

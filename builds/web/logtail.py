@@ -2,16 +2,22 @@
 of the blocks that they have become."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from .. import blocks, events
+from ..blocks import Stretch
 from ..models import Build, Step, iso
 from . import ansi, words
 
 LINES = 500
 _WINDOWS = (32, 128, 512, 2_048)
 """How many events to look back through, until there are enough lines: big chunks are few, small ones are cheap."""
+
+
+Found = dict[int, dict[int, tuple[str, str, bool]]]
+"""By step position and line number: text, time and whether it is open."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +29,8 @@ class LogLine:
     stored_at: str = ""
     """ISO 8601."""
     open: bool = False
-    missing: int = 0
-    """How many lines before this one were left out of the log."""
+    cut: Stretch | None = None
+    """What was left out of the log right before it."""
 
     @property
     def html(self) -> str:
@@ -32,7 +38,7 @@ class LogLine:
 
     @property
     def gap(self) -> str:
-        return _gap(self.missing)
+        return _gap(self.cut)
 
 
 @dataclass
@@ -46,8 +52,8 @@ class Section:
     """Unfolded: it runs, did not pass, or is the last that printed anything."""
     newest: bool = False
     """Its last line is the log's newest."""
-    missing: int = 0
-    """How many lines after the last one shown were left out of the log."""
+    cuts: list[Stretch] = field(default_factory=list)
+    """All that is left out of its lines, shown or not."""
 
     @property
     def number(self) -> int:
@@ -56,39 +62,60 @@ class Section:
 
     @property
     def said(self) -> str:
-        return words.output(self.total, self.step.status, self.step.reason)
+        return words.output(self.total, self.step.status, self.step.reason, self.missing)
 
     @property
     def gap(self) -> str:
-        return _gap(self.missing)
+        """What was left out after the last line."""
+        last = self.lines[-1].number if self.lines else self.total - 1
+        return _gap(_at(self.cuts, last + 1))
+
+    @property
+    def missing(self) -> int:
+        """How many of its lines are left out."""
+        return sum(cut.lines for cut in self.cuts)
 
     @property
     def earlier(self) -> int:
-        """How many lines before the first one shown are stored, or were left out."""
-        return self.lines[0].number - 1 if self.lines else self.total
+        """How many lines before the first one shown are stored."""
+        before = self.lines[0].number - 1 if self.lines else self.total
+        return before - sum(max(min(cut.last, before) - cut.line + 1, 0) for cut in self.cuts)
+
+    @property
+    def cuts_json(self) -> str:
+        """As `lines` by number answers them; empty: there is none."""
+        return events.compact([cut._asdict() for cut in self.cuts]) if self.cuts else ""
 
 
-def _gap(missing: int) -> str:
-    return f"{words.count(missing, 'line')} left out here: the log reached its limit" if missing else ""
+def _at(cuts: Iterable[Stretch], number: int) -> Stretch | None:
+    return next((cut for cut in cuts if number in cut), None)
+
+
+def _gap(cut: Stretch | None) -> str:
+    return words.cut(*cut) if cut else ""
 
 
 def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> list[Section]:
     """A section for every step, with the last `limit` lines of the whole log spread over them."""
-    found, cut_to = _newest(build, [step.name for step in steps], head, limit)
+    found = _newest(build, [step.name for step in steps], head, limit)
+    cuts = events.left_out(build.pk)  # after: it has all that was left out of what was found
     kept = sorted((position, number) for position, lines in found.items() for number in lines)[-limit:]
-    made = [Section(step) for step in steps]
+    made = [Section(step, cuts=cuts.get(step.position, [])) for step in steps]
     for position, number in kept:
         text, at, is_open = found[position][number]
-        before = made[position].lines[-1].number if made[position].lines else number - 1
-        made[position].lines.append(
-            LogLine(number, text, _since(build.started_at, at), at, is_open, missing=number - before - 1)
-        )
+        section = made[position]
+        cut = None
+        before = section.lines[-1].number if section.lines else None
+        if before != number - 1:
+            cut = _at(section.cuts, number - 1)
+            if cut is None and before is not None:  # a hole that nothing explains is shown, too
+                cut = Stretch(before + 1, number - before - 1, 0, "")
+        section.lines.append(LogLine(number, text, _since(build.started_at, at), at, is_open, cut))
     newest = max((position for position, _ in kept), default=-1)
     for section in made:
         if section.lines:
             last = section.lines[-1].number  # of the same moment: what came since, comes over the stream
-            section.total = max(last, cut_to.get(section.step.position, 0))
-            section.missing = section.total - last
+            section.total = max([last, *(cut.last for cut in section.cuts)])
         elif section.step.position < newest:
             section.total = events.total_lines(build.pk, section.step.position)
     printed = [section for section in made if section.lines]
@@ -99,35 +126,25 @@ def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> 
     return made
 
 
-def _newest(
-    build: Build, names: list[str], head: int, limit: int
-) -> tuple[dict[int, dict[int, tuple[str, str, bool]]], dict[int, int]]:
+def _newest(build: Build, names: list[str], head: int, limit: int) -> Found:
     """As `_replay`, whatever has become of the log."""
     found = _replay(build, names, head, limit)
     became = events.what_became(build.pk) if build.is_final else events.Became()  # after: half of it may have gone
     if became.pruned_at:
-        return {}, {}
+        return {}
     if not became.compacted_at:
         return found
-    newest = blocks.newest(build.pk, limit)
-    shown = {
+    return {
         position: {line.number: (line.text, iso(line.at) or "", line.open) for line in lines.values()}
-        for position, lines in newest.lines.items()
+        for position, lines in blocks.newest(build.pk, limit).items()
     }
-    return shown, newest.cut_to
 
 
-def _replay(
-    build: Build, names: list[str], head: int, limit: int
-) -> tuple[dict[int, dict[int, tuple[str, str, bool]]], dict[int, int]]:
-    """By step position and line number: text, time and whether it is open. A later event replaces a line.
-
-    And by step position: the last line that is left out.
-    """
-    found: dict[int, dict[int, tuple[str, str, bool]]] = {}
-    cut_to: dict[int, int] = {}
+def _replay(build: Build, names: list[str], head: int, limit: int) -> Found:
+    """What the newest events say. A later event replaces a line."""
+    found: Found = {}
     for window in _WINDOWS:
-        found, cut_to = {}, {}
+        found = {}
         after = max(head - window, build.horizon - 1, 0)
         for record in events.read(build.pk, after, limit=window, names=names):
             if record.kind not in ("log", "cut"):
@@ -135,8 +152,7 @@ def _replay(
             data = json.loads(record.data)
             position = names.index(data["step"])
             if record.kind == "cut":
-                cut_to[position] = data["line"] + data["lines"] - 1
-                _drop_open(found.get(position, {}), data["line"], cut_to[position])
+                _drop_open(found.get(position, {}), data["line"], data["line"] + data["lines"] - 1)
                 continue
             lines = found.setdefault(position, {})
             texts = data["text"].split("\n")
@@ -145,7 +161,7 @@ def _replay(
                 lines[number] = (text, data["at"], is_last and data.get("open", False))
         if after <= build.horizon - 1 or sum(map(len, found.values())) >= limit:
             break
-    return found, cut_to
+    return found
 
 
 def _drop_open(lines: dict[int, tuple[str, str, bool]], first: int, last: int) -> None:

@@ -66,7 +66,11 @@ def _from_database() -> Iterator[Metric]:
 
     differ = Count("pk", filter=Q(pruned_at__isnull=True) & ~Q(log_note=""))
     logs = Build.objects.aggregate(stored=Sum(F("head") - F("horizon") + 1), differ=differ)
-    yield _gauge("events", "Events in the logs of the builds that are kept.", logs["stored"] or 0)
+    yield _gauge(
+        "events",
+        "Events in the logs of the builds that are kept, with those that a cut stands for.",
+        logs["stored"] or 0,
+    )
     yield _gauge("logs_not_compacted", "Builds whose log could not be compacted: its blocks differed.", logs["differ"])
     revision = Board.objects.values_list("revision", flat=True).first() or 0
     yield _gauge("revision", "The board's revision: visible changes of builds; a new world makes it jump.", revision)

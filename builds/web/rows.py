@@ -53,7 +53,7 @@ class Row:
         """What is worth saying beside the project's name."""
         if self.build.reason:
             return self.build.reason
-        return f"again after build {self.build.retry_of_id}" if self.build.retry_of_id else ""
+        return f"retry of build {self.build.retry_of_id}" if self.build.retry_of_id else ""
 
     @property
     def brief(self) -> str:

@@ -79,7 +79,7 @@ class BuildItem(Schema):
     started_by: str
     cancelled_by: str
     retry_of: int | None
-    attempt: Annotated[int, Field(description="1, and one more for each time it was started again by itself")]
+    attempt: Annotated[int, Field(description="1, and one more for each time it was retried by itself")]
     runs_on: Annotated[str, Field(description="labels that its worker needs, separated by spaces")]
     worker: str
     kept: Annotated[bool, Field(description="its log is never pruned")]

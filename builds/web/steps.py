@@ -23,6 +23,7 @@ class StepLine:
 class StepAxis:
     lines: list[StepLine]
     ticks: list[tuple[float, str]]
+    """Empty: nothing has begun, and nothing is known of how long it takes."""
     now: float | None
     """Percent of the axis; None: the build does not run."""
 
@@ -50,4 +51,7 @@ def axis(build: Build, steps: list[Step]) -> StepAxis:
         )
     lines = [StepLine(step, span) for step, span in zip(steps, laid.spans, strict=True)]
     runs = build.status == Status.RUNNING
-    return StepAxis(lines, laid.ticks, (build.duration or 0.0) / laid.seconds * 100 if runs else None)
+    is_empty = began is None and not any(span.usual_width for span in laid.spans)
+    return StepAxis(
+        lines, [] if is_empty else laid.ticks, (build.duration or 0.0) / laid.seconds * 100 if runs else None
+    )

@@ -106,6 +106,7 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
     data = found.data(own)
     sections = [] if found.pruned_at else logtail.sections(found, own, extent.head)
     place = queue.place(found)
+    total, missing = sum(section.total for section in sections), sum(section.missing for section in sections)
     context = {
         "build": found,
         "project": found.project,
@@ -120,7 +121,10 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         "icon": _icon(found.status),
         "icons": [(status, static(_icon(status))) for status in BUILD_STATUSES],
         "sections": sections,
-        "total": sum(section.total for section in sections),
+        "total": total,
+        "stored": words.stored(total, missing),
+        "log_fact": words.log_fact(total, missing, kept=found.kept),
+        "worker": words.worker(found.worker, found.status),
         "axis": steps.axis(found, own),
         "usual": usual_range(found.project, found.pk),
         "place": place,
@@ -157,7 +161,7 @@ def cancel(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
 def retry(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
     found = _build(caller, build_id)
     if not caller.may_start():
-        raise PermissionDenied("Starting a build again needs the permission “Can start and retry builds”.")
+        raise PermissionDenied("Retrying a build needs the permission “Can start and retry builds”.")
     form = RetryForm(request.POST)
     if not form.is_valid():
         messages.error(request, "The form was not complete. Load the page again and press the button once more.")

@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from ..retention import size
+
 ORDINALS = {1: "st", 2: "nd", 3: "rd"}
 
 
@@ -32,9 +34,9 @@ def ago(seconds: float) -> str:
     """How long ago something was that happened `seconds` before now."""
     if seconds < 5:
         return "just now"
-    for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (48 * 3600, 3600, "h")):
+    for limit, one, unit in ((60, 1, "s"), (3600, 60, "min"), (48 * 3600, 3600, "h")):
         if seconds < limit:
-            return f"{math.floor(seconds / size)} {unit} ago"
+            return f"{math.floor(seconds / one)} {unit} ago"
     return f"{math.floor(seconds / 86400)} d ago"
 
 
@@ -94,11 +96,39 @@ def verdict(build: Mapping[str, Any]) -> str:
     return "" if told and build["reason"].startswith(f"Cancelled by {told}") else build["reason"]
 
 
-def output(lines: int, status: str, reason: str) -> str:
-    """`12 lines · Exit code 2.`: the heading of a step's part of the log."""
+def output(lines: int, status: str, reason: str, missing: int = 0) -> str:
+    """`12 lines · Exit code 2.`: the heading of a step's part of the log. `missing`: so many of them were left out."""
     silent = {"pending": "pending", "skipped": "skipped", "running": "no output yet"}.get(status, "no output")
     said = count(lines, "line") if lines else silent
+    said = f"{said}, {missing:,} left out" if missing else said
     return f"{said} · {reason}" if reason else said
+
+
+def cut(line: int, lines: int, bytes: int, reason: str) -> str:
+    """`50 lines left out (11 to 60, 3.4 kB): It was long.`: what stands in a log for lines that are not kept."""
+    numbers = str(line) if lines == 1 else f"{line} to {line + lines - 1}"
+    much = f", {size(bytes)}" if bytes else ""
+    return f"{count(lines, 'line')} left out ({numbers}{much}){reason and f': {reason}'}"
+
+
+def stored(lines: int, missing: int) -> str:
+    """`4,000 lines stored, 46,000 left out`, of a log that had so many `lines`; `2 lines`: nothing is missing."""
+    return f"{count(lines - missing, 'line')} stored, {missing:,} left out" if missing else count(lines, "line")
+
+
+def left_out(lines: int, missing: int) -> str:
+    """`cut: 46,000 of 50,000 lines left out`; empty: nothing is missing."""
+    return f"cut: {missing:,} of {count(lines, 'line')} left out" if missing else ""
+
+
+def log_fact(lines: int, missing: int, *, kept: bool) -> str:
+    """What the facts of a build say about its log; empty: nothing that is not said elsewhere."""
+    return "; ".join(said for said in (left_out(lines, missing), "kept, never pruned" if kept else "") if said)
+
+
+def worker(name: str, status: str) -> str:
+    """Who runs it, or ran it."""
+    return name or ("none yet" if status == "queued" else "none: it never ran")
 
 
 def current_step(build: Mapping[str, Any]) -> str:

@@ -122,7 +122,7 @@ class LiveTest(BuildPageCase):
         expect(self.page.locator("[data-slot=phrase]")).to_have_text("passed")
         expect(self.page.locator("#pill")).to_contain_text("Complete")
         expect(self.page).to_have_title(re.compile("^passed"))
-        expect(self.page.get_by_role("button", name="Start again")).to_be_visible()
+        expect(self.page.get_by_role("button", name="Retry")).to_be_visible()
         expect(self.page.get_by_role("button", name="Cancel")).to_be_hidden()
         self.assertRegex(self.page.locator("#icon").get_attribute("href") or "", "passed")
         self.assertEqual(self.board.build(build_id)["status"], "passed")

@@ -43,6 +43,25 @@ class QueueTest(BrowserCase):
         expect(self.page.locator("[data-slot=phrase]")).to_have_text("running wait, step 1 of 1")
         expect(place).to_be_hidden()
 
+    def test_a_build_that_nothing_is_known_of_draws_no_axis_and_no_empty_log_and_never_had_a_worker(self) -> None:
+        from playwright.sync_api import expect
+
+        build_id = self.board.enqueue("p")
+        self.page.set_viewport_size({"width": 390, "height": 844})
+        self.page.goto(f"{self.web.url}/builds/{build_id}/")
+        axis, worker, log = (self.page.locator(f"[data-slot={name}]") for name in ("axis", "worker", "log"))
+        expect(worker).to_have_text("none yet")
+        expect(axis).to_be_hidden()
+        expect(log).to_be_hidden()
+        self.assertLess((self.page.locator("#log").bounding_box() or {})["height"], 200)
+        self.screenshot("queued-narrow", full_page=True)
+        self.cancel(build_id)
+        expect(worker).to_have_text("none: it never ran")
+        expect(axis).to_be_hidden()
+        self.page.reload()
+        expect(worker).to_have_text("none: it never ran")
+        expect(axis).to_be_hidden()
+
     def test_the_board_hears_of_workers_and_of_others_builds(self) -> None:
         from playwright.sync_api import expect
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { joined, Outline } from "../../builds/static/builds/outline.js";
+import { Outline } from "../../builds/static/builds/outline.js";
 
 const SIZES = { head: 28, line: 20, cut: 20 };
 
@@ -43,18 +43,23 @@ test("a folded step is its heading, and opening a line of it unfolds it", () => 
 test("a cut of forty thousand lines is one row", () => {
   const outline = new Outline(1, SIZES);
   outline.reach(0, 50_000);
-  outline.cut(0, { line: 3, lines: 40_000, bytes: 9, reason: "" });
+  outline.cut(0, { line: 3, lines: 40_000, bytes: 9, reason: "" }, [[3, 40_002]]);
   assert.deepEqual(keys(outline).slice(0, 5), ["head 0:0", "line 0:1", "line 0:2", "cut 0:3", "line 0:40003"]);
   outline.layOut();
   assert.equal(outline.rowFor(0, 30_000).key, "cut 0:3");
   assert.equal(outline.missing, 40_000);
 });
 
-test("cuts that touch or overlap are one", () => {
-  const cut = (line, lines, bytes) => ({ line, lines, bytes, reason: "" });
-  assert.deepEqual(joined([cut(5, 5, 50), cut(1, 4, 40)]), [cut(1, 9, 90)]);
-  assert.deepEqual(joined([cut(1, 9, 90), cut(1, 4, 40)]), [cut(1, 9, 90)]);
-  assert.deepEqual(joined([cut(1, 2, 2), cut(4, 2, 2)]), [cut(1, 2, 2), cut(4, 2, 2)]);
+test("of a cut only what this page has not is a row, and the row knows the whole", () => {
+  const outline = new Outline(1, SIZES);
+  outline.reach(0, 60);
+  const cut = { line: 11, lines: 45, bytes: 450, reason: "It was long." };
+  outline.cut(0, cut, [[41, 55]]);
+  assert.deepEqual(keys(outline).slice(40, 43), ["line 0:40", "cut 0:41", "line 0:56"]);
+  const gap = outline.gapAt(0, 50);
+  assert.equal(gap.lines, 15);
+  assert.deepEqual(outline.whole(0, gap), cut);
+  assert.equal(outline.missing, 45);
 });
 
 test("a group that ended is folded, one that goes on is not, and a choice stays", () => {
@@ -78,7 +83,7 @@ test("whatever is folded, cut or wrapped: every height leads to its row, and eve
       for (let at = 1, number = 1; at < part.total; number += 1) {
         at += 1 + roll(600);
         const span = 1 + roll(300);
-        if (roll(3) === 0) outline.cut(step, { line: at, lines: span, bytes: 1, reason: "" });
+        if (roll(3) === 0) outline.cut(step, { line: at, lines: span, bytes: 1, reason: "" }, [[at, at + span - 1]]);
         else if (roll(2)) outline.group(step, { number, name: "g", line: at, last: roll(4) ? at + span : null });
         at += span;
       }

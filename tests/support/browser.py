@@ -111,8 +111,11 @@ async (root) => {
 
 def read_log(page: "Page") -> list[tuple[str, str]]:
     """Every line (and cut) that a reader sees who scrolls through the log of a build's page, as (`step:line`, text),
-    in order. Follow is off afterwards."""
+    in order. Where the page followed the newest line, it does so again afterwards."""
+    follows = page.locator("#follow[aria-pressed=true]:visible").count()
     found = [(str(key), str(text)) for key, text in page.locator("#lines").evaluate(READ_LOG)]
+    if follows and page.locator("#follow[aria-pressed=false]").count():
+        page.click("#follow")
     return sorted(found, key=lambda row: tuple(map(int, row[0].split(":"))))
 
 

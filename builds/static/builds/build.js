@@ -20,12 +20,14 @@ let newest = 0;
 /** While it is played again: the moment at which it stands. @type {number|null} */
 let replayed = null;
 
+/** Lines of the log, and how many of them were left out. @type {[number, number]} */
+let counted = [0, 0];
 const lines = /** @type {HTMLElement} */ (document.getElementById("lines"));
 const options = {
   url: /** @type {string} */ (main.dataset.lines),
   names: build.steps.map((step) => step.name),
   time: (/** @type {string} */ at) => timeOf(at, build.started_at),
-  changed: (/** @type {string} */ said) => set(slot("total"), said),
+  changed: showLog,
 };
 /** Of a log that was pruned there is nothing to view. @type {LogView|null} */
 const log = lines.querySelector(".sect") && new LogView(lines, options);
@@ -84,8 +86,18 @@ function change(next) {
   build = next;
   next.steps.forEach((step, at) => step.status !== before.steps[at]?.status && showStep(step));
   if (before.status !== next.status || before.cancel_requested !== next.cancel_requested) showStatus();
-  for (const fact of /** @type {NodeListOf<HTMLElement>} */ (main.querySelectorAll("[data-slot=kept]"))) fact.hidden = !next.kept;
+  if (log) showLog(...counted);
   tick();
+}
+
+/** How much there is of the log, at its foot and among the facts. @param {number} lines @param {number} missing */
+function showLog(lines, missing) {
+  counted = [lines, missing];
+  set(slot("total"), words.stored(lines, missing));
+  const fact = /** @type {HTMLElement} */ (slot("log"));
+  set(fact, words.logFact(lines, missing, build.kept));
+  const name = /** @type {HTMLElement} */ (fact.previousElementSibling);
+  name.hidden = fact.hidden = !fact.textContent;
 }
 
 /** @param {Partial<words.Step>} data */
@@ -131,7 +143,6 @@ function showStatus() {
   const again = slot("again");
   if (again && isFinal(status)) {
     again.classList.add("main");
-    set(again, status === "passed" ? "Start again" : "Retry");
   }
   const verdict = /** @type {HTMLElement} */ (slot("verdict"));
   verdict.hidden = !words.verdict(build);
@@ -140,7 +151,7 @@ function showStatus() {
   const canceller = /** @type {HTMLElement} */ (slot("canceller"));
   canceller.hidden = !build.cancelled_by;
   set(canceller.lastElementChild, build.cancelled_by);
-  set(slot("worker"), build.worker || "none yet");
+  set(slot("worker"), words.worker(build.worker, status));
   const icon = /** @type {HTMLElement|null} */ (main.querySelector(`[data-icon="${status}"]`));
   if (icon?.dataset.href) document.getElementById("icon")?.setAttribute("href", icon.dataset.href);
   announce(`Build ${build.id} ${words.phrase(build)}`);
@@ -187,7 +198,9 @@ function tickSteps(began, elapsed, moment) {
     const text = took !== null ? words.duration(took / 1000, true) : usual;
     set(row?.querySelector(".dur"), step.status === "skipped" ? "skipped" : text);
   });
-  drawAxis(laid, build.status === "running" || replayed !== null ? (elapsed / laid.seconds) * 100 : null);
+  const isEmpty = began === null && !laid.spans.some((span) => span.usualWidth);
+  slot("axis")?.toggleAttribute("hidden", isEmpty);
+  if (!isEmpty) drawAxis(laid, build.status === "running" || replayed !== null ? (elapsed / laid.seconds) * 100 : null);
 }
 
 /** @param {ReturnType<typeof layOut>} laid @param {number|null} at percent */

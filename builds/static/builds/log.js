@@ -5,12 +5,13 @@
 import { addressOf, placeOf } from "./address.js";
 import { runsOf } from "./ansi.js";
 import { listenForCopies } from "./copying.js";
+import { unexplained } from "./cuts.js";
 import { Follow } from "./follow.js";
 import { Outline } from "./outline.js";
 import { Pages } from "./pages.js";
 import { Rows } from "./rows.js";
 import { Window } from "./window.js";
-import { count, output } from "./words.js";
+import * as words from "./words.js";
 
 /**
  * @typedef {import("./address.js").Place} Place
@@ -21,8 +22,8 @@ import { count, output } from "./words.js";
 export class LogView {
   /**
    * @param {HTMLElement} root holds one `details` per step, as the server has rendered it
-   * @param {{url: string, names: string[], time: (at: string) => string, changed: (said: string) => void}} options  time: of a
-   *   line, in words; changed: how many lines the log has, in words
+   * @param {{url: string, names: string[], time: (at: string) => string, changed: (lines: number, missing: number) => void}} options
+   *   time: of a line, in words; changed: how many lines the log has, and how many of them were left out
    */
   constructor(root, options) {
     this.root = root;
@@ -74,7 +75,6 @@ export class LogView {
       this.heads[step] = { status: details.dataset.status || "pending", note: details.dataset.reason || "" };
       this.outline.parts[step].folded = !details.open;
       this.outline.reach(step, Number(details.dataset.total));
-      for (const cut of JSON.parse(details.dataset.cuts || "[]")) this.outline.cut(step, cut);
       for (const group of JSON.parse(details.dataset.groups || "[]")) this.outline.group(step, group);
       for (const row of /** @type {NodeListOf<HTMLElement>} */ (details.querySelectorAll(".ln"))) {
         const text = /** @type {HTMLElement} */ (row.querySelector("pre"));
@@ -82,6 +82,7 @@ export class LogView {
         const line = { text: text.textContent || "", at, open: text.classList.contains("open"), runs: runsOf(text) };
         this.pages.put(step, Number(row.id.split(":")[1]), line);
       }
+      for (const cut of JSON.parse(details.dataset.cuts || "[]")) this.cutWhatIsNotHere(step, cut);
     }
     this.seen = this.outline.total;
   }
@@ -94,12 +95,16 @@ export class LogView {
       heading: (step) => {
         const { status, note } = this.heads[step];
         const part = this.outline.parts[step];
-        return { status, said: output(part.shown, status, note), folded: part.folded };
+        return { status, said: words.output(part.shown, status, note, part.missing), folded: part.folded };
       },
       hits: (step, line) => this.hitsOf(step, line),
       current: (step, line) => this.hit?.step === step && this.hit.line === line,
-      picked: (step, line) =>
-        this.picked?.step === step && line >= this.picked.first && line <= this.picked.last && line > 0,
+      picked: (step, line, last = line) =>
+        this.picked?.step === step && last >= this.picked.first && line <= this.picked.last && line > 0,
+      gap: (step, line) => {
+        const { line: first, lines, bytes, reason } = this.outline.whole(step, /** @type {any} */ (this.outline.gapAt(step, line)));
+        return words.cut(first, lines, bytes, reason);
+      },
       level: (step, line) => this.levels.get(`${step}:${line}`),
       time: (at) => this.options.time(at),
       fails: () => this.pages.failures > 0,
@@ -131,13 +136,9 @@ export class LogView {
     this.schedule();
   }
 
-  /** @param {number} step @param {import("./outline.js").Cut} cut */
+  /** @param {number} step @param {import("./cuts.js").Cut} cut */
   cutWhatIsNotHere(step, cut) {
-    const last = cut.line + cut.lines - 1;
-    for (const [from, to] of this.pages.absent(step, cut.line, last)) {
-      const whole = from === cut.line && to === last;
-      this.outline.cut(step, { ...cut, line: from, lines: to - from + 1, bytes: whole ? cut.bytes : 0 });
-    }
+    this.outline.cut(step, cut, this.pages.absent(step, cut.line, cut.line + cut.lines - 1));
   }
 
   /** A group began or ended. @param {any} data */
@@ -169,6 +170,7 @@ export class LogView {
   arrived(step, answer) {
     this.outline.reach(step, answer.total);
     for (const cut of answer.cuts || []) this.cutWhatIsNotHere(step, cut);
+    for (const cut of unexplained(this.outline.parts[step].cuts, answer.from, answer.lines)) this.cutWhatIsNotHere(step, cut);
     this.schedule();
   }
 
@@ -190,7 +192,7 @@ export class LogView {
       this.window.draw({ row: outline.rowFor(this.pinned.step, this.pinned.line), offset: this.pinned.offset });
     } else this.window.draw(this.window.anchor());
     this.follow?.offer(Math.max(outline.total - this.seen, 0));
-    this.options.changed(this.words());
+    this.options.changed(outline.total, outline.missing);
   }
 
   /** Of each step only so many lines are shown. @param {number[]|null} counts null: all */
@@ -220,12 +222,6 @@ export class LogView {
   /** How many lines each step has. */
   totals() {
     return this.outline.parts.map((part) => part.total);
-  }
-
-  /** In words, for the foot of the log. */
-  words() {
-    const { total, missing } = this.outline;
-    return missing ? `${count(total - missing, "line")} stored, ${count(missing, "line")} left out` : count(total, "line");
   }
 
   /** Widths, times or the font are other ones. */

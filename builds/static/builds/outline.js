@@ -2,10 +2,12 @@
 // Where everything in a log stands: steps, lines, folded groups and cuts → rows from top to bottom. Pure: pixels come in
 // by `sizes` and `grow`, nothing here touches a page. A million lines cost as much as their cuts and groups.
 
+import * as cuts from "./cuts.js";
+
 const BUCKET = 1_024;
 
 /**
- * @typedef {{line: number, lines: number, bytes: number, reason: string}} Cut
+ * @typedef {import("./cuts.js").Cut} Cut
  * @typedef {{number: number, name: string, line: number, last: number|null}} Group  last: null while it is open
  * @typedef {{kind: "head"|"lines"|"group"|"cut", step: number, first: number, last: number, top: number, height: number,
  *   group?: Group, cut?: Cut}} Segment  first, last: numbers of lines; 0 of a heading
@@ -20,8 +22,10 @@ class Part {
     /** Lines beyond this one are not shown (yet). */
     this.limit = Infinity;
     this.folded = false;
-    /** @type {Cut[]} in order, apart from each other */
+    /** What is left out of its log, as far as that is known. @type {Cut[]} */
     this.cuts = [];
+    /** What this page has not, and never will have: each is a row. @type {Cut[]} */
+    this.gaps = [];
     /** @type {Map<number, Group>} by number */
     this.groups = new Map();
     /** @type {Map<number, boolean>} by a group's number: what the reader has chosen */
@@ -31,6 +35,11 @@ class Part {
 
   get shown() {
     return Math.min(this.total, this.limit);
+  }
+
+  /** How many of its lines are left out. */
+  get missing() {
+    return cuts.missing(this.cuts, 1, this.shown);
   }
 
   /** @param {Group} group */
@@ -97,19 +106,27 @@ export class Outline {
     this.stale = true;
   }
 
-  /** These lines of the step are not stored; cuts that touch become one. @param {number} step @param {Cut} cut */
-  cut(step, cut) {
+  /** The step's log is cut there. Of it `gaps` are lines that this page has not either.
+   * @param {number} step @param {Cut} cut @param {[first: number, last: number][]} gaps */
+  cut(step, cut, gaps) {
     const part = this.parts[step];
     if (!part || cut.lines < 1) return;
-    part.cuts = joined([...part.cuts, cut]);
+    part.cuts = cuts.merge(part.cuts, [cut]);
+    const holes = gaps.map(([first, last]) => ({ line: first, lines: last - first + 1, bytes: 0, reason: "" }));
+    part.gaps = cuts.merge(part.gaps, holes);
     this.reach(step, cut.line + cut.lines - 1);
     this.stale = true;
   }
 
-  /** A line of the step is there although a cut says that it is not: what was on the screen stays.
-   * @param {number} step @param {number} line */
-  cutAt(step, line) {
-    return this.parts[step]?.cuts.find((cut) => line >= cut.line && line < cut.line + cut.lines);
+  /** What is cut around a gap, in whole. @param {number} step @param {Cut} gap @returns {Cut} */
+  whole(step, gap) {
+    const known = this.parts[step].cuts;
+    return cuts.at(known, gap.line) || cuts.at(known, gap.line + gap.lines - 1) || gap;
+  }
+
+  /** The gap that has this line. @param {number} step @param {number} line */
+  gapAt(step, line) {
+    return cuts.at(this.parts[step].gaps, line);
   }
 
   /** @param {number} step @param {Group} group */
@@ -170,7 +187,7 @@ export class Outline {
 
   /** How many of them were left out. */
   get missing() {
-    return this.parts.reduce((sum, part) => sum + part.cuts.reduce((lines, cut) => lines + cut.lines, 0), 0);
+    return this.parts.reduce((sum, part) => sum + part.missing, 0);
   }
 
   // --- Where it stands ---
@@ -197,7 +214,7 @@ export class Outline {
     const { line: high, cut: cutHigh } = this.sizes;
     const end = part.shown;
     const stops = [
-      ...part.cuts.map((cut) => ({ at: cut.line, cut, group: undefined })),
+      ...part.gaps.map((cut) => ({ at: cut.line, cut, group: undefined })),
       ...[...part.groups.values()].map((group) => ({ at: group.line, cut: undefined, group })),
     ].sort((a, b) => a.at - b.at);
     let next = 1;
@@ -300,20 +317,4 @@ export class Outline {
     top ??= segment.top + (line - segment.first) * usual + extras.sum(segment.first, line - 1);
     return { key: `line ${step}:${line}`, kind: "line", step, line, top, height: usual + extras.of(line), segment };
   }
-}
-
-/** Cuts in order, those that touch or overlap as one. @param {Cut[]} cuts @returns {Cut[]} */
-export function joined(cuts) {
-  /** @type {Cut[]} */
-  const found = [];
-  for (const cut of [...cuts].sort((a, b) => a.line - b.line || b.lines - a.lines)) {
-    const last = found.at(-1);
-    if (!last || cut.line > last.line + last.lines) found.push({ ...cut });
-    else if (cut.line + cut.lines > last.line + last.lines) {
-      const touch = cut.line === last.line + last.lines;
-      const bytes = touch ? last.bytes + cut.bytes : Math.max(cut.bytes, last.bytes);
-      found[found.length - 1] = { ...last, lines: cut.line + cut.lines - last.line, bytes };
-    }
-  }
-  return found;
 }

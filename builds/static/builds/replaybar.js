@@ -143,8 +143,7 @@ class Bar {
 
 /** @param {import("./log.js").LogView} log @param {number} step @param {number} line @returns {number|null|undefined} */
 function timeIn(log, step, line) {
-  const cut = log.outline.cutAt(step, line);
-  if (cut) return null;
+  if (log.outline.gapAt(step, line)) return null;
   const found = log.pages.get(step, line);
   if (!found) return undefined;
   return found.at ? Date.parse(found.at) : null;

@@ -2,7 +2,6 @@
 // Rows of the log as elements: made once, and touched again only where what they show has changed.
 
 import { plainOf, renderRuns, runs } from "./ansi.js";
-import { count, size } from "./words.js";
 
 /**
  * @typedef {import("./outline.js").Row} Row
@@ -10,7 +9,7 @@ import { count, size } from "./words.js";
  * @typedef {{status: string, said: string, folded: boolean}} Heading
  * @typedef {{line: (step: number, line: number) => Line|undefined, heading: (step: number) => Heading,
  *   hits: (step: number, line: number) => [number, number][]|undefined, current: (step: number, line: number) => boolean,
- *   picked: (step: number, line: number) => boolean, level: (step: number, line: number) => string|undefined,
+ *   picked: (step: number, line: number, last?: number) => boolean, gap: (step: number, line: number) => string, level: (step: number, line: number) => string|undefined,
  *   time: (at: string) => string, names: string[], fails: () => boolean}} Source
  */
 
@@ -96,8 +95,15 @@ export class Rows {
   /** @param {Row} row @param {HTMLElement} element */
   refresh(row, element) {
     if (row.kind === "head") this.refreshHeading(row, element);
-    else if (row.kind === "cut") setText(element, cutSaid(/** @type {any} */ (row.segment.cut)));
+    else if (row.kind === "cut") this.refreshGap(row, element);
     else this.refreshLine(row, element);
+  }
+
+  /** @param {Row} row @param {HTMLElement} element */
+  refreshGap({ step, line, segment: { last } }, element) {
+    const said = this.source.gap(step, line);
+    if (element.textContent !== said) element.textContent = element.title = said;
+    element.classList.toggle("picked", this.source.picked(step, line, last));
   }
 
   /** @param {Row} row @param {HTMLElement} element */
@@ -162,11 +168,6 @@ export class Rows {
 function isAbove(element, row) {
   const [step, line] = element.id.split(":").map(Number);
   return step - 1 < row.step || (step - 1 === row.step && line < row.line);
-}
-
-/** `46,000 lines, 2.1 MB left out here: the log reached its limit`. @param {import("./outline.js").Cut} cut */
-export function cutSaid({ lines, bytes }) {
-  return `${count(lines, "line")}${bytes ? `, ${size(bytes)}` : ""} left out here: the log reached its limit`;
 }
 
 /** A line's text as it is read. @param {Line} line */

@@ -51,9 +51,12 @@ export function percent(fraction) {
   return fraction === null ? "" : `${Math.floor(fraction * 100 + 1e-9)} %`;
 }
 
+/** @param {number} number */
+const thousands = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
+
 /** `1 line`, `2,143 lines`. @param {number} number @param {string} one */
 export function count(number, one) {
-  return `${String(number).replace(/\B(?=(\d{3})+$)/g, ",")} ${one}${number === 1 ? "" : "s"}`;
+  return `${thousands(number)} ${one}${number === 1 ? "" : "s"}`;
 }
 
 /** The status of a build in a few words. @param {Build} build */
@@ -74,11 +77,52 @@ export function verdict({ status, reason, cancelled_by }) {
   return told ? "" : reason;
 }
 
-/** `12 lines · Exit code 2.`: the heading of a step's part of the log.
- * @param {number} lines @param {string} status @param {string} reason */
-export function output(lines, status, reason) {
+/** `12 lines · Exit code 2.`: the heading of a step's part of the log; of the lines so many are missing.
+ * @param {number} lines @param {string} status @param {string} reason @param {number} [missing] */
+export function output(lines, status, reason, missing = 0) {
   const silent = status === "pending" || status === "skipped" ? status : status === "running" ? "no output yet" : "no output";
-  return [lines ? count(lines, "line") : silent, reason].filter(Boolean).join(" · ");
+  const said = lines ? count(lines, "line") : silent;
+  return [missing ? `${said}, ${thousands(missing)} left out` : said, reason].filter(Boolean).join(" · ");
+}
+
+/** `12 bytes`, `3.4 kB`, `1.2 MB`: thousands, as disks count. @param {number} number */
+export function size(number) {
+  if (number < 1_000) return count(number, "byte");
+  let amount = number;
+  for (const unit of ["kB", "MB", "GB"]) {
+    amount /= 1_000;
+    if (amount < 999.95) return `${(amount % 1 === 0.25 ? amount - 0.05 : amount).toFixed(1)} ${unit}`; // as Python rounds
+  }
+  return `${(amount / 1_000).toFixed(1)} TB`;
+}
+
+/**
+ * `50 lines left out (11 to 60, 3.4 kB): It was long.`: what stands in a log for lines that are not kept.
+ * @param {number} line @param {number} lines @param {number} bytes @param {string} reason
+ */
+export function cut(line, lines, bytes, reason) {
+  const numbers = lines === 1 ? `${line}` : `${line} to ${line + lines - 1}`;
+  return `${count(lines, "line")} left out (${numbers}${bytes ? `, ${size(bytes)}` : ""})${reason && `: ${reason}`}`;
+}
+
+/** `4,000 lines stored, 46,000 left out`; `2 lines`: nothing is missing. @param {number} lines @param {number} missing */
+export function stored(lines, missing) {
+  return missing ? `${count(lines - missing, "line")} stored, ${thousands(missing)} left out` : count(lines, "line");
+}
+
+/** `cut: 46,000 of 50,000 lines left out`; empty: nothing is missing. @param {number} lines @param {number} missing */
+export function leftOut(lines, missing) {
+  return missing ? `cut: ${thousands(missing)} of ${count(lines, "line")} left out` : "";
+}
+
+/** What the facts of a build say about its log. @param {number} lines @param {number} missing @param {boolean} kept */
+export function logFact(lines, missing, kept) {
+  return [leftOut(lines, missing), kept ? "kept, never pruned" : ""].filter(Boolean).join("; ");
+}
+
+/** Who runs it, or ran it. @param {string} name @param {string} status */
+export function worker(name, status) {
+  return name || (status === "queued" ? "none yet" : "none: it never ran");
 }
 
 /** `compile · step 4 of 6` of a running build. @param {Build} build */
@@ -86,15 +130,4 @@ export function currentStep(build) {
   if (build.cancel_requested) return "cancelling";
   const at = build.steps.findIndex((step) => step.status === "running");
   return at < 0 ? "starting" : `${build.steps[at].name} · step ${at + 1} of ${build.steps.length}`;
-}
-
-/** `12 bytes`, `3.4 kB`, `1.2 MB`: thousands, as disks count. @param {number} number */
-export function size(number) {
-  if (number < 1000) return count(number, "byte");
-  let value = number;
-  for (const unit of ["kB", "MB", "GB", "TB"]) {
-    value /= 1000;
-    if (value < 999.95 || unit === "TB") return `${value.toFixed(1)} ${unit}`;
-  }
-  return "";
 }
