@@ -43,7 +43,7 @@ def expected(build_id: int) -> list[tuple[int, int]]:
 
 @hurried
 class PropertyTests(PropertyCase):
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=15, deadline=None)
     @given(
         drafts(),
         st.sampled_from([1, 2, 1000]),
