@@ -117,6 +117,11 @@ class SearchTest(TransactionTestCase):
             self.assertEqual((response.status_code, response.headers["Retry-After"]), (503, "5"))
             self.assertEqual(response.json()["cause"], "database")
 
+    async def test_a_build_that_is_deleted_meanwhile_is_not_there(self) -> None:
+        lease = await sync_to_async(live.running)()
+        with patch("builds.search.pieces.standing", side_effect=Build.DoesNotExist):
+            await self.ask(lease.build_id, 404, q="a")
+
     async def test_old_logs(self) -> None:
         build_id = await sync_to_async(over)(long_log(3))
         events = await self.ask(build_id, q="line 7", limit=3)
