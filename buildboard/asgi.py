@@ -42,7 +42,7 @@ from . import postgresql  # noqa: E402
 logger = logging.getLogger(__name__)
 gc.set_threshold(20_000, 20, 50)  # with a thousand viewers the default makes the slowest deliveries three times slower
 
-LIVE_PATHS = re.compile(r"(?:/builds/\d+)?/(?:events/|events\.json)|/builds/\d+/(?:log\.txt|log/)")
+LIVE_PATHS = re.compile(r"(?:/builds/\d+)?/(?:events/|events\.json)|/builds/\d+/(?:log\.txt|log/|search/)")
 """The live wing's alone: a page or the admin's event log would hold up every stream that shares their thread."""
 
 PLACELESS = frozenset({"/healthz"})

@@ -22,6 +22,7 @@ this order.
     retention/     compacts logs of builds that are over, and prunes old ones
     leases.py      finds builds whose worker gives no sign of life any more
     access.py      who is asking, and what they may do and see
+    search/        finds lines in the whole log of a build, a slice at a time
 
 On them stand three wings that never import each other; `urls.py` ties views to paths:
 

@@ -3,8 +3,8 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from .live import logs, poll, stream
-from .web import health, views
+from .live import logs, poll, search, stream
+from .web import find, health, views
 from .web.api import api
 
 urlpatterns = [
@@ -15,6 +15,7 @@ urlpatterns = [
     path("builds/<int:build_id>/cancel/", views.cancel, name="cancel"),
     path("builds/<int:build_id>/retry/", views.retry, name="retry"),
     path("builds/<int:build_id>/keep/", views.keep, name="keep"),
+    path("builds/<int:build_id>/find/", find.page, name="find"),
     path("accounts/login/", views.Login.as_view(), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
     # Machine-readable, by session or token.
@@ -24,6 +25,7 @@ urlpatterns = [
     path("builds/<int:build_id>/events.json", poll.build_events, name="build-events-json"),
     path("builds/<int:build_id>/log/", logs.lines, name="build-lines"),
     path("builds/<int:build_id>/log.txt", logs.text, name="build-log"),
+    path("builds/<int:build_id>/search/", search.slices, name="build-search"),
     path("api/v1/", api.urls),
     # For machines that look after machines.
     path("healthz", health.healthz, name="healthz"),

@@ -13,7 +13,7 @@ from .support import ROOT
 
 FLOORS = [
     "states", "inputs", "recipe", "progress", "gauges", "labels", "wakes", "models", "blocks", "cuts", "events",
-    "beats", "queue", "lifecycle", "worlds", "retention", "leases", "access",
+    "beats", "queue", "lifecycle", "worlds", "retention", "leases", "access", "search",
 ]  # fmt: skip
 """From the ground up: each imports only those before it."""
 WINGS = {"worker", "live", "web"}
@@ -32,6 +32,7 @@ TESTED_BY: dict[str, str] = {
     "management/commands/_postgresql": "test_backup_command.py",
     "management/commands/_sqlite": "test_backup_command.py",
     "management/commands/runserver": "test_web_command.py",
+    "search/pieces": "test_search_slices.py",
     "web/items": "test_api.py",
     "worker/canvas": "test_worker_lines.py",
     "worker/guardian": "test_worker_process.py",

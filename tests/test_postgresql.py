@@ -23,6 +23,7 @@ MODULES = (
     "tests.test_retention",
     "tests.test_retention_rules",
     "tests.test_retention_turns",
+    "tests.test_search_slices",
 )
 
 

@@ -10,4 +10,5 @@ opening.py   a request → who is it, may they, from which cursor
 stream.py    the Server-Sent Events views
 poll.py      the same events as JSON, long poll
 logs.py      lines by number, and the whole log as text
+search.py    search in the whole log, a slice at a time
 """

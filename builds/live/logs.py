@@ -104,8 +104,8 @@ async def text(request: HttpRequest, build_id: int) -> HttpResponseBase:
     try:
         opening.only_reads(request)
         opening.can_stream(request)
-        keeps_styling = _flag(request, "ansi")
-        follow = _flag(request, "follow")
+        keeps_styling = opening.flag(request, "ansi")
+        follow = opening.flag(request, "follow")
         opened = await opening.open_build(request, build_id)
         follow = follow and not opened.extent.final
         if follow and hub().is_full(opened.standing):
@@ -170,13 +170,6 @@ class Writer:
     def _join(self, texts: list[str]) -> str:
         found = "".join(f"{text}\n" for text in texts)
         return found if self._keeps_styling else events.plain(found)
-
-
-def _flag(request: HttpRequest, name: str) -> bool:
-    value = request.GET.get(name, "0")
-    if value not in ("0", "1"):
-        raise refuse(400, f"{name}: expected 0 or 1, not {value[:40]!r}.")
-    return value == "1"
 
 
 async def _stored(opened: Opening, *, keeps_styling: bool) -> AsyncIterator[bytes]:

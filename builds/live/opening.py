@@ -93,6 +93,14 @@ def can_stream(request: HttpRequest) -> None:
         raise refuse(501, "This server cannot stream: Buildboard has to run under an ASGI server, such as daphne.")
 
 
+def flag(request: HttpRequest, name: str, default: str = "0") -> bool:
+    """`Refusal` with 400 for anything but 0 and 1."""
+    value = request.GET.get(name, default)
+    if value not in ("0", "1"):
+        raise refuse(400, f"{name}: expected 0 or 1, not {value[:40]!r}.")
+    return value == "1"
+
+
 async def open_build(request: HttpRequest, build_id: int) -> Opening:
     """`Refusal`: 401, 404. `Away`."""
     return await _ask(_build, request, build_id)
