@@ -1,0 +1,120 @@
+// @ts-check
+// Questions in place of a stream: what keeps it away, and, where a proxy holds it back, long polls from the same cursor.
+
+import { FIRST_WORD } from "./heartbeat.js";
+import { delay } from "./sequence.js";
+
+const STREAM_AGAIN = 120_000;
+const REFUSALS = 3;
+const WAIT = 25;
+
+export class Polling {
+  /** @param {import("./stream.js").Connection} connection */
+  constructor(connection) {
+    this.connection = connection;
+    /** Why streams do not arrive here; empty: they do. */
+    this.why = "";
+    /** @type {import("./wire.js").Wire|null} a stream that is tried beside the polls */
+    this.trial = null;
+    /** How often in a row a question was answered and the stream was not. */
+    this.refusals = 0;
+    /** The last answer was that the database is away. */
+    this.away = false;
+  }
+
+  /** One question without waiting: what is it that keeps the stream away? */
+  async ask() {
+    const { connection } = this;
+    const answer = await this.fetch(0);
+    if (answer === "over") return;
+    if (answer === "failed") connection.later(() => this.ask());
+    else if (++this.refusals > REFUSALS) this.poll("the stream cannot be opened", true);
+    else {
+      const rest = connection.failures++ ? delay(connection.failures, connection.world.Math.random()) : 50;
+      connection.timers.after("again", rest, () => connection.open());
+    }
+  }
+
+  /**
+   * @param {string} why said once a poll was answered: what does not answer at all is no proxy that holds a stream back
+   * @param {boolean} [answered] one was
+   */
+  async poll(why, answered = false) {
+    const { connection } = this;
+    this.why = why;
+    this.endTrial();
+    if (answered && !this.away) connection.say("polling", why);
+    for (let wait = answered ? WAIT : 0; ; wait = WAIT) {
+      const asked = connection.world.Date.now();
+      const before = connection.sequence.cursor;
+      const answer = await this.fetch(wait);
+      if (answer === "over") return;
+      if (answer === "failed") return connection.later(() => this.poll(why));
+      connection.heard(true);
+      if (!this.away) connection.say("polling", why);
+      if (wait && connection.sequence.cursor === before && connection.world.Date.now() - asked < 1_000) {
+        return connection.later(() => this.poll(why, true)); // it did not wait: whoever answered is about to go
+      }
+    }
+  }
+
+  /**
+   * A page of events from the cursor, taken. `over`: nothing more comes, or another way was begun meanwhile.
+   * @param {number} wait seconds @returns {Promise<"more"|"failed"|"over">}
+   */
+  async fetch(wait) {
+    const { connection } = this;
+    const { sequence } = connection;
+    const answer = await connection.question(`&wait=${wait}`, wait);
+    if (!answer) return "over";
+    if ("failed" in answer) {
+      this.away = answer.away;
+      if (this.away) connection.pulse.heard();
+      if (this.away) connection.say("away");
+      else connection.say(connection.failures > 0 ? "offline" : "reconnecting", answer.failed);
+      return "failed";
+    }
+    const { page } = answer;
+    this.away = page.stale !== undefined;
+    for (const event of page.events) {
+      if (connection.take(event) !== "gap") continue;
+      sequence.forgive(event.id); // there is no more of it to be had
+      connection.take(event);
+    }
+    if (page.final && sequence.cursor >= page.head) {
+      connection.finish("ended");
+      return "over";
+    }
+    if (this.away) connection.say("away");
+    else if (sequence.cursor < page.head) connection.say("catching", `${page.head - sequence.cursor} to go`);
+    return "more";
+  }
+
+  /** Whether streams arrive meanwhile, beside the polls: no line waits for the answer. */
+  tryStream() {
+    this.endTrial();
+    this.trial = this.connection.newWire();
+    this.connection.timers.after("trial", FIRST_WORD, () => this.endTrial());
+  }
+
+  /** The stream on trial has said something. True: it was a word of a good one, which takes the place of the polls. @param {string} kind */
+  passes(kind) {
+    const good = kind === "" || kind === "ping";
+    if (good) this.why = "";
+    else this.endTrial();
+    return good;
+  }
+
+  endTrial() {
+    const { timers, world } = this.connection;
+    this.trial?.close();
+    this.trial = null;
+    timers.after("trial", STREAM_AGAIN * (0.75 + world.Math.random() / 2), () => this.tryStream());
+  }
+
+  close() {
+    this.trial?.close();
+    this.trial = null;
+    this.connection.timers.forget("trial");
+  }
+}
