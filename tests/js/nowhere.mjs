@@ -21,7 +21,10 @@ class FakeSource {
   }
 }
 
-/** A connection, and the world around it. `sleep`: the clock goes on and no timer does. `jump`: the clock is set. */
+/**
+ * A connection, and the world around it. `pass`: time goes by. `jump`: the
+ * clock is set, or the machine slept, which looks the same.
+ */
 export function setUp({ cursor = 0, dense = true, answers = [] } = {}) {
   let time = 1_000_000;
   let next = 1;
@@ -42,10 +45,11 @@ export function setUp({ cursor = 0, dense = true, answers = [] } = {}) {
     clearTimeout: (id) => timers.delete(id),
     setInterval: (work, every) => (timers.set(next, { work, at: time + every, every }), next++),
     clearInterval: (id) => timers.delete(id),
-    fetch: async (url) => {
+    fetch: async (url, { signal }) => {
       asked.push(url);
       const answer = answers.length ? answers.shift() : "never";
       if (answer === "never") return new Promise(() => {});
+      if (answer === "silence") return new Promise((_, reject) => signal.addEventListener("abort", reject));
       if (answer === "down") throw new TypeError("refused");
       return { status: answer.status || 200, ok: !answer.status || answer.status < 300, json: async () => answer };
     },
@@ -83,11 +87,8 @@ export function setUp({ cursor = 0, dense = true, answers = [] } = {}) {
     for (let turn = 0; turn < 24; turn++) await null;
   };
   const jump = (seconds) => {
+    for (const timer of timers.values()) timer.at += seconds * 1000; // what is left of each stays
     time += seconds * 1000;
   };
-  const sleep = (seconds) => {
-    for (const timer of timers.values()) timer.at += seconds * 1000;
-    jump(seconds);
-  };
-  return { connection, sources, asked, events, kinds, states, pass, jump, sleep, timers, resets: () => resets };
+  return { connection, sources, asked, events, kinds, states, pass, jump, timers, resets: () => resets };
 }

@@ -6,6 +6,7 @@ import { layOut } from "./axis.js";
 import { everySecond, now } from "./clock.js";
 import { goLive, pressOnce, set, tickTimes } from "./live.js";
 import { LogView } from "./log.js";
+import { offerNotice } from "./notice.js";
 import { keepPlace } from "./place.js";
 import { estimateOf, isFinal } from "./progress.js";
 import * as words from "./words.js";
@@ -40,13 +41,14 @@ const connection = goLive(main, {
     tick();
   },
 });
+const notice = offerNotice(/** @type {HTMLButtonElement|null} */ (document.getElementById("notify")), build, (on) => connection.rest.watch(on));
 pressOnce(main);
 tools();
 if (!location.hash && !isFinal(build.status)) log.follow.start();
 else if (!isFinal(build.status)) log.follow.show();
 log.goTo(location.hash);
 if (isFinal(build.status) && !location.hash) log.follow.toEnd();
-everySecond(tick);
+everySecond(tick, 10); // a hidden tab's title goes on, too
 keepPlace(slot("place"), () => build.status === "queued", connection);
 
 /** The build is as `next` says. @param {words.Build} next */
@@ -57,6 +59,7 @@ function change(next) {
   if (before.status !== next.status || before.cancel_requested !== next.cancel_requested) showStatus();
   for (const fact of /** @type {NodeListOf<HTMLElement>} */ (main.querySelectorAll("[data-slot=kept]"))) fact.hidden = !next.kept;
   tick();
+  notice(next);
 }
 
 /** @param {Partial<words.Step>} data */

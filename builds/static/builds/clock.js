@@ -16,9 +16,17 @@ export function setClock(served) {
 /** Milliseconds since 1970 by the server's clock. */
 export const now = () => Date.now() + offset;
 
-/** Calls `work` now and every second while the page is visible. @param {() => void} work */
-export function everySecond(work) {
+/**
+ * Calls `work` now and every second while the page is visible. `hidden`: and every so many seconds while it is not.
+ * @param {() => void} work @param {number} [hidden]
+ */
+export function everySecond(work, hidden = Infinity) {
+  let due = 0;
   work();
-  setInterval(() => document.hidden || work(), 1000);
+  setInterval(() => {
+    if (document.hidden && performance.now() < due) return;
+    due = performance.now() + hidden * 1000;
+    work();
+  }, 1000);
   document.addEventListener("visibilitychange", () => document.hidden || work());
 }

@@ -30,12 +30,13 @@ export function goLive(main, { dense, settled = false, onEvent, onOver }) {
     onReset: reloadOnce,
   });
   show = showPill(connection, login);
+  const look = () => (document.hidden ? connection.hide() : connection.show());
   addEventListener("pagehide", () => connection.sleep());
-  addEventListener("pageshow", (event) => event.persisted && connection.wake());
+  addEventListener("pageshow", (event) => event.persisted && look()); // from the history: its stream was closed
   addEventListener("online", () => connection.wake());
   addEventListener("offline", () => connection.doubt());
-  document.addEventListener("visibilitychange", () => document.hidden || connection.wake());
-  connection.start(settled);
+  document.addEventListener("visibilitychange", look);
+  connection.start(settled, document.hidden);
   show();
   return connection;
 }

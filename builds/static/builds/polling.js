@@ -4,6 +4,8 @@
 import { FIRST_WORD } from "./heartbeat.js";
 import { delay } from "./sequence.js";
 
+/** When a stream is tried again: soon, since a server that was slow for once is no proxy; then now and then. */
+const STREAM_SOON = 20_000;
 const STREAM_AGAIN = 120_000;
 const REFUSALS = 3;
 const WAIT = 25;
@@ -16,6 +18,8 @@ export class Polling {
     this.why = "";
     /** @type {import("./wire.js").Wire|null} a stream that is tried beside the polls */
     this.trial = null;
+    /** How often that was. */
+    this.trials = 0;
     /** How often in a row a question was answered and the stream was not. */
     this.refusals = 0;
     /** The last answer was that the database is away. */
@@ -42,7 +46,7 @@ export class Polling {
   async poll(why, answered = false) {
     const { connection } = this;
     this.why = why;
-    this.endTrial();
+    if (!this.trial && !connection.timers.has("trial")) this.endTrial();
     if (answered && !this.away) connection.say("polling", why);
     for (let wait = answered ? WAIT : 0; ; wait = WAIT) {
       const asked = connection.world.Date.now();
@@ -92,7 +96,7 @@ export class Polling {
 
   /** Whether streams arrive meanwhile, beside the polls: no line waits for the answer. */
   tryStream() {
-    this.endTrial();
+    this.trials += 1;
     this.trial = this.connection.newWire();
     this.connection.timers.after("trial", FIRST_WORD, () => this.endTrial());
   }
@@ -100,8 +104,11 @@ export class Polling {
   /** The stream on trial has said something. True: it was a word of a good one, which takes the place of the polls. @param {string} kind */
   passes(kind) {
     const good = kind === "" || kind === "ping";
-    if (good) this.why = "";
-    else this.endTrial();
+    if (good) {
+      this.why = "";
+      this.trials = 0;
+    }
+    if (!good) this.endTrial();
     return good;
   }
 
@@ -109,7 +116,8 @@ export class Polling {
     const { timers, world } = this.connection;
     this.trial?.close();
     this.trial = null;
-    timers.after("trial", STREAM_AGAIN * (0.75 + world.Math.random() / 2), () => this.tryStream());
+    const rest = this.trials ? STREAM_AGAIN : STREAM_SOON;
+    timers.after("trial", rest * (0.75 + world.Math.random() / 2), () => this.tryStream());
   }
 
   close() {

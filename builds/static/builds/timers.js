@@ -19,6 +19,11 @@ export class Timers {
     this.set.set(name, this.world.setTimeout(run, milliseconds));
   }
 
+  /** @param {string} name */
+  has(name) {
+    return this.set.has(name);
+  }
+
   /** @param {string[]} names */
   forget(...names) {
     for (const name of names) {
