@@ -13,6 +13,15 @@ export function setClock(served) {
   offset = Number.isFinite(found) && Math.abs(found) > 250 ? found : 0;
 }
 
+/**
+ * The server said a moment ago what time it has: the machine's own clock may have been set since. `within`: the word is
+ * at most so many milliseconds old. @param {string} served @param {number} within
+ */
+export function hearClock(served, within) {
+  const found = Date.parse(served) - Date.now();
+  if (within < 2_000 && Math.abs(found - offset) > 1_000 + within) offset = Math.abs(found) > 1_000 + within ? found : 0;
+}
+
 /** Milliseconds since 1970 by the server's clock. */
 export const now = () => Date.now() + offset;
 

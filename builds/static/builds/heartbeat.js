@@ -24,6 +24,10 @@ export class Heartbeat {
     this.openedAt = this.clock();
   }
 
+  sinceOpened() {
+    return this.clock() - this.openedAt;
+  }
+
   /** Milliseconds since a word, or since the stream was opened, if that was later. */
   silent() {
     return this.clock() - Math.max(this.heardAt, this.openedAt);

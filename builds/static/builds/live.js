@@ -1,7 +1,7 @@
 // @ts-check
 // What both kinds of live pages share: opening the connection, and minding the page's own comings and goings.
 
-import { now, setClock } from "./clock.js";
+import { hearClock, now, setClock } from "./clock.js";
 import { showPill } from "./pill.js";
 import { Connection } from "./stream.js";
 
@@ -22,6 +22,7 @@ export function goLive(main, { dense, settled = false, onEvent, onOver }) {
     cursor: Number(cursor),
     dense,
     clock: now,
+    onClock: hearClock,
     onEvent,
     onState: () => {
       show();

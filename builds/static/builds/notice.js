@@ -21,7 +21,7 @@ export function offerNotice(button, build, watched, browser = globalThis) {
   let on = memory.has() && permission(browser) === "granted";
   let over = false;
   const show = (/** @type {string} */ refused = "") => {
-    button.hidden = over;
+    button.hidden = over && refused === "";
     button.disabled = refused !== "";
     button.textContent = refused || (on ? "Will notify" : "Notify me");
     button.setAttribute("aria-pressed", String(on));
@@ -41,9 +41,9 @@ export function offerNotice(button, build, watched, browser = globalThis) {
   return (next) => {
     if (over || !isFinal(next.status)) return;
     over = true;
-    if (on) tell(browser, said(next, project), next) || (button.title = "The browser refused");
+    const told = !on || tell(browser, said(next, project), next);
     memory.put(false);
-    show();
+    show(told ? "" : "The browser did not notify");
   };
 }
 

@@ -23,8 +23,9 @@ const OVER = new Set(["ended", "gone", "denied", "stuck"]);
  * @typedef {{
  *   events: string, poll: string, world: string, cursor: number, dense: boolean,
  *   onEvent: (event: Happening) => void, onState: (state: State) => void, onReset: () => void,
- *   clock?: () => number,
- * }} Options  dense: ids have no gaps but at a `cut`. clock: the server's time in milliseconds
+ *   clock?: () => number, onClock?: (served: string, within: number) => void,
+ * }} Options  dense: ids have no gaps but at a `cut`. clock: the server's time in milliseconds. onClock: the server told
+ *   it, at most so many milliseconds ago
  */
 
 export class Connection {
@@ -149,13 +150,13 @@ export class Connection {
 
   open() {
     this.close();
-    this.pulse.opened();
     if (this.state.name !== "connecting") this.say("reconnecting");
     this.wire = this.newWire();
     this.expectWord();
   }
 
   newWire() {
+    this.pulse.opened();
     return new Wire(this.world, this.address(this.options.events), {
       stored: (wire, event) => {
         if (!this.adopts(wire, "")) return;
@@ -164,6 +165,7 @@ export class Connection {
       },
       said: (wire, kind, data) => {
         if (!this.adopts(wire, kind)) return;
+        if (wire.words === 1 && data.now) this.options.onClock?.(data.now, this.pulse.sinceOpened());
         this.heard(kind === "ping" && wire.words > 1); // whoever breaks after a first word has not come back yet
         this.told(kind, data);
       },
@@ -196,7 +198,6 @@ export class Connection {
       this.polling.trial = null;
       this.close();
       this.wire = wire;
-      this.pulse.opened();
     }
     return wire === this.wire;
   }
