@@ -35,6 +35,17 @@ test("a stream on trial that says nothing is closed, and costs no line", async (
   assert.notEqual(connection.state.name, "live");
 });
 
+test("a proxy that lets the first words through and holds back the rest is found out at the first missed heartbeat", async () => {
+  const news = { events: [{ id: 2, kind: "log", data: {} }], head: 2, final: false };
+  const { connection, sources, events, pass } = setUp({ answers: [news, news] });
+  connection.start();
+  sources[0].send("ping");
+  sources[0].send("log", {}, 1);
+  await pass(23);
+  assert.ok(sources[0].closed);
+  assert.deepEqual([connection.state.name, events], ["polling", [1, 2]]);
+});
+
 test("a server that answers nothing at all is not said to be behind a proxy", async () => {
   const { connection, states, pass } = setUp({ answers: Array(50).fill("silence") });
   connection.start();

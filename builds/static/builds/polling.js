@@ -9,6 +9,8 @@ const STREAM_SOON = 20_000;
 const STREAM_AGAIN = 120_000;
 const REFUSALS = 3;
 const WAIT = 25;
+const SUSPICION = 300;
+export const HELD_BACK = "a proxy holds back the stream";
 
 export class Polling {
   /** @param {import("./stream.js").Connection} connection */
@@ -20,6 +22,8 @@ export class Polling {
     this.trial = null;
     /** How often that was. */
     this.trials = 0;
+    /** How often a stream under suspicion was found to be good. */
+    this.fruitless = 0;
     /** How often in a row a question was answered and the stream was not. */
     this.refusals = 0;
     /** The last answer was that the database is away. */
@@ -37,6 +41,30 @@ export class Polling {
       const rest = connection.failures++ ? delay(connection.failures, connection.world.Math.random()) : 50;
       connection.timers.after("again", rest, () => connection.open());
     }
+  }
+
+  /**
+   * A word was late, or is overdue: does a question bring what the stream does not? A proxy may pass on what fills its
+   * buffer, and so let through the first words, or a gulp now and then.
+   */
+  suspect() {
+    const { timers } = this.connection;
+    if (!timers.has("compare")) timers.after("compare", SUSPICION * 2 ** Math.min(this.fruitless, 8), () => this.compare());
+  }
+
+  async compare() {
+    const { connection } = this;
+    const { wire } = connection;
+    const answer = wire && (await connection.question("&wait=0", 0));
+    const held = answer && "page" in answer && answer.page.events.find((event) => event.id > connection.sequence.cursor);
+    this.fruitless += 1;
+    if (!held || wire !== connection.wire) return;
+    connection.timers.after("compare", 1_000, () => {
+      if (connection.sequence.cursor >= held.id) return; // it was only on its way
+      this.fruitless = 0;
+      connection.close();
+      this.poll(HELD_BACK);
+    });
   }
 
   /**
@@ -78,6 +106,7 @@ export class Polling {
       else connection.say(connection.failures > 0 ? "offline" : "reconnecting", answer.failed);
       return "failed";
     }
+    connection.pulse.heard();
     const { page } = answer;
     this.away = page.stale !== undefined;
     for (const event of page.events) {

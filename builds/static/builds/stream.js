@@ -3,7 +3,8 @@
 // while the tab is hidden, and one cursor for all. It says what it is doing, and never shows an event twice or past a hole.
 
 import { FIRST_WORD, HEARTBEAT, Heartbeat } from "./heartbeat.js";
-import { Polling } from "./polling.js";
+import { Lateness } from "./lateness.js";
+import { HELD_BACK, Polling } from "./polling.js";
 import { Question } from "./question.js";
 import { GRACE, Rest } from "./rest.js";
 import { delay, Sequence } from "./sequence.js";
@@ -12,6 +13,7 @@ import { Wire } from "./wire.js";
 
 const SILENCE = 2.5 * HEARTBEAT;
 const OLD = 3_000;
+const LATE = 1_000;
 const BREAKS = 3;
 const GLANCED = "build,step";
 const OVER = new Set(["ended", "gone", "denied", "stuck"]);
@@ -38,6 +40,7 @@ export class Connection {
     this.timers = new Timers(world);
     this.polling = new Polling(this);
     this.rest = new Rest(this);
+    this.lateness = new Lateness();
     /** @type {State} */
     this.state = { name: "connecting", detail: "" };
     /** @type {Wire|null} */
@@ -142,7 +145,10 @@ export class Connection {
       this.close();
       this.say("reconnecting");
       this.polling.ask();
-    } else if (this.state.name === "live" && this.pulse.silent() > HEARTBEAT + FIRST_WORD) this.say("silent");
+    } else if (this.state.name === "live" && this.pulse.silent() > HEARTBEAT + FIRST_WORD) {
+      this.say("silent");
+      this.polling.suspect();
+    }
     this.options.onState(this.state);
   }
 
@@ -157,21 +163,32 @@ export class Connection {
 
   newWire() {
     this.pulse.opened();
+    this.lateness = new Lateness();
     return new Wire(this.world, this.address(this.options.events), {
       stored: (wire, event) => {
         if (!this.adopts(wire, "")) return;
         this.heard(true);
+        this.weigh(event.data?.at);
         if (this.take(event) === "gap") this.open();
       },
       said: (wire, kind, data) => {
         if (!this.adopts(wire, kind)) return;
+        this.weigh(data.now);
         if (wire.words === 1 && data.now) this.options.onClock?.(data.now, this.pulse.sinceOpened());
         this.heard(kind === "ping" && wire.words > 1); // whoever breaks after a first word has not come back yet
         this.told(kind, data);
       },
-      opened: (wire) => wire === this.wire && this.expectWord(),
+      opened: (wire) => {
+        this.lateness = new Lateness();
+        if (wire === this.wire) this.expectWord();
+      },
       broke: (wire, forGood) => this.broke(wire, forGood),
     });
+  }
+
+  /** A word has come; is it late? @param {string|undefined} said when it was said */
+  weigh(said) {
+    if (said && this.lateness.hear(Date.parse(said), this.world.Date.now()) > LATE) this.polling.suspect();
   }
 
   /** @param {string} kind @param {any} data */
@@ -215,7 +232,7 @@ export class Connection {
     this.timers.after("word", FIRST_WORD, () => {
       if (!this.wire) return;
       this.close();
-      this.polling.poll("a proxy holds back the stream");
+      this.polling.poll(HELD_BACK);
     });
   }
 
@@ -284,7 +301,6 @@ export class Connection {
       else this.finish(answer.over);
       return null;
     }
-    if ("page" in answer) this.pulse.heard();
     return answer;
   }
 
@@ -315,7 +331,7 @@ export class Connection {
     this.polling.close();
     this.asking?.abort();
     this.wire = this.asking = null;
-    this.timers.forget("word", "again", "calm", "glance");
+    this.timers.forget("word", "again", "calm", "glance", "compare");
   }
 
   /** @param {State["name"]} name */
