@@ -11,6 +11,8 @@ from ..support.processes import eventually
 from ..support.relay import Relay
 from ..support.tabs import Tab, Window
 
+BUSY = 2
+"""What is promised holds for a machine that has time; this one runs other tests as well."""
 COUNT = """
 steps:
   - name: count
@@ -52,7 +54,7 @@ class TabsCase(BrowserCase):
     def streams(self) -> int:
         """Open ones, by the server's own count."""
         told = self.board.get("/metrics").text
-        return sum(int(float(value)) for value in re.findall(r'^buildboard_viewers\{.*\} (\S+)$', told, re.MULTILINE))
+        return sum(int(float(value)) for value in re.findall(r"^buildboard_viewers\{.*\} (\S+)$", told, re.MULTILINE))
 
     def sockets(self) -> int:
         """Connections to the web that are established."""
@@ -90,8 +92,8 @@ class HiddenTest(TabsCase):
         self.assertLessEqual(most, 2)
         self.assertLessEqual(self.sockets(), 6, "what Chromium keeps open to one host, idle ones included")
         self.assertTrue(all("passed" in tab.evaluate("document.getElementById('icon').href") for tab in tabs))
-        more = [tab.evaluate("performance.getEntriesByType('resource').length") - n for tab, n in zip(tabs, asked)]
-        self.assertLessEqual(max(more), 6, "a hidden tab asks seldom")
+        now = [tab.evaluate("performance.getEntriesByType('resource').length") for tab in tabs]
+        self.assertLessEqual(max(b - a for a, b in zip(asked, now, strict=True)), 6, "a hidden tab asks seldom")
         tabs[3].show()
         eventually(lambda: "Complete" in tabs[3].text("#pill"), 10, "the log was not fetched")
         eventually(lambda: "over" in tabs[3].text("#lines"), 10, "the last line is missing")
@@ -116,7 +118,7 @@ class HiddenTest(TabsCase):
         numbers = self.numbers(tab)
         self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
         self.assert_live(tab)
-        print(f"[tabs] looked at again: right after {took:.2f} s")
+        self.assertLess(took, BUSY * 2.0)
         other.show()
         eventually(lambda: "Resting" in tab.text("#pill"), 20, "it does not rest again")
         self.board.post(f"/api/v1/builds/{build_id}/cancel")
@@ -132,7 +134,8 @@ class HiddenTest(TabsCase):
         for _ in range(2):
             other.show()
             tab.show()
-        self.assertEqual(tab.evaluate("performance.getEntriesByType('resource').filter(e => /events/.test(e.name)).length"), 0)
+        ended = "performance.getEntriesByType('resource').filter(entry => /events/.test(entry.name)).length"
+        self.assertEqual(tab.evaluate(ended), 0)
         self.assertIn("Live", tab.text("#pill"))
         self.board.post(f"/api/v1/builds/{build_id}/cancel")
 
@@ -174,7 +177,7 @@ class BackTest(TabsCase):
         expect(self.page.locator(f"[id='1:{now}']")).to_be_attached()
         took = time.monotonic() - began
         same = bool(self.page.evaluate("window.sameDocument"))
-        print(f"[tabs] back, {'from the history cache' if same else 'loaded anew'}: right after {took:.2f} s")
+        self.assertLess(took, BUSY * 2.0)
         expect(self.page.locator("#pill")).to_contain_text("Live")
         numbers = [int(text) for text in self.page.locator(".ln > a").all_text_contents()]
         self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
@@ -201,7 +204,7 @@ class SleepTest(TabsCase):
             began = time.monotonic()
             now = len(self.board.lines(build_id))
             expect(self.page.locator(f"[id='1:{now}']")).to_be_attached()
-            print(f"[tabs] after a sleep: right after {time.monotonic() - began:.2f} s")
+            self.assertLess(time.monotonic() - began, BUSY * 2.0)
             expect(self.page.locator("#pill")).to_contain_text("Live")
             numbers = [int(text) for text in self.page.locator(".ln > a").all_text_contents()]
             self.assertEqual(numbers, list(range(1, len(numbers) + 1)))

@@ -47,7 +47,8 @@ class BrowserCase(SimpleTestCase):
 
     def new_context(self, **options: Any) -> "BrowserContext":
         """Another browser profile, watched for problems as the first: `java_script_enabled=False`, `viewport=…`."""
-        context = browser(self.as_people_have_it).new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
+        own = {"viewport": {"width": 1280, "height": 800}} | options
+        context = browser(self.as_people_have_it).new_context(**own)
         context.set_default_timeout(10_000)
         context.on("weberror", lambda error: self.problems.append(str(error.error)))
         context.on("console", self._hear)
