@@ -134,7 +134,7 @@ class Stream:
 
 def _ping(head: int, stale: int | None = None) -> bytes:
     """With the topic's head: a reader that has less is catching up, not up to date. `now`: the time here, for readers
-    whose clocks are set. `stale`: seconds since the database was reached, where it is away: what they have may be old."""
+    whose clocks are set. `stale`: seconds since the database was reached, where it is away: what one has may be old."""
     said = {"head": head, "now": iso(timezone.now())}
     return frames.control("ping", said if stale is None else said | {"stale": stale})
 

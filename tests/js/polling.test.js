@@ -27,7 +27,7 @@ test("a stream on trial that says nothing is closed, and costs no line", async (
   const page = (/** @type {number} */ id) => ({ events: [{ id, kind: "log", data: {} }], head: id, final: false });
   const { connection, sources, events, pass } = setUp({ answers: [nothing, ...Array.from({ length: 40 }, (_, at) => page(at + 1))] });
   connection.start();
-  for (let turn = 0; turn < 60; turn++) await pass(0.1);
+  await pass(16);
   assert.deepEqual(events, Array.from({ length: 40 }, (_, at) => at + 1));
   await pass(240);
   assert.ok(sources.length >= 2);
@@ -44,6 +44,15 @@ test("a proxy that lets the first words through and holds back the rest is found
   await pass(23);
   assert.ok(sources[0].closed);
   assert.deepEqual([connection.state.name, events], ["polling", [1, 2]]);
+});
+
+test("of a build that prints on and on it asks four times a second, and misses nothing", async () => {
+  const page = (/** @type {number} */ id) => ({ events: [{ id, kind: "log", data: {} }], head: id + 9, final: false });
+  const { connection, asked, events, pass } = setUp({ answers: Array.from({ length: 999 }, (_, at) => page(at + 1)) });
+  connection.start();
+  await pass(15);
+  assert.ok(asked.length >= 35 && asked.length <= 45, `${asked.length} polls in ten seconds`);
+  assert.deepEqual(events, asked.map((_, at) => at + 1));
 });
 
 test("a server that answers nothing at all is not said to be behind a proxy", async () => {

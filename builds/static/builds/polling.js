@@ -9,6 +9,8 @@ const STREAM_SOON = 20_000;
 const STREAM_AGAIN = 120_000;
 const REFUSALS = 3;
 const WAIT = 25;
+/** After an answer with news, so that a build that prints ten times a second is not asked about ten times a second. */
+const PACE = 250;
 const SUSPICION = 300;
 export const HELD_BACK = "a proxy holds back the stream";
 
@@ -84,7 +86,10 @@ export class Polling {
       if (answer === "failed") return connection.later(() => this.poll(why));
       connection.heard(true);
       if (!this.away) connection.say("polling", why);
-      if (wait && connection.sequence.cursor === before && connection.world.Date.now() - asked < 1_000) {
+      if (wait && connection.sequence.cursor > before) {
+        return connection.timers.after("again", PACE, () => this.poll(why, true));
+      }
+      if (wait && connection.world.Date.now() - asked < 1_000) {
         return connection.later(() => this.poll(why, true)); // it did not wait: whoever answered is about to go
       }
     }
