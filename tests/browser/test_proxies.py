@@ -19,6 +19,9 @@ steps:
 """
 
 
+QUIET = "steps: [{name: say, run: 'echo first; sleep 11; echo second; sleep 7; echo third'}]"
+
+
 class ProxiesTest(BrowserCase):
     board: Board
     web: Web
@@ -31,6 +34,7 @@ class ProxiesTest(BrowserCase):
         cls.board = Board()
         cls.addClassCleanup(cls.board.close)
         cls.board.project("count", COUNT)
+        cls.board.project("quiet", QUIET)
         cls.web = cls.board.web()
         cls.board.workers(1)
         cls.nginx = TwoLayers(program, [cls.web.port])
@@ -72,6 +76,20 @@ class ProxiesTest(BrowserCase):
             expect(self.page.locator("#pill")).to_contain_text("Live")
         self.board.post(f"/api/v1/builds/{build_id}/cancel")
         expect(self.page.locator("[data-slot=phrase]")).to_have_text(re.compile("^cancelled"), timeout=20_000)
+
+    def test_behind_one_that_cuts_every_silence_nothing_is_lost_and_the_stream_comes_back(self) -> None:
+        from playwright.sync_api import expect
+
+        self.sign_in(self.board)
+        build_id = self.board.start("quiet")
+        self.page.goto(f"http://127.0.0.1:{self.nginx.hasty}/builds/{build_id}/")
+        pill = self.page.locator("#pill")
+        expect(pill).to_contain_text("Live")
+        for _ in range(2):
+            expect(pill).to_contain_text("Reconnecting", timeout=15_000)
+            expect(pill).to_contain_text("Live", timeout=15_000)
+        expect(pill).to_contain_text("Complete", timeout=40_000)
+        self.assertEqual(self.page.locator(".ln > pre").all_text_contents(), ["first", "second", "third"])
 
     def test_a_stream_that_comes_through_again_takes_the_place_of_the_polls(self) -> None:
         from playwright.sync_api import expect

@@ -89,14 +89,16 @@ http {{
 
 
 class TwoLayers(Nginx):
-    """One site in front of another: streams come through `inner`, which consumes what `outer` would have to be told."""
+    """One site in front of another: streams come through `inner`, which consumes what `outer` would have to be told.
+    `hasty` does as is recommended, but cuts every silence of four seconds."""
 
     def __init__(self, program: str, webs: Sequence[int]) -> None:
-        self.inner, self.outer = free_port(), free_port()
+        self.inner, self.outer, self.hasty = free_port(), free_port(), free_port()
         super().__init__(program, webs)
 
     def _configuration(self, webs: Sequence[int]) -> str:
         inner = _SITE.format(port=self.inner, body=_PLAIN.format(target="buildboard"))
         outer = _SITE.format(port=self.outer, body=_PLAIN.format(target=f"127.0.0.1:{self.inner}"))
+        hasty = recommended().replace("proxy_read_timeout 75s", "proxy_read_timeout 4s")
         good = _SITE.format(port=self.good, body=recommended())  # what the start waits for
-        return self._whole(good + inner + outer, webs)
+        return self._whole(good + inner + outer + _SITE.format(port=self.hasty, body=hasty), webs)

@@ -89,6 +89,21 @@ test("a stream that breaks after each first word is opened ever more slowly", as
   assert.ok(sources.length < 15, `${sources.length} streams in two minutes`);
 });
 
+test("a proxy that cuts each silence of ten seconds: the browser comes back at its own pace, for hours", async () => {
+  const { connection, sources, asked, states, pass } = setUp();
+  connection.start();
+  for (let turn = 0; turn < 60; turn++) {
+    sources[0].send("open");
+    sources[0].send("ping", { head: 0 });
+    assert.equal(connection.state.name, "live");
+    await pass(10);
+    sources[0].send("error");
+    await pass(2);
+  }
+  assert.deepEqual([sources.length, asked.length], [1, 0]);
+  assert.deepEqual([...new Set(states)], ["live", "reconnecting"]);
+});
+
 test("an event resets the pace, an opening does not", () => {
   const { connection, sources } = setUp();
   connection.start();

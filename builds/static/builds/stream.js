@@ -241,6 +241,7 @@ export class Connection {
     if (wire === this.polling.trial) this.polling.endTrial();
     if (wire !== this.wire) return;
     this.timers.forget("word");
+    if (wire.lasted) this.failures = this.breaks = 0;
     if (forGood || ++this.breaks >= BREAKS) {
       this.close();
       this.polling.ask(); // the browser gave up, or would ask on for ever at the same pace, and cannot say why

@@ -3,6 +3,7 @@
 
 const STORED = ["build", "step", "log", "progress", "cut"];
 const CONTROL = ["ping", "reset", "restart", "problem", "denied", "end"];
+const LASTS = 2_000;
 
 /**
  * @typedef {{
@@ -14,10 +15,12 @@ const CONTROL = ["ping", "reset", "restart", "problem", "denied", "end"];
  */
 
 export class Wire {
-  /** @param {any} world what it touches: EventSource @param {string} url @param {Listener} listener */
+  /** @param {any} world what it touches: EventSource, the clock @param {string} url @param {Listener} listener */
   constructor(world, url, listener) {
     /** How many events it has brought. */
     this.words = 0;
+    this.world = world;
+    this.openedAt = world.Date.now();
     const source = new world.EventSource(url);
     /** @type {EventSource} */
     this.source = source;
@@ -36,9 +39,15 @@ export class Wire {
     }
     on("open", () => {
       this.words = 0; // it may have come back by itself
+      this.openedAt = world.Date.now();
       listener.opened(this);
     });
     on("error", () => listener.broke(this, source.readyState === 2));
+  }
+
+  /** Whether it was good for a while: a proxy that cuts each silence is no server that cannot keep a stream. */
+  get lasted() {
+    return this.words > 0 && this.world.Date.now() - this.openedAt > LASTS;
   }
 
   close() {
