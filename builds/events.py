@@ -9,7 +9,7 @@ that lost its lease writes nothing more, and one whose commit landed while its a
 import json
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -175,13 +175,19 @@ def cut(lease: Lease, first: int, last: int, reason: str) -> None:
 # --- Reading ---
 
 
-def read(build_id: int, after: int, limit: int = PAGE, names: Sequence[str] | None = None) -> list[Record]:
-    """Up to `limit` events above `after`, in order. `names`: the build's step names, where the caller has them."""
-    rows = list(
-        Event.objects.filter(build_id=build_id, seq__gt=after)
-        .order_by("seq")
-        .values_list("seq", "kind", "at", "step", "line", "open", "body")[:limit]
-    )
+def read(
+    build_id: int,
+    after: int,
+    limit: int = PAGE,
+    names: Sequence[str] | None = None,
+    kinds: Collection[str] | None = None,
+) -> list[Record]:
+    """Up to `limit` events above `after`, in order. `names`: the build's step names, where the caller has them.
+    `kinds`: of these alone."""
+    wanted = Event.objects.filter(build_id=build_id, seq__gt=after)
+    if kinds is not None:
+        wanted = wanted.filter(kind__in=kinds)
+    rows = list(wanted.order_by("seq").values_list("seq", "kind", "at", "step", "line", "open", "body")[:limit])
     if names is None and any(row[1] == "log" for row in rows):
         names = step_names(build_id)
     return [_record(row, names or ()) for row in rows]

@@ -30,6 +30,7 @@ class FramesTest(SimpleTestCase):
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
         body = frames.encode(number, "step", text)
         self.assertEqual(frames.fields(body), (number, "step", text))
+        self.assertEqual(frames.kind(body), "step")
         self.assertEqual(json.loads(frames.as_json(body)), {"id": number, "kind": "step", "data": data})
 
     def test_raw_line_breaks_become_lines_of_data(self) -> None:

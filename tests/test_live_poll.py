@@ -58,6 +58,51 @@ class PollTest(TransactionTestCase):
             live.printed(self.lease, number + 1, "line")
         live.ended(self.lease)
 
+    async def test_some_kinds_alone_and_how_far_that_was(self) -> None:
+        await sync_to_async(self._write)()
+        found = await answer(await self.get(self.path, after=0, kinds="build,step"))
+        self.assertEqual([event["kind"] for event in found["events"]], ["build", "build", "step", "step", "build"])
+        self.assertEqual(found["events"][-1]["data"]["status"], "failed")
+        self.assertEqual((found["upto"], found["head"], found["final"]), (705, 705, True))
+        found = await answer(await self.get(self.path, after=3, kinds="progress"))
+        self.assertEqual((found["events"], found["upto"], found["final"]), ([], 705, True))
+        found = await answer(await self.get(self.path, after=0, kinds="log"))
+        self.assertEqual([event["id"] for event in found["events"]], list(range(4, found["upto"] + 1)))
+        self.assertEqual((found["upto"] < 703, found["final"]), (True, False), "a page")
+
+    async def test_it_waits_for_some_kinds_and_passes_over_the_others(self) -> None:
+        async def later() -> None:
+            for number in range(3):
+                await asyncio.sleep(0.1)
+                await sync_to_async(live.printed)(self.lease, number + 1, "hello")
+            await sync_to_async(live.ended)(self.lease)
+
+        writing = asyncio.create_task(later())
+        found = await answer(await self.get(self.path, after=3, wait=20, kinds="build"))
+        await writing
+        self.assertEqual([event["data"]["status"] for event in found["events"]], ["failed"])
+        self.assertEqual((found["upto"], found["final"]), (8, True))
+        other = await sync_to_async(live.running)("other")
+        path = f"/builds/{other.build_id}/events.json"
+        found = await answer(await self.get(path, after=3, wait="0.2", kinds="build"))
+        self.assertEqual((found["events"], found["upto"]), ([], 3))
+
+    @override_settings(BUILDBOARD_STREAMS_PER_USER=0)
+    async def test_who_does_not_wait_for_kinds_is_no_viewer_and_asks_however_full_it_is(self) -> None:
+        self.assertEqual((await self.get(self.path, after=3, kinds="build")).status_code, 200)
+        self.assertEqual((await self.get(self.path, after=3, kinds="build", wait=1)).status_code, 429)
+        self.assertEqual(len(hub().viewers), 0)
+
+    async def test_kinds_are_refused_where_they_say_nothing(self) -> None:
+        for kinds in ("", "a b", "build,", "BUILD", "x" * 21, ",".join(["build"] * 11)):
+            with self.subTest(kinds):
+                refused = await self.get(self.path, kinds=kinds)
+                self.assertEqual(refused.status_code, 400)
+                self.assertIn("kinds: expected", refused.json()["detail"])
+        self.assertEqual((await self.get("/events.json", kinds="build")).status_code, 400)
+        self.assertIs((await answer(await self.get(self.path, after=99, kinds="build")))["reset"], True)
+        self.assertEqual((await AsyncClient().get(self.path, {"kinds": "build"})).status_code, 401)
+
     async def test_it_waits_for_news_and_no_longer(self) -> None:
         async def later() -> None:
             await asyncio.sleep(0.2)

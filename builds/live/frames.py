@@ -45,6 +45,11 @@ def fields(body: bytes) -> tuple[int, str, str]:
     return int(number.removeprefix("id: ")), kind.removeprefix("event: "), "\n".join(_value(line) for line in data)
 
 
+def kind(body: bytes) -> str:
+    """The kind of a frame that `encode` made; its data is not looked at."""
+    return body.split(b"\n", 2)[1].removeprefix(b"event: ").decode()
+
+
 def as_json(body: bytes) -> str:
     """A stored event's frame as `{"id", "kind", "data"}`; its data is JSON already and is not parsed again."""
     number, kind, data = fields(body)

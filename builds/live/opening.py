@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
@@ -16,6 +17,8 @@ from ..models import Board
 from . import reading
 from .sources import BoardSource, BuildSource, Source, is_void
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _NUMBER = re.compile(r"[0-9]{1,18}\Z")
 """What a cursor looks like: nothing that is longer ever was a seq or a revision."""
 
@@ -103,12 +106,12 @@ def flag(request: HttpRequest, name: str, default: str = "0") -> bool:
 
 async def open_build(request: HttpRequest, build_id: int) -> Opening:
     """`Refusal`: 401, 404. `Away`."""
-    return await _ask(_build, request, build_id)
+    return await ask(_build, request, build_id)
 
 
 async def open_board(request: HttpRequest) -> Opening:
     """`Refusal`: 401. `Away`."""
-    return await _ask(_board, request)
+    return await ask(_board, request)
 
 
 def known_caller(request: HttpRequest) -> Caller:
@@ -126,11 +129,11 @@ def no_build(build_id: int) -> Refusal:
     return refuse(404, f"There is no build {build_id}, or you may not see it.")
 
 
-async def _ask(function, *args) -> Opening:
-    """However long the line is, as long as it moves."""
+async def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """What a plain function reads from the database, however long the line is, as long as it moves. `Away`."""
     if reading.is_away():
         raise Away
-    asked = asyncio.ensure_future(reading.read_later(function, *args))
+    asked = asyncio.ensure_future(reading.read_later(function, *args, **kwargs))
     try:
         while not (await asyncio.wait({asked}, timeout=1.0))[0]:
             if reading.is_away():

@@ -3,7 +3,7 @@
 Both answer the same questions: where it stands, and the next page of frames above a cursor.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple, Protocol
 
 from .. import events, wakes
@@ -52,10 +52,13 @@ class BuildSource:
         """None: the build is gone."""
         return events.extent(self.build_id)
 
-    def page(self, after: int, size_limit: int = PAGE_BYTES) -> Page | None:
+    def page(
+        self, after: int, size_limit: int = PAGE_BYTES, kinds: Collection[str] | None = None, head: int = 0
+    ) -> Page | None:
         """Read in growing bites, so that a page of huge events and one of tiny ones both stay within bounds.
 
-        None: what follows is not stored any more; it was compacted or pruned a moment ago.
+        None: what follows is not stored any more; it was compacted or pruned a moment ago. `kinds`: of these alone;
+        whoever has read all of them up to `head`, which was seen before, has that as their cursor.
         """
         if self._names is None:
             self._names = events.step_names(self.build_id)
@@ -63,7 +66,7 @@ class BuildSource:
         size, bite = 0, _BITE
         while size < size_limit and len(found) < PAGE_EVENTS:
             cursor = found[-1].id if found else after
-            records = events.read(self.build_id, cursor, bite, self._names)
+            records = events.read(self.build_id, cursor, bite, self._names, kinds)
             if _has_holes(cursor, records) and self._is_void(cursor):
                 return None
             for record in records:
@@ -71,7 +74,7 @@ class BuildSource:
                 found.append(Frame(record.seq, record.seq, self.project, body))
                 size += len(body)
             if len(records) < bite:
-                return Page(found, found[-1].id if found else after, False)
+                return Page(found, max(found[-1].id if found else after, head), False)
             bite = min(bite * 4, 128) if size < size_limit // 8 else _BITE
         return Page(found, found[-1].id, True)
 

@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from ..gauges import streams
+from ..models import iso
 from . import frames, opening
 from .hub import Hub, hub, is_draining
 from .opening import Away, Opening, Refusal
@@ -131,9 +133,10 @@ class Stream:
 
 
 def _ping(head: int, stale: int | None = None) -> bytes:
-    """With the topic's head: a reader that has less is catching up, not up to date. `stale`: seconds since the database
-    was reached, where it is away: what the reader has may be old."""
-    return frames.control("ping", {"head": head} | ({} if stale is None else {"stale": stale}))
+    """With the topic's head: a reader that has less is catching up, not up to date. `now`: the time here, for readers
+    whose clocks are set. `stale`: seconds since the database was reached, where it is away: what one has may be old."""
+    said = {"head": head, "now": iso(timezone.now())}
+    return frames.control("ping", said if stale is None else said | {"stale": stale})
 
 
 def _ending(kind: str) -> bytes:

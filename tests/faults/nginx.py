@@ -17,6 +17,12 @@ _SITE = """
         {body}
     }}
 """
+_PLAIN = """location / {{
+            proxy_pass http://{target};
+            proxy_set_header Host $host;
+        }}"""
+"""As most sites have it, by nginx's own defaults: HTTP/1.0, and buffering but for answers that forbid it. The header
+that does so goes no further. (Over HTTP/1.1 a chunked answer comes through, buffering or not.)"""
 _BUFFERING = """location / {
         proxy_pass http://buildboard;
         proxy_http_version 1.1;
@@ -59,6 +65,11 @@ class Nginx:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _configuration(self, webs: Sequence[int]) -> str:
+        return self._whole(
+            _SITE.format(port=self.good, body=recommended()) + _SITE.format(port=self.bad, body=_BUFFERING), webs
+        )
+
+    def _whole(self, sites: str, webs: Sequence[int]) -> str:
         servers = " ".join(f"server 127.0.0.1:{port};" for port in webs)
         temporary = " ".join(
             f"{name}_temp_path {self._folder / name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -72,7 +83,22 @@ http {{
     access_log off;
     {temporary}
     upstream buildboard {{ {servers} keepalive 32; }}
-    {_SITE.format(port=self.good, body=recommended())}
-    {_SITE.format(port=self.bad, body=_BUFFERING)}
+    {sites}
 }}
 """
+
+
+class TwoLayers(Nginx):
+    """One site in front of another: streams come through `inner`, which consumes what `outer` would have to be told.
+    `hasty` does as is recommended, but cuts every silence of four seconds."""
+
+    def __init__(self, program: str, webs: Sequence[int]) -> None:
+        self.inner, self.outer, self.hasty = free_port(), free_port(), free_port()
+        super().__init__(program, webs)
+
+    def _configuration(self, webs: Sequence[int]) -> str:
+        inner = _SITE.format(port=self.inner, body=_PLAIN.format(target="buildboard"))
+        outer = _SITE.format(port=self.outer, body=_PLAIN.format(target=f"127.0.0.1:{self.inner}"))
+        hasty = recommended().replace("proxy_read_timeout 75s", "proxy_read_timeout 4s")
+        good = _SITE.format(port=self.good, body=recommended())  # what the start waits for
+        return self._whole(good + inner + outer + _SITE.format(port=self.hasty, body=hasty), webs)

@@ -15,6 +15,11 @@ test("each state has a word, and the time of the last word only where it tells s
   assert.equal(said("offline", "no network"), "Offline: no network");
   assert.equal(said("polling", "a proxy holds back the stream"), "Polling: a proxy holds back the stream");
   assert.equal(said("ended"), "Complete: ");
+  assert.equal(said("silent"), "Silent: last heard 3 s ago");
+  assert.equal(said("offline"), "Offline: last heard 3 s ago");
+  assert.equal(said("reconnecting", "the server answers 502"), "Reconnecting: the server answers 502");
+  assert.equal(said("resting"), "Resting: the tab is hidden");
+  assert.equal(describe({ name: "offline", detail: "" }, 125).detail, "last heard 2 m 05 s ago");
 });
 
 test("whoever may not see it any more is given a way on, also where there is little room", () => {

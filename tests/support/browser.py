@@ -28,12 +28,14 @@ class BrowserCase(SimpleTestCase):
 
     page: "Page"
     context: "BrowserContext"
+    as_people_have_it = False
+    """With the history cache and the slow timers of hidden tabs, both of which Playwright switches off."""
 
     @classmethod
     def setUpClass(cls) -> None:
         # Both around all else: Django keeps the connections of a thread with a running loop apart, and Playwright's
         # loop would stand in the way of every asynchronous test that follows.
-        browser()
+        browser(cls.as_people_have_it)
         cls.addClassCleanup(close_browser)
         super().setUpClass()
 
@@ -45,7 +47,8 @@ class BrowserCase(SimpleTestCase):
 
     def new_context(self, **options: Any) -> "BrowserContext":
         """Another browser profile, watched for problems as the first: `java_script_enabled=False`, `viewport=…`."""
-        context = browser().new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
+        own = {"viewport": {"width": 1280, "height": 800}} | options
+        context = browser(self.as_people_have_it).new_context(**own)
         context.set_default_timeout(10_000)
         context.on("weberror", lambda error: self.problems.append(str(error.error)))
         context.on("console", self._hear)
@@ -135,8 +138,16 @@ def session_cookie(board: Board, username: str) -> tuple[str, str]:
         return settings.SESSION_COOKIE_NAME, str(session.session_key)
 
 
+_SWITCHED_OFF = (
+    "--disable-back-forward-cache",
+    "--disable-background-timer-throttling",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
+)
+
+
 @functools.cache
-def browser() -> "Browser":
+def browser(as_people_have_it: bool = False) -> "Browser":
     """This run's Chromium: the system's, else the one that Playwright has downloaded."""
     try:
         from playwright.sync_api import sync_playwright
@@ -152,6 +163,7 @@ def browser() -> "Browser":
         missing("Chromium (Debian's chromium, or `playwright install chromium`)")
     launched = playwright.chromium.launch(
         executable_path=found,
+        ignore_default_args=list(_SWITCHED_OFF) if as_people_have_it else None,
         args=["--no-sandbox", "--disable-dev-shm-usage"] if os.geteuid() == 0 else ["--disable-dev-shm-usage"],
     )
     _to_stop.append(launched.close)

@@ -7,6 +7,7 @@ import { everySecond, now } from "./clock.js";
 import { goLive, pressOnce, set, tickTimes } from "./live.js";
 import { LogView } from "./log.js";
 import { equip, timeOf } from "./logtools.js";
+import { offerNotice } from "./notice.js";
 import { keepPlace } from "./place.js";
 import { estimateOf, isFinal } from "./progress.js";
 import { offerReplay } from "./replaybar.js";
@@ -51,9 +52,10 @@ const connection = goLive(main, {
     tick();
   },
 });
+const notice = offerNotice(/** @type {HTMLButtonElement|null} */ (document.getElementById("notify")), build, (on) => connection.rest.watch(on));
 pressOnce(main);
 if (log) begin(log);
-everySecond(tick);
+everySecond(tick, 10); // a hidden tab's title goes on, too
 keepPlace(slot("place"), () => build.status === "queued", connection);
 
 /** Where the reader begins: at the line of the address, else at the newest. @param {LogView} view */
@@ -88,6 +90,7 @@ function change(next) {
   if (before.status !== next.status || before.cancel_requested !== next.cancel_requested) showStatus();
   if (log) showLog(...counted);
   tick();
+  notice(next);
 }
 
 /** How much there is of the log, at its foot and among the facts. @param {number} lines @param {number} missing */

@@ -1,7 +1,7 @@
 // @ts-check
 // What both kinds of live pages share: opening the connection, and minding the page's own comings and goings.
 
-import { now, setClock } from "./clock.js";
+import { hearClock, now, setClock } from "./clock.js";
 import { showPill } from "./pill.js";
 import { Connection } from "./stream.js";
 
@@ -22,6 +22,7 @@ export function goLive(main, { dense, settled = false, onEvent, onOver }) {
     cursor: Number(cursor),
     dense,
     clock: now,
+    onClock: hearClock,
     onEvent,
     onState: () => {
       show();
@@ -30,12 +31,13 @@ export function goLive(main, { dense, settled = false, onEvent, onOver }) {
     onReset: reloadOnce,
   });
   show = showPill(connection, login);
+  const look = () => (document.hidden ? connection.hide() : connection.show());
   addEventListener("pagehide", () => connection.sleep());
-  addEventListener("pageshow", (event) => event.persisted && connection.wake());
+  addEventListener("pageshow", (event) => event.persisted && look()); // from the history: its stream was closed
   addEventListener("online", () => connection.wake());
   addEventListener("offline", () => connection.doubt());
-  document.addEventListener("visibilitychange", () => document.hidden || connection.wake());
-  connection.start(settled);
+  document.addEventListener("visibilitychange", look);
+  connection.start(settled, document.hidden);
   show();
   return connection;
 }

@@ -2,6 +2,7 @@
 // The connection in one word, and when it was last heard.
 
 import { announce } from "./announce.js";
+import { duration } from "./words.js";
 
 /** @typedef {import("./stream.js").State} State */
 
@@ -9,11 +10,13 @@ import { announce } from "./announce.js";
 const WORDS = {
   connecting: ["catching", "Connecting"],
   live: ["live", "Live"],
+  silent: ["reconnecting", "Silent"],
   catching: ["catching", "Catching up"],
   away: ["reconnecting", "Database away"],
   reconnecting: ["reconnecting", "Reconnecting"],
   polling: ["polling", "Polling"],
   offline: ["offline", "Offline"],
+  resting: ["catching", "Resting"],
   ended: ["complete", "Complete"],
   gone: ["offline linked", "Gone"],
   denied: ["offline linked", "Signed out"],
@@ -27,10 +30,12 @@ const WORDS = {
  */
 export function describe(state, silence) {
   const [css, word] = WORDS[state.name] || WORDS.offline;
-  const heard = silence === null ? "" : silence < 1 ? "heard now" : `heard ${Math.floor(silence)} s ago`;
+  const heard = silence === null ? "" : silence < 1 ? "heard now" : `heard ${duration(silence)} ago`;
   if (state.detail) return { css, word, detail: state.detail };
   if (state.name === "away") return { css, word, detail: "what is shown may be old" };
-  return { css, word, detail: ["live", "reconnecting", "offline"].includes(state.name) ? heard : "" };
+  if (state.name === "resting") return { css, word, detail: "the tab is hidden" };
+  if (state.name === "live") return { css, word, detail: heard };
+  return { css, word, detail: heard && ["silent", "reconnecting", "offline"].includes(state.name) ? `last ${heard}` : "" };
 }
 
 /** @param {import("./stream.js").Connection} connection @param {string} login address of the sign-in page */
@@ -38,6 +43,7 @@ export function showPill(connection, login) {
   const pill = /** @type {HTMLElement} */ (document.getElementById("pill"));
   const [word, detail] = /** @type {HTMLElement[]} */ ([...pill.children]);
   let shown = "";
+  let returning = false; // to a tab that was hidden: that it connects is no news
   const show = () => {
     const { state } = connection;
     const said = describe(state, connection.silence());
@@ -49,7 +55,9 @@ export function showPill(connection, login) {
     else if (state.name === "gone") link(detail, "/", "to the board");
     else setText(detail, said.detail);
     document.body.classList.toggle("stale", !["live", "polling", "ended"].includes(state.name));
-    if (shown && shown !== state.name && !["connecting", "catching"].includes(state.name)) announce(`Connection: ${said.word}`);
+    returning = state.name === "resting" || (returning && ["connecting", "catching", "reconnecting"].includes(shown));
+    const news = shown && shown !== state.name && !["connecting", "catching", "resting"].includes(state.name);
+    if (news && !(returning && ["live", "polling"].includes(state.name))) announce(`Connection: ${said.word}`);
     shown = state.name;
   };
   return show;

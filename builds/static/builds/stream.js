@@ -1,27 +1,33 @@
 // @ts-check
-// The live connection: an EventSource with a watch of its own, long polling where a proxy holds the stream back, and one
-// cursor for both. It says what it is doing, and never shows an event twice or past a hole.
+// The live connection: an EventSource with a watch of its own, long polling where a proxy holds the stream back, glances
+// while the tab is hidden, and one cursor for all. It says what it is doing, and never shows an event twice or past a hole.
 
+import { FIRST_WORD, HEARTBEAT, Heartbeat } from "./heartbeat.js";
+import { Lateness } from "./lateness.js";
+import { HELD_BACK, Polling } from "./polling.js";
+import { Question } from "./question.js";
+import { GRACE, Rest } from "./rest.js";
 import { delay, Sequence } from "./sequence.js";
+import { Timers } from "./timers.js";
+import { Wire } from "./wire.js";
 
-const HEARTBEAT = 15_000;
 const SILENCE = 2.5 * HEARTBEAT;
-const FIRST_WORD = 5_000;
-const STREAM_AGAIN = 120_000;
 const OLD = 3_000;
-const REFUSALS = 3;
-const KINDS = ["build", "step", "log", "progress", "cut"];
+const LATE = 1_000;
+const BREAKS = 3;
+const GLANCED = "build,step";
 const OVER = new Set(["ended", "gone", "denied", "stuck"]);
 
 /**
- * @typedef {{name: "connecting"|"live"|"catching"|"away"|"reconnecting"|"polling"|"offline"|"ended"|"gone"|"denied"|"stuck",
- *   detail: string}} State  away: the board is there, and its database is not
- * @typedef {{id: number, kind: string, data: any}} Happening
+ * @typedef {{name: "connecting"|"live"|"silent"|"catching"|"away"|"reconnecting"|"polling"|"offline"|"resting"|"ended"
+ *   |"gone"|"denied"|"stuck", detail: string}} State  away: the board is there, and its database is not. resting: hidden
+ * @typedef {import("./question.js").Happening} Happening
  * @typedef {{
  *   events: string, poll: string, world: string, cursor: number, dense: boolean,
  *   onEvent: (event: Happening) => void, onState: (state: State) => void, onReset: () => void,
- *   clock?: () => number,
- * }} Options  dense: ids have no gaps but at a `cut`. clock: the server's time in milliseconds
+ *   clock?: () => number, onClock?: (served: string, within: number) => void,
+ * }} Options  dense: ids have no gaps but at a `cut`. clock: the server's time in milliseconds. onClock: the server told
+ *   it, at most so many milliseconds ago
  */
 
 export class Connection {
@@ -30,263 +36,303 @@ export class Connection {
     this.options = options;
     this.world = world;
     this.sequence = new Sequence(options.cursor, options.dense);
+    this.pulse = new Heartbeat(() => world.Date.now());
+    this.timers = new Timers(world);
+    this.polling = new Polling(this);
+    this.rest = new Rest(this);
+    this.lateness = new Lateness();
     /** @type {State} */
     this.state = { name: "connecting", detail: "" };
-    /** @type {EventSource|null} */
-    this.source = null;
-    /** @type {AbortController|null} */
-    this.polling = null;
+    /** @type {Wire|null} */
+    this.wire = null;
+    /** @type {Question|null} */
+    this.asking = null;
+    this.hidden = false;
     this.failures = 0;
-    /** How often in a row a question was answered and the stream was not. */
-    this.refusals = 0;
-    /** The last answer to a question was that the database is away. */
-    this.away = false;
-    this.heardAt = 0;
-    this.openedAt = 0;
-    /** @type {Record<string, any>} */
-    this.timers = {};
+    /** How often in a row the stream broke before it had more than a first word. */
+    this.breaks = 0;
+    /** How far the glances have come. */
+    this.glanced = options.cursor;
   }
 
-  /** `settled`: the build was over when the page was rendered; one question tells whether anything is missing. */
-  start(settled = false) {
-    this.timers.watch = this.world.setInterval(() => this.watch(), 1000);
-    if (settled) this.ask();
+  /**
+   * `settled`: the build was over when the page was rendered; one question tells whether anything is missing.
+   * `hidden`: the tab was opened behind another one.
+   */
+  start(settled = false, hidden = false) {
+    this.ticks = this.world.setInterval(() => this.watch(), 1000);
+    this.hidden = hidden;
+    if (settled) this.polling.ask();
+    else if (hidden) this.rest.begin();
     else this.open();
   }
 
   /** Seconds since anything was heard; null: nothing yet. */
   silence() {
-    return this.heardAt ? Math.max(this.world.Date.now() - this.heardAt, 0) / 1000 : null;
+    return this.pulse.silence();
   }
 
   get over() {
     return OVER.has(this.state.name);
   }
 
-  /** The page is looked at again, or the network is back: make sure that this is live. */
+  // --- What happens to the page ---
+
+  /** It is looked at (again). */
+  show() {
+    this.hidden = false;
+    this.timers.forget("rest");
+    this.wake();
+  }
+
+  /** Its tab is behind another one. */
+  hide() {
+    if (this.over || this.hidden) return;
+    this.hidden = true;
+    this.timers.after("rest", GRACE, () => this.over || this.rest.begin());
+  }
+
+  /** It is looked at, or the network is back: make sure that this is live. */
   wake() {
     if (this.over) return;
-    const silent = this.world.Date.now() - Math.max(this.heardAt, this.openedAt);
-    const heard = this.state.name === "live" || this.state.name === "away";
-    if (!heard ? !this.source || silent > FIRST_WORD : silent > HEARTBEAT + FIRST_WORD) {
-      this.failures = 0;
-      this.open();
+    if (this.hidden) {
+      if (this.rest.on) this.rest.soon(0);
+      return;
+    }
+    if (this.rest.on || (this.polling.why && !this.wire)) this.resume();
+    else {
+      const heard = ["live", "silent", "away"].includes(this.state.name);
+      const silent = this.pulse.silent();
+      if (!heard ? !this.wire || silent > FIRST_WORD : silent > HEARTBEAT + FIRST_WORD) this.resume();
+    }
+  }
+
+  /** Begin anew, by the way that was good last. */
+  resume() {
+    if (this.rest.on) this.say("connecting");
+    this.rest.end();
+    this.failures = 0;
+    if (!this.polling.why) this.open();
+    else {
+      this.close();
+      this.polling.poll(this.polling.why);
     }
   }
 
   /** The page is left. */
   sleep() {
     if (this.over) return;
+    this.rest.end();
     this.close();
     this.say("offline");
   }
 
   /** The browser says that the network is gone, which is not true of a board on the same machine: ask. */
   doubt() {
-    if (this.over) return;
+    if (this.over || this.rest.on) return;
     this.close();
     this.failures = Math.max(this.failures, 1);
     this.say("offline", "no network");
-    this.ask();
+    this.polling.ask();
   }
+
+  watch() {
+    if (this.over) return;
+    const slept = this.pulse.tick();
+    if (this.hidden) return;
+    if (slept) this.resume();
+    else if (this.wire && this.pulse.silent() > SILENCE) {
+      this.close();
+      this.say("reconnecting");
+      this.polling.ask();
+    } else if (this.state.name === "live" && this.pulse.silent() > HEARTBEAT + FIRST_WORD) {
+      this.say("silent");
+      this.polling.suspect();
+    }
+    this.options.onState(this.state);
+  }
+
+  // --- The stream ---
 
   open() {
     this.close();
-    this.openedAt = this.world.Date.now();
     if (this.state.name !== "connecting") this.say("reconnecting");
-    const source = new this.world.EventSource(this.address(this.options.events));
-    this.source = source;
-    for (const kind of KINDS) {
-      source.addEventListener(kind, (/** @type {MessageEvent} */ message) => this.stored(source, kind, message));
-    }
-    const on = (/** @type {string} */ kind, /** @type {(data: any) => void} */ work) =>
-      source.addEventListener(kind, (/** @type {MessageEvent} */ message) => {
-        if (source !== this.source) return;
-        this.heard();
-        work(parsed(message.data));
-      });
-    on("ping", ({ head, stale }) => {
-      const behind = this.options.dense && head > this.sequence.cursor;
-      this.say(stale !== undefined ? "away" : behind ? "catching" : "live");
-    });
-    on("reset", () => this.reset());
-    on("restart", () => this.say("reconnecting"));
-    on("problem", ({ cause }) =>
-      cause === "database" ? this.say("away") : this.say("reconnecting", "something failed at the server"),
-    );
-    on("denied", () => {
-      this.close();
-      this.say("reconnecting");
-      this.ask(); // signed out, or no longer allowed, or signed in anew meanwhile
-    });
-    on("end", () => this.finish("ended"));
-    source.addEventListener("open", () => source === this.source && this.expectWord());
-    source.addEventListener("error", () => this.failed(source));
+    this.wire = this.newWire();
     this.expectWord();
   }
 
-  /** @param {EventSource} source @param {string} kind @param {MessageEvent} message */
-  stored(source, kind, message) {
-    if (source !== this.source) return;
-    this.heard();
-    const id = Number(message.lastEventId);
-    if (this.take({ id, kind, data: parsed(message.data) }) === "gap") this.open();
+  newWire() {
+    this.pulse.opened();
+    this.lateness = new Lateness();
+    return new Wire(this.world, this.address(this.options.events), {
+      stored: (wire, event) => {
+        if (!this.adopts(wire, "")) return;
+        this.heard(true);
+        this.weigh(event.data?.at);
+        if (this.take(event) === "gap") this.open();
+      },
+      said: (wire, kind, data) => {
+        if (!this.adopts(wire, kind)) return;
+        this.weigh(data.now);
+        if (wire.words === 1 && data.now) this.options.onClock?.(data.now, this.pulse.sinceOpened());
+        this.heard(kind === "ping" && wire.words > 1); // whoever breaks after a first word has not come back yet
+        this.told(kind, data);
+      },
+      opened: (wire) => {
+        this.lateness = new Lateness();
+        if (wire === this.wire) this.expectWord();
+      },
+      broke: (wire, forGood) => this.broke(wire, forGood),
+    });
   }
 
-  /** @param {Happening} event */
-  take(event) {
-    const verdict = this.sequence.take(event.id, event.kind);
-    if (verdict === "new") {
-      const at = event.data?.at;
-      const clock = this.options.clock;
-      if (this.source) this.say(at && clock && clock() - Date.parse(at) > OLD ? "catching" : "live");
-      this.after("calm", 400, () => this.state.name === "catching" && this.say(this.polling ? "polling" : "live"));
-      this.options.onEvent(event);
+  /** A word has come; is it late? @param {string|undefined} said when it was said */
+  weigh(said) {
+    if (said && this.lateness.hear(Date.parse(said), this.world.Date.now()) > LATE) this.polling.suspect();
+  }
+
+  /** @param {string} kind @param {any} data */
+  told(kind, { head, stale, cause }) {
+    if (kind === "ping") {
+      const behind = this.options.dense && head > this.sequence.cursor;
+      this.say(stale !== undefined ? "away" : behind ? "catching" : "live");
+    } else if (kind === "reset") this.reset();
+    else if (kind === "restart") this.say("reconnecting");
+    else if (kind === "problem") {
+      this.breaks = 0; // the server says itself when to come back
+      if (cause === "database") this.say("away");
+      else this.say("reconnecting", "something failed at the server");
+    } else if (kind === "denied") {
+      this.close();
+      this.say("reconnecting");
+      this.polling.ask(); // signed out, or no longer allowed, or signed in anew meanwhile
+    } else if (kind === "end") this.finish("ended");
+  }
+
+  /** Whether to listen to it. @param {Wire} wire @param {string} kind of a control event */
+  adopts(wire, kind) {
+    if (wire === this.polling.trial && this.polling.passes(kind)) {
+      this.polling.trial = null;
+      this.close();
+      this.wire = wire;
     }
-    return verdict;
+    return wire === this.wire;
   }
 
-  heard() {
-    this.heardAt = this.world.Date.now();
-    this.failures = this.refusals = 0;
-    this.forget("word");
+  /** @param {boolean} sure that it works, and does not only begin */
+  heard(sure) {
+    this.pulse.heard();
+    this.polling.refusals = 0;
+    if (sure) this.failures = this.breaks = 0;
+    this.timers.forget("word");
   }
 
   /** A stream that was opened and says nothing is held back on its way: poll with the same cursor. */
   expectWord() {
-    this.after("word", FIRST_WORD, () => {
-      if (!this.source) return;
+    this.timers.after("word", FIRST_WORD, () => {
+      if (!this.wire) return;
       this.close();
-      this.poll("a proxy holds back the stream");
+      this.polling.poll(HELD_BACK);
     });
   }
 
-  /** @param {EventSource} source */
-  failed(source) {
-    if (source !== this.source) return;
-    this.forget("word");
-    if (source.readyState === 2) {
+  /** @param {Wire} wire @param {boolean} forGood */
+  broke(wire, forGood) {
+    if (wire === this.polling.trial) this.polling.endTrial();
+    if (wire !== this.wire) return;
+    this.timers.forget("word");
+    if (wire.lasted) this.failures = this.breaks = 0;
+    if (forGood || ++this.breaks >= BREAKS) {
       this.close();
-      this.ask(); // the browser gave up and cannot say why
+      this.polling.ask(); // the browser gave up, or would ask on for ever at the same pace, and cannot say why
     } else if (this.state.name !== "away") {
       this.say("reconnecting"); // it comes back by itself, at the pace that the server has asked for
     }
   }
 
-  watch() {
-    if (this.over) return;
-    const silent = this.world.Date.now() - Math.max(this.heardAt, this.openedAt);
-    if (this.source && silent > SILENCE) {
-      this.close();
-      this.say("reconnecting");
-      this.ask();
+  // --- Events ---
+
+  /** @param {Happening} event */
+  take(event) {
+    const verdict = this.sequence.take(event.id, event.kind);
+    if (verdict === "new" || verdict === "seen") {
+      const at = event.data?.at;
+      const clock = this.options.clock;
+      if (this.wire) this.say(at && clock && clock() - Date.parse(at) > OLD ? "catching" : "live");
+      this.timers.after("calm", 400, () => this.state.name === "catching" && this.calm());
+      if (verdict === "new") this.options.onEvent(event);
     }
-    this.options.onState(this.state);
+    return verdict;
   }
 
-  /** One question without waiting: what is it that keeps the stream away? */
-  async ask() {
-    const answer = await this.fetchEvents(0);
-    if (answer === "over" || answer === "stale") return;
-    if (answer === "failed") this.later(() => this.ask());
-    else if (++this.refusals > REFUSALS) this.poll("the stream cannot be opened");
-    else this.after("again", this.failures++ ? delay(this.failures, this.world.Math.random()) : 50, () => this.open());
+  calm() {
+    if (this.wire) this.say("live");
+    else this.say("polling", this.polling.why);
   }
 
-  /** @param {string} why */
-  async poll(why) {
-    const began = this.world.Date.now();
-    if (!this.away) this.say("polling", why);
-    while (!this.over && !this.source && this.world.Date.now() - began < STREAM_AGAIN) {
-      const asked = this.world.Date.now();
-      const before = this.sequence.cursor;
-      const answer = await this.fetchEvents(25);
-      if (answer === "over" || answer === "stale") return;
-      if (answer === "failed") {
-        this.later(() => this.poll(why));
-        return;
-      }
-      this.heard();
-      if (!this.away) this.say("polling", why);
-      const { cursor } = this.sequence;
-      if (cursor === before && this.world.Date.now() - asked < 1_000) {
-        this.later(() => this.poll(why)); // an answer that did not wait: whoever gave it is about to go
-        return;
-      }
+  // --- Questions ---
+
+  /** How things stand, for a hidden tab: of a build all but its log, for which the cursor waits. */
+  async glance() {
+    const { dense } = this.options;
+    this.glanced = Math.max(this.glanced, this.sequence.cursor);
+    const answer = await this.question(dense ? `&wait=0&kinds=${GLANCED}` : "&wait=0", 0, this.glanced);
+    if (!answer || "failed" in answer) return answer;
+    for (const event of answer.page.events) {
+      if (!dense) this.take(event);
+      else if (this.sequence.glimpse(event.id, event.kind)) this.options.onEvent(event);
     }
-    if (!this.over && !this.source) this.open();
+    this.glanced = Math.max(this.sequence.cursor, answer.page.upto ?? 0);
+    return answer;
   }
 
   /**
-   * A page of events from the cursor, taken. `over`: nothing more comes; `stale`: another way was begun meanwhile.
-   * @param {number} wait seconds @returns {Promise<"more"|"failed"|"over"|"stale">}
+   * Null: it is over, or another question was asked meanwhile.
+   * @param {string} more of the address @param {number} wait seconds
    */
-  async fetchEvents(wait) {
-    this.polling?.abort();
-    const mine = new this.world.AbortController();
-    this.polling = mine;
-    const limit = this.world.setTimeout(() => mine.abort(), (wait + 10) * 1000);
-    let page;
-    try {
-      const answer = await this.world.fetch(this.address(this.options.poll, wait), {
-        signal: mine.signal,
-        headers: { Accept: "application/json" },
-        cache: "no-store",
-      });
-      if (this.polling !== mine) return "stale";
-      if (answer.status === 401 || answer.status === 403) return this.finish("denied");
-      if (answer.status === 404) return this.finish("gone");
-      page = await answer.json();
-      if (!answer.ok) throw new Error(`status ${answer.status}`);
-    } catch (error) {
-      if (this.polling !== mine) return "stale";
-      this.polling = null;
-      this.away = page?.cause === "database";
-      if (this.away) this.heardAt = this.world.Date.now();
-      this.say(this.away ? "away" : this.failures > 0 ? "offline" : "reconnecting");
-      return "failed";
-    } finally {
-      this.world.clearTimeout(limit);
+  async question(more, wait, cursor = this.sequence.cursor) {
+    this.asking?.abort();
+    const mine = new Question(this.world, this.address(this.options.poll, more, cursor), wait);
+    this.asking = mine;
+    const answer = await mine.answer();
+    if (this.asking !== mine) return null;
+    this.asking = null;
+    if ("over" in answer) {
+      if (answer.over === "reset") this.reset();
+      else this.finish(answer.over);
+      return null;
     }
-    if (this.polling !== mine) return "stale";
-    this.heardAt = this.world.Date.now();
-    this.away = page.stale !== undefined;
-    if (page.reset) {
-      this.reset();
-      return "over";
-    }
-    for (const event of page.events) if (this.take(event) === "gap") this.sequence.forgive(event.id), this.take(event);
-    if (page.final && this.sequence.cursor >= page.head) return this.finish("ended");
-    if (this.away) this.say("away");
-    else if (this.sequence.cursor < page.head) this.say("catching", `${page.head - this.sequence.cursor} to go`);
-    return "more";
+    return answer;
   }
 
   /** @param {() => void} work */
   later(work) {
     this.failures += 1;
-    this.after("again", delay(this.failures, this.world.Math.random()), work);
+    this.timers.after("again", delay(this.failures, this.world.Math.random()), work);
   }
+
+  // --- The end ---
 
   reset() {
     this.finish("stuck");
     this.options.onReset();
   }
 
-  /** @param {State["name"]} name @returns {"over"} */
+  /** @param {State["name"]} name */
   finish(name) {
     this.close();
+    this.rest.end();
+    this.timers.forget("rest");
     this.say(name);
-    this.world.clearInterval(this.timers.watch);
-    return "over";
+    this.world.clearInterval(this.ticks);
   }
 
   close() {
-    this.source?.close();
-    this.source = null;
-    this.polling?.abort();
-    this.polling = null;
-    for (const name of ["word", "again", "calm"]) this.forget(name);
+    this.wire?.close();
+    this.polling.close();
+    this.asking?.abort();
+    this.wire = this.asking = null;
+    this.timers.forget("word", "again", "calm", "glance", "compare");
   }
 
   /** @param {State["name"]} name */
@@ -296,30 +342,8 @@ export class Connection {
     this.options.onState(this.state);
   }
 
-  /** @param {string} url @param {number} [wait] */
-  address(url, wait) {
-    const query = `after=${this.sequence.cursor}&world=${encodeURIComponent(this.options.world)}`;
-    return `${url}?${query}${wait === undefined ? "" : `&wait=${wait}`}`;
-  }
-
-  /** @param {string} name @param {number} milliseconds @param {() => void} work */
-  after(name, milliseconds, work) {
-    this.forget(name);
-    this.timers[name] = this.world.setTimeout(work, milliseconds);
-  }
-
-  /** @param {string} name */
-  forget(name) {
-    this.world.clearTimeout(this.timers[name]);
-    delete this.timers[name];
-  }
-}
-
-/** @param {string} text */
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return {};
+  /** @param {string} url @param {string} [more] */
+  address(url, more = "", cursor = this.sequence.cursor) {
+    return `${url}?after=${cursor}&world=${encodeURIComponent(this.options.world)}${more}`;
   }
 }
