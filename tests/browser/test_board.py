@@ -33,7 +33,12 @@ class BoardPageCase(BrowserCase):
         cls.board.workers(2)
 
     def setUp(self) -> None:
+        from playwright.sync_api import Expect
+
         super().setUp()
+        self.expect = Expect()
+        self.expect.set_options(timeout=20_000)
+        self.context.set_default_timeout(20_000)
         self.sign_in(self.board)
 
     def tearDown(self) -> None:
@@ -53,10 +58,8 @@ class BoardPageCase(BrowserCase):
             return Build.objects.queued().exists() or Build.objects.running().exists()
 
     def open(self, path: str = "/") -> None:
-        from playwright.sync_api import expect
-
         self.page.goto(self.web.url + path)
-        expect(self.page.locator("#pill")).to_contain_text("Live")
+        self.expect(self.page.locator("#pill")).to_contain_text("Live")
 
     def row(self, build_id: int) -> Any:
         return self.page.locator(f"[data-key=build-{build_id}]")
@@ -81,74 +84,68 @@ class BoardPageCase(BrowserCase):
 
 class FilterTest(BoardPageCase):
     def test_it_is_live_and_its_address_shows_the_same(self) -> None:
-        from playwright.sync_api import expect
-
         other = self.board.start("quick")
         self.board.wait(other)
         self.open()
         self.page.evaluate("window.sameDocument = true")
-        expect(self.row(other)).to_be_visible()
+        self.expect(self.row(other)).to_be_visible()
         self.page.get_by_label("Project", exact=True).select_option("waits")
-        expect(self.page).to_have_url(re.compile(r"/\?project=waits$"))
-        expect(self.page.locator(".said")).to_contain_text("Showing builds of waits")
-        expect(self.row(other)).to_have_count(0)
+        self.expect(self.page).to_have_url(re.compile(r"/\?project=waits$"))
+        self.expect(self.page.locator(".said")).to_contain_text("Showing builds of waits")
+        self.expect(self.row(other)).to_have_count(0)
         [mine] = self.running(1)
         later = self.board.start("quick")
         self.board.wait(later)
-        expect(self.row(mine).locator("small")).to_have_text("wait · step 1 of 1")
-        expect(self.row(later)).to_have_count(0)
+        self.expect(self.row(mine).locator("small")).to_have_text("wait · step 1 of 1")
+        self.expect(self.row(later)).to_have_count(0)
         self.page.locator("summary").click()
         self.page.get_by_role("checkbox", name="failed").check()
         self.page.get_by_role("checkbox", name="lost").check()
-        expect(self.page).to_have_url(re.compile(r"/\?project=waits&status=failed&status=lost$"))
-        expect(self.page.locator(".empty")).to_contain_text("There are no failed or lost builds of waits.")
+        self.expect(self.page).to_have_url(re.compile(r"/\?project=waits&status=failed&status=lost$"))
+        self.expect(self.page.locator(".empty")).to_contain_text("There are no failed or lost builds of waits.")
         self.page.keyboard.press("Escape")
-        expect(self.page.locator("details.menu")).not_to_have_attribute("open", re.compile(".*"))
+        self.expect(self.page.locator("details.menu")).not_to_have_attribute("open", re.compile(".*"))
         self.page.go_back()
         self.page.go_back()
-        expect(self.page).to_have_url(re.compile(r"/\?project=waits$"))
-        expect(self.row(mine)).to_be_visible()
-        expect(self.page.locator("[data-slot=statuses]")).to_have_text("Any status")
+        self.expect(self.page).to_have_url(re.compile(r"/\?project=waits$"))
+        self.expect(self.row(mine)).to_be_visible()
+        self.expect(self.page.locator("[data-slot=statuses]")).to_have_text("Any status")
         self.assertTrue(self.page.evaluate("window.sameDocument"))
         shown = self.shown()
         self.page.reload()
         self.assertEqual(self.shown(), shown)
         self.page.get_by_role("link", name="Clear").click()
-        expect(self.row(later)).to_be_visible()
-        expect(self.page).to_have_url(self.web.url + "/")
+        self.expect(self.row(later)).to_be_visible()
+        self.expect(self.page).to_have_url(self.web.url + "/")
 
     def test_a_text_counts_when_it_is_entered_and_days_when_they_are_chosen(self) -> None:
-        from playwright.sync_api import expect
-
         main, dev = (self.board.start("quick", ref=ref) for ref in ("main", "dev"))
         self.board.wait(dev)
         self.board.wait(main)
         self.open()
         self.page.get_by_label("Branch").fill("main")
         self.page.keyboard.press("Enter")
-        expect(self.row(dev)).to_have_count(0)
-        expect(self.row(main)).to_be_visible()
+        self.expect(self.row(dev)).to_have_count(0)
+        self.expect(self.row(main)).to_be_visible()
         self.page.get_by_label("When").select_option("dates")
         self.page.get_by_label("to", exact=True).fill("2020-01-01")
-        expect(self.page).to_have_url(re.compile(r"\?branch=main&to=2020-01-01$"))
-        expect(self.page.locator(".empty")).to_contain_text("No build matches")
+        self.expect(self.page).to_have_url(re.compile(r"\?branch=main&to=2020-01-01$"))
+        self.expect(self.page.locator(".empty")).to_contain_text("No build matches")
         self.page.get_by_label("When").select_option("today")
-        expect(self.page).to_have_url(re.compile(r"\?branch=main&when=today$"))
-        expect(self.row(main)).to_be_visible()
+        self.expect(self.page).to_have_url(re.compile(r"\?branch=main&when=today$"))
+        self.expect(self.row(main)).to_be_visible()
 
     def test_a_number_opens_its_build(self) -> None:
-        from playwright.sync_api import expect
-
         build_id = self.board.start("quick")
         self.open("/?status=lost")
         self.page.keyboard.press("/")
         self.page.keyboard.type("99999")
         self.page.keyboard.press("Enter")
-        expect(self.page.locator(".message.error")).to_contain_text("There is no build 99999 that you may see.")
+        self.expect(self.page.locator(".message.error")).to_contain_text("There is no build 99999 that you may see.")
         self.page.keyboard.press("/")
         self.page.keyboard.type(str(build_id))
         self.page.keyboard.press("Enter")
-        expect(self.page).to_have_url(re.compile(rf"/builds/{build_id}/$"))
+        self.expect(self.page).to_have_url(re.compile(rf"/builds/{build_id}/$"))
 
     def test_it_works_without_a_script(self) -> None:
         build_id, other = self.board.start("quick"), self.board.start("waits")
@@ -184,8 +181,6 @@ class FilterTest(BoardPageCase):
 
 class KeysTest(BoardPageCase):
     def test_the_rows_are_walked_through_and_opened(self) -> None:
-        from playwright.sync_api import expect
-
         old = self.board.start("quick")
         self.board.wait(old)
         first, second = self.running(2)
@@ -198,40 +193,36 @@ class KeysTest(BoardPageCase):
         ring = self.row(first).locator("a").evaluate("link => getComputedStyle(link, '::after').outlineStyle")
         self.assertEqual(ring, "solid", "one sees where one is")
         self.cancel(first)
-        expect(self.page.locator("section[data-live=recent]").locator(f"[data-key=build-{first}]")).to_be_visible()
+        self.expect(self.page.locator("section[data-live=recent]").locator(f"[data-key=build-{first}]")).to_be_visible()
         self.assertEqual(self.focused(), f"build-{first}", "the focus goes with its row")
         self.page.keyboard.press("o")
-        expect(self.page).to_have_url(re.compile(rf"/builds/{first}/$"))
+        self.expect(self.page).to_have_url(re.compile(rf"/builds/{first}/$"))
         self.page.go_back()
         self.page.keyboard.press("j")
         self.page.keyboard.press("Enter")
-        expect(self.page).to_have_url(re.compile(rf"/builds/{second}/$"))
+        self.expect(self.page).to_have_url(re.compile(rf"/builds/{second}/$"))
 
     def test_help_lists_every_key_and_gives_the_focus_back(self) -> None:
-        from playwright.sync_api import expect
-
         self.board.start("gpu")
         self.open()
         dialog = self.page.get_by_role("dialog", name="Keys")
         self.page.keyboard.press("j")
         at = self.focused()
         self.page.keyboard.press("?")
-        expect(dialog).to_be_visible()
+        self.expect(dialog).to_be_visible()
         self.assertEqual(dialog.locator("kbd").all_inner_texts(), ["j", "k", "o", "Enter", ".", "/", "?"])
         self.page.keyboard.press("j")
         self.page.keyboard.press("Escape")
-        expect(dialog).to_be_hidden()
+        self.expect(dialog).to_be_hidden()
         self.assertEqual(self.focused(), at)
         hint = self.page.get_by_role("button", name="Keys ?")
         hint.click()
-        expect(dialog).to_be_visible()
+        self.expect(dialog).to_be_visible()
         dialog.get_by_role("button", name="Close").click()
-        expect(dialog).to_be_hidden()
-        expect(hint).to_be_focused()
+        self.expect(dialog).to_be_hidden()
+        self.expect(hint).to_be_focused()
 
     def test_keys_are_letters_where_one_types_and_the_browsers_own_with_a_modifier(self) -> None:
-        from playwright.sync_api import expect
-
         self.board.start("gpu")
         self.open()
         self.page.keyboard.press("Alt+j")
@@ -239,11 +230,11 @@ class KeysTest(BoardPageCase):
         self.assertIsNone(self.focused())
         self.page.get_by_label("Branch").focus()
         self.page.keyboard.type("joke.?/")
-        expect(self.page.get_by_label("Branch")).to_have_value("joke.?/")
-        expect(self.page.get_by_role("dialog")).to_be_hidden()
+        self.expect(self.page.get_by_label("Branch")).to_have_value("joke.?/")
+        self.expect(self.page.get_by_role("dialog")).to_be_hidden()
         self.page.keyboard.press("Escape")
         self.page.keyboard.press("/")
-        expect(self.page.get_by_label("Go to a build by its number")).to_be_focused()
+        self.expect(self.page.get_by_label("Go to a build by its number")).to_be_focused()
 
 
 class StillTest(BoardPageCase):
@@ -256,61 +247,55 @@ class StillTest(BoardPageCase):
         return self.page.evaluate("Math.max(...window.tops) - Math.min(...window.tops)")
 
     def test_the_row_under_the_pointer_keeps_its_place_while_builds_start_and_end(self) -> None:
-        from playwright.sync_api import expect
-
         old = self.board.start("quick")
         self.board.wait(old)
         first, second = self.running(2)
         self.open()
         self.watch(old)
         self.cancel(first)
-        expect(self.row(first).locator(".mark")).to_have_text("cancelled")
+        self.expect(self.row(first).locator(".mark")).to_have_text("cancelled")
         new = [self.board.start("gpu") for _ in range(3)]
-        expect(self.page.locator("#held")).to_have_text("3 new")
+        self.expect(self.page.locator("#held")).to_have_text("3 new")
         self.cancel(second)
-        expect(self.row(second).locator(".mark")).to_have_text("cancelled")
-        expect(self.row(second)).to_be_visible()
+        self.expect(self.row(second).locator(".mark")).to_have_text("cancelled")
+        self.expect(self.row(second)).to_be_visible()
         self.assertEqual(self.moved(), 0)
         self.assertEqual([self.row(build_id).count() for build_id in new], [0, 0, 0])
         self.page.mouse.move(5, 5)
         for build_id in new:
-            expect(self.row(build_id)).to_be_visible()
-        expect(self.page.locator("#held")).to_have_count(0)
+            self.expect(self.row(build_id)).to_be_visible()
+        self.expect(self.page.locator("#held")).to_have_count(0)
         self.assertEqual(self.shown()[:6], [*new, second, first, old])
 
     def test_a_running_row_becomes_its_final_form_under_the_pointer(self) -> None:
-        from playwright.sync_api import expect
-
         first, second = self.running(2)
         waiting = self.board.start("waits")
         self.open()
-        expect(self.row(waiting)).to_be_visible()
+        self.expect(self.row(waiting)).to_be_visible()
         self.watch(second)
         before = {build_id: self.row(build_id).bounding_box() for build_id in (first, second, waiting)}
         self.cancel(first)
         self.cancel(second)
-        expect(self.row(second).locator(".mark")).to_have_text("cancelled")
-        expect(self.row(second)).to_contain_text("Cancelled by alice")
-        expect(self.row(waiting).locator(".mark")).to_have_text("running")
+        self.expect(self.row(second).locator(".mark")).to_have_text("cancelled")
+        self.expect(self.row(second)).to_contain_text("Cancelled by alice")
+        self.expect(self.row(waiting).locator(".mark")).to_have_text("running")
         after = {build_id: self.row(build_id).bounding_box() for build_id in (first, second, waiting)}
         self.assertEqual(after, before)
-        expect(self.page.locator("#held")).to_have_text("Put in order")
+        self.expect(self.page.locator("#held")).to_have_text("Put in order")
         self.page.keyboard.press("Tab")
         self.page.locator("#held").press("Enter")
-        expect(self.page.locator("#held")).to_have_count(0)
-        expect(self.row(waiting).locator("small")).to_have_text("wait · step 1 of 1")
+        self.expect(self.page.locator("#held")).to_have_count(0)
+        self.expect(self.row(waiting).locator("small")).to_have_text("wait · step 1 of 1")
 
     def test_a_card_under_the_pointer_keeps_its_place_while_the_rows_go_on(self) -> None:
-        from playwright.sync_api import expect
-
         self.board.wait(self.board.start("quick"))
         self.open()
         card = self.page.locator("aside .proj", has=self.page.get_by_role("link", name="gpu"))
         place = card.bounding_box()
         card.hover()
         build_id = self.board.start("gpu")
-        expect(self.row(build_id)).to_be_visible()
-        expect(card).to_contain_text(f"build {build_id} queued")
+        self.expect(self.row(build_id)).to_be_visible()
+        self.expect(card).to_contain_text(f"build {build_id} queued")
         self.assertEqual(card.bounding_box(), place)
         self.page.mouse.move(5, 5)
-        expect(self.page.locator("aside .proj").first).to_contain_text("gpu")
+        self.expect(self.page.locator("aside .proj").first).to_contain_text("gpu")

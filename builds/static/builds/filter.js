@@ -5,7 +5,6 @@
 /** @param {HTMLElement} main @param {(fromHistory: boolean) => void} show what the address now asks for */
 export function liveFilter(main, show) {
   if (!form()) return;
-  form()?.classList.add("live");
   main.addEventListener("change", (event) => isOwn(event.target) && apply());
   main.addEventListener("input", (event) => {
     // A suggestion that is picked is no `change` before the field is left.
@@ -45,10 +44,7 @@ export function enterFilter() {
 /** The form as it is in the page that the server rendered for the address. @param {Document} fresh */
 export function restore(fresh) {
   const next = fresh.getElementById("filter");
-  if (!next) return;
-  const made = document.importNode(next, true);
-  made.classList.add("live");
-  form()?.replaceWith(made);
+  if (next) form()?.replaceWith(document.importNode(next, true));
 }
 
 /** The address of what the fields ask for, as the server would shorten it: `?project=p&status=failed`, or nothing. Pure.
