@@ -70,11 +70,12 @@ def context(caller: Caller, asked: Asked, outlook: Outlook, *, is_empty: bool) -
 
 
 def startable(projects: Sequence[Project], outlook: Outlook) -> Project | None:
-    """The first that a living worker would take; where there is none such, the first that starts builds at all."""
+    """The first that a living worker would take; where there is none such, of those that start builds at all one that
+    needs the fewest labels."""
     enabled = [project for project in projects if project.enabled]
     taking = [worker.labels for worker in outlook.workers if worker.takes_builds]
     fitting = (one for one in enabled if any(labels.fits(one.runs_on, own) for own in taking))
-    return next(fitting, enabled[0] if enabled else None)
+    return next(fitting, min(enabled, key=_needs, default=None))
 
 
 def _admins(caller: Caller) -> list[str]:
@@ -83,6 +84,10 @@ def _admins(caller: Caller) -> list[str]:
         return []
     admins = User.objects.filter(is_active=True, is_superuser=True).order_by("pk")
     return [user.get_username() for user in admins[:3]]
+
+
+def _needs(project: Project) -> int:
+    return len(project.runs_on.split())
 
 
 def _recency(one: Card) -> int:
