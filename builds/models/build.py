@@ -118,6 +118,10 @@ class Build(models.Model):
             models.Index(fields=["status", "project", "runs_on", "id"], name="build_lane"),
             models.Index(fields=["project", "-id"], name="build_project"),
             models.Index(fields=["revision"], name="build_revision"),
+            # What the board's filter asks for: one that matches little, or nothing, would else read every build.
+            models.Index(fields=["ref", "-id"], name="build_ref"),
+            models.Index(fields=["started_by", "-id"], name="build_started_by"),
+            models.Index(fields=["created_at"], name="build_created"),
             # What is due, found among those whose log is there, however many have none any more.
             models.Index(fields=["project", "-id"], condition=Q(pruned_at__isnull=True), name="build_unpruned"),
             models.Index(

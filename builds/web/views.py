@@ -23,9 +23,9 @@ from ..access import Caller
 from ..inputs import Input, text
 from ..models import Board, Build, Project, iso
 from ..states import BUILD_STATUSES
-from . import logtail, steps, words
+from . import front, logtail, steps, words
 from .forms import LoginForm, RetryForm, StartForm
-from .rows import Card, card, rows, step_medians, usual_range, waits
+from .rows import card, rows, step_medians, usual_range, waits
 
 PAGE = 25
 """Finished builds on one page of a history."""
@@ -54,18 +54,25 @@ def for_callers(view: View) -> View:
 @for_callers
 def board(request: HttpRequest, caller: Caller) -> HttpResponse:
     live = _live_board()
-    builds = caller.builds().select_related("project").prefetch_related("steps")
+    asked = front.read(request.GET, caller)
+    if asked.leads_to:
+        return redirect(asked.leads_to)
+    builds = asked.filter.narrow(caller.builds(), timezone.now()).select_related("project").prefetch_related("steps")
+    builds = builds.defer("recipe", "inputs", "project__recipe")  # long texts, and no row shows them
     outlook = queue.outlook()
     history = _history(request, builds)
-    cards = [card(project) for project in caller.projects().order_by("name")[:200]]
+    waiting = _queue(builds, outlook)
+    running = rows(builds.running())
+    is_empty = not (running or waiting["queued"] or history["recent"])
     context = {
         **live,
         **history,
-        "running": rows(builds.running()),
-        **_queue(builds, outlook),
+        **waiting,
+        "running": running,
+        "is_empty": is_empty,
         "outlook": outlook,
-        "cards": sorted(cards, key=_recency, reverse=True),
         "may_start": caller.may_start(),
+        **front.context(caller, asked, outlook, is_empty=is_empty),
     }
     return render(request, "builds/board.html", context)
 
@@ -276,7 +283,3 @@ def _queue(builds: Any, outlook: queue.Outlook) -> dict[str, Any]:
         "oldest": oldest,
         "oldest_seconds": (timezone.now() - oldest).total_seconds() if oldest else None,
     }
-
-
-def _recency(one: Card) -> int:
-    return one.newest.pk if one.newest else 0

@@ -4,10 +4,13 @@
 
 import { announce } from "./announce.js";
 import { everySecond, now } from "./clock.js";
+import { enterFilter, liveFilter, restore } from "./filter.js";
+import { bindKeys } from "./keys.js";
 import { goLive, pressOnce, set, tickTimes } from "./live.js";
 import { estimateOf, isFinal } from "./progress.js";
 import { merge } from "./merge.js";
 import { delay } from "./sequence.js";
+import { walkKeys } from "./walk.js";
 import * as words from "./words.js";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
@@ -23,6 +26,9 @@ let stale = performance.now() + 5_000;
 let failures = 0;
 /** Nothing more may be asked: signed out, or no longer allowed. */
 let over = false;
+/** The address asks for other rows than those that are shown; `history`: the form is to be set by it, too.
+ * @type {""|"form"|"history"} */
+let turned = "";
 /** @type {Map<number, words.Build>} what was heard while the page was being rendered again, and may be newer than that */
 const late = new Map();
 
@@ -42,6 +48,18 @@ everySecond(() => {
   if (performance.now() > stale && !failures) refresh();
 });
 pressOnce(main);
+liveFilter(main, (fromHistory) => {
+  if (over) location.reload(); // the server says why
+  turned = fromHistory || turned === "history" ? "history" : "form";
+  main.classList.add("turning");
+  clearTimeout(timer);
+  timer = undefined;
+  rest = 0;
+  dirty = true;
+  if (!loading && !over) load();
+});
+const filterKey = { key: "/", does: "to the filter: a number and Enter opens that build", run: enterFilter };
+bindKeys([...walkKeys(main), ...(document.getElementById("filter") ? [filterKey] : [])]);
 
 /** The running row of a build, from its newest state; the rest of the page follows when it is rendered again. */
 function showRow(/** @type {words.Build} */ build) {
@@ -66,13 +84,17 @@ async function load() {
   late.clear();
   const began = performance.now();
   try {
-    const answer = await fetch(main.dataset.page + location.search, { cache: "no-store" });
-    if (answer.ok && !answer.redirected) {
-      merge(main, new DOMParser().parseFromString(await answer.text(), "text/html"));
-      late.forEach(showRow);
-      tick();
+    const query = location.search;
+    const answer = await fetch(main.dataset.page + query, { cache: "no-store" });
+    const text = await answer.text();
+    if (query !== location.search) {
+      dirty = true; // asked for before the filter was changed
+    } else if (answer.ok && !answer.redirected) {
+      show(new DOMParser().parseFromString(text, "text/html"));
     } else if (answer.status >= 500 || answer.status === 429) {
       throw new Error(`status ${answer.status}`);
+    } else if (turned) {
+      location.reload(); // signed out, most likely: the server says what is to be done
     }
     failures = 0;
   } catch {
@@ -81,10 +103,21 @@ async function load() {
   }
   const took = performance.now() - began;
   const pause = failures ? 1000 + delay(failures, Math.random()) : Math.min(Math.max(10 * took, 300), 10_000);
-  rest = performance.now() + pause;
+  rest = turned && !failures ? 0 : performance.now() + pause;
   stale = performance.now() + Math.max(20 * took, main.querySelector(".row.wait") ? 5_000 : 60_000);
   loading = false;
   if (dirty) refresh();
+}
+
+/** @param {Document} fresh */
+function show(fresh) {
+  if (turned === "history") restore(fresh);
+  merge(main, fresh, Boolean(turned));
+  if (turned) announce(main.querySelector(".said > span")?.textContent || "Showing every build");
+  turned = "";
+  main.classList.remove("turning");
+  late.forEach(showRow);
+  tick();
 }
 
 function tick() {

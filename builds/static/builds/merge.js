@@ -1,33 +1,92 @@
 // @ts-check
-// Puts a newly rendered page's parts in the place of the old ones, and touches nothing that did not change.
+// Puts a newly rendered page's parts in the place of the old ones, and touches nothing that did not change. What would
+// move the row under the pointer waits behind a button; until then rows change where they stand.
 
 /** @type {Document|null} */
 let held = null;
+/** When the pointer last moved: one that rests for long points at nothing. */
+let moved = 0;
+globalThis.document?.addEventListener("pointermove", () => (moved = Date.now()), { passive: true });
+
+const REST = 30_000;
+/** What a page's rows stand on: whatever of these comes or goes moves what is below it. */
+const BLOCKS = ".rows [data-key], .sec, .message, .said, .empty, .quiet, .help, .pager";
 
 /**
- * Every `data-live` part of `fresh` replaces that of `main`. While the pointer is over a list whose rows would move, the
- * change waits behind a button, but not for ever. @param {HTMLElement} main @param {Document} fresh
- * @param {boolean} [now] whatever the pointer is over
+ * Every `data-live` part of `fresh` replaces that of `main`. Of the column that the pointer points into, only if no row
+ * moves by it. @param {HTMLElement} main @param {Document} fresh @param {boolean} [now] whatever the pointer is over
  */
 export function merge(main, fresh, now = false) {
-  const moves = changedKeys(main, fresh);
-  if (!now && moves && main.querySelector(".rows:hover")) {
-    hold(main, fresh, moves);
-    return;
-  }
-  release();
+  const list = now ? null : main.querySelector(".rows:hover");
+  const pairs = partsOf(main, fresh);
+  const near = list ? pairs.filter(([part]) => mayMove(part, list)) : [];
+  const waits = near.some(([part, next]) => shape(part).join() !== shape(next).join());
   document.title = fresh.title;
   replaceIcon(fresh);
-  for (const part of main.querySelectorAll("[data-live]")) {
+  keepFocus(main, () => {
+    for (const [part, next] of pairs) {
+      if (waits && near.some(([one]) => one === part)) changeInPlace(part, fresh);
+      else if (!same(part, next)) replacePart(part, next);
+    }
+  });
+  if (waits) hold(main, fresh, said(keysOf(near.map(([part]) => part)), keysOf(near.map(([, next]) => next))));
+  else release();
+}
+
+/** What the button says. Pure. @param {string[]} before keys of the rows that are shown @param {string[]} after */
+export function said(before, after) {
+  const fresh = after.filter((key) => !before.includes(key)).length;
+  return fresh ? `${fresh} new` : "Put in order";
+}
+
+/** @param {HTMLElement} main @param {Document} fresh @returns {[Element, Element][]} */
+function partsOf(main, fresh) {
+  return [...main.querySelectorAll("[data-live]")].flatMap((part) => {
     const next = fresh.querySelector(`[data-live="${part.getAttribute("data-live")}"]`);
-    if (next && !same(part, next)) replacePart(part, next);
+    return next ? [/** @type {[Element, Element]} */ ([part, next])] : [];
+  });
+}
+
+/** Whether `part` stands in the same column as `list`. @param {Element} part @param {Element} list */
+function mayMove(part, list) {
+  const [one, other] = [part.getBoundingClientRect(), list.getBoundingClientRect()];
+  return one.left < other.right && other.left < one.right;
+}
+
+/** @param {Element} root @returns {string[]} */
+function shape(root) {
+  return [...root.querySelectorAll(BLOCKS)].map((block) => {
+    const key = block.getAttribute("data-key");
+    return key ? `${key} ${isTall(block)}` : block.className;
+  });
+}
+
+/** A row's height follows from what it says: one that runs has a bar. @param {Element} row */
+const isTall = (row) => row.matches(".run:not(.low), .tall");
+
+/** @param {Element[]} parts */
+function keysOf(parts) {
+  const rows = parts.flatMap((part) => [...part.querySelectorAll(".rows [data-key]")]);
+  return rows.map((row) => row.getAttribute("data-key") || "");
+}
+
+/** Each row says what is so now, where it stands and as high as it is. @param {Element} part @param {Document} fresh */
+function changeInPlace(part, fresh) {
+  for (const row of part.querySelectorAll(".rows [data-key]")) {
+    const next = fresh.querySelector(`[data-key="${row.getAttribute("data-key")}"]`);
+    if (!next) {
+      row.classList.add("gone");
+      row.removeAttribute("data-build");
+    } else if (!same(row, next)) {
+      const made = /** @type {Element} */ (document.importNode(next, true));
+      if (isTall(row) !== isTall(made)) made.classList.add(isTall(row) ? "tall" : "low");
+      row.replaceWith(made);
+    }
   }
 }
 
 /** @param {Element} part @param {Element} next */
 function replacePart(part, next) {
-  const focused = /** @type {HTMLElement|null} */ (part.contains(document.activeElement) ? document.activeElement : null);
-  const address = focused?.getAttribute("href");
   const known = new Map([...part.querySelectorAll("[data-key]")].map((row) => [row.getAttribute("data-key"), row]));
   const made = document.importNode(next, true);
   for (const row of made.querySelectorAll("[data-key]")) {
@@ -36,7 +95,16 @@ function replacePart(part, next) {
   }
   part.replaceChildren(...made.childNodes);
   part.className = made.className;
-  if (address) /** @type {HTMLElement|null} */ (part.querySelector(`[href="${CSS.escape(address)}"]`))?.focus();
+}
+
+/** Whoever walks through the rows stays on theirs, also when it moves to another list.
+ * @param {HTMLElement} main @param {() => void} work */
+function keepFocus(main, work) {
+  const focused = main.contains(document.activeElement) ? document.activeElement : null;
+  const address = focused?.getAttribute("href");
+  work();
+  if (!address || document.activeElement === focused) return;
+  /** @type {HTMLElement|null} */ (main.querySelector(`[href="${CSS.escape(address)}"]`))?.focus({ preventScroll: true });
 }
 
 /** Whether both are rendered from the same state: what only counts on by the clock is set aside. */
@@ -55,20 +123,11 @@ function still(element) {
   return copy.outerHTML;
 }
 
-/** How many rows would come or go. @param {Element} main @param {Document} fresh */
-function changedKeys(main, fresh) {
-  const keys = (/** @type {ParentNode} */ root) =>
-    [...root.querySelectorAll("[data-live] .rows [data-key]")].map((row) => row.getAttribute("data-key"));
-  const [before, after] = [keys(main), keys(fresh)];
-  if (before.join() === after.join()) return 0;
-  return Math.max(after.filter((key) => !before.includes(key)).length, 1);
-}
-
-/** @param {HTMLElement} main @param {Document} fresh @param {number} moves */
-function hold(main, fresh, moves) {
+/** @param {HTMLElement} main @param {Document} fresh @param {string} text */
+function hold(main, fresh, text) {
   held = fresh;
   const button = document.getElementById("held") || makeButton(main);
-  button.textContent = moves === 1 ? "Show the change" : `Show ${moves} changes`;
+  if (button.textContent !== text) button.textContent = text;
 }
 
 /** @param {HTMLElement} main */
@@ -77,17 +136,14 @@ function makeButton(main) {
   button.id = "held";
   button.type = "button";
   button.className = "btn";
+  button.title = "Rows wait so that none moves under the pointer";
   const show = () => held && merge(main, held, true);
   button.addEventListener("click", show);
   document.querySelector(".top .end")?.prepend(button);
   const since = Date.now();
   const leave = setInterval(() => {
-    if (!main.querySelector(".rows:hover") || Date.now() - since > 30_000) {
-      clearInterval(leave);
-      const waiting = held;
-      release();
-      if (waiting) merge(main, waiting, true);
-    }
+    if (!button.isConnected) clearInterval(leave);
+    else if (!main.querySelector(".rows:hover") || Date.now() - Math.max(since, moved) > REST) show();
   }, 250);
   return button;
 }
