@@ -25,7 +25,7 @@ from buildboard.presence import database
 from .. import access, lifecycle, queue
 from ..access import Caller
 from ..models import Build, Project
-from . import schemas
+from . import schemas, stats
 from .items import project_items
 from .problems import Problem, problem
 
@@ -113,6 +113,9 @@ def project(request: HttpRequest, slug: str) -> Any:
     if not found:
         raise Problem(404, f"There is no project {slug!r} that you may see.")
     return found[0]
+
+
+api.add_router("", stats.router)
 
 
 @api.post("/projects/{slug:slug}/builds", response=schemas.STARTING)
