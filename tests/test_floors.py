@@ -33,6 +33,7 @@ TESTED_BY: dict[str, str] = {
     "management/commands/_sqlite": "test_backup_command.py",
     "management/commands/runserver": "test_web_command.py",
     "web/items": "test_api.py",
+    "web/marks": "test_web_badge.py",
     "worker/canvas": "test_worker_lines.py",
     "worker/guardian": "test_worker_process.py",
     "worker/leftovers": "test_worker_supervisor.py",
