@@ -31,7 +31,7 @@ class ScaleTest(SimpleTestCase):
         drawn = draw_durations(of(*[10.0] * 49, 18_000))
         self.assertEqual((drawn.points[0].y, drawn.points[0].is_beyond), (TOP, False))
         self.assertEqual((drawn.points[-1].y, drawn.points[-1].is_beyond), (TOP, True))
-        self.assertEqual(drawn.beyond, "1 build beyond the axis, up to 5 h 00 m")
+        self.assertEqual(drawn.beyond, "1 beyond, up to 5 h 00 m")
         self.assertIn("5 h 00 m", drawn.points[-1].said)
 
     def test_where_many_are_long_the_axis_is_theirs(self) -> None:

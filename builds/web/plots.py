@@ -280,9 +280,9 @@ def _usual(looked_at: Sequence[Run], shown: int) -> list[Spread | None]:
 def _beyond(axis: Scale, waits: Scale) -> str:
     parts = []
     if axis.beyond:
-        parts.append(f"{words.count(len(axis.beyond), 'build')} beyond the axis, up to {_most(axis)}")
+        parts.append(f"{len(axis.beyond)} beyond, up to {_most(axis)}")
     if waits.beyond:
-        parts.append(f"{words.count(len(waits.beyond), 'wait')} beyond it, up to {_most(waits)}")
+        parts.append(f"{words.count(len(waits.beyond), 'wait')} beyond, up to {_most(waits)}")
     return "; ".join(parts)
 
 

@@ -6,7 +6,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 const FAR = 10;
 
-/** @typedef {{x: number, href: string, status: string, said: string}} Point across in percent, from left to right */
+/** @typedef {{x: number, y: string, href: string, status: string, said: string}} Point across in percent, from left to right;
+ * down in pixels, or empty */
 
 /**
  * The index of the point that is nearest to `x`, of two as near the newer one; -1 where there is none. Pure.
@@ -67,6 +68,7 @@ export class Plot {
     this.over = document.createElement("div");
     this.over.className = "over";
     this.line = document.createElementNS(SVG, "line");
+    this.ring = document.createElementNS(SVG, "circle");
     this.stick = document.createElement("div");
     this.stick.className = "stick";
     this.catch = document.createElement("a");
@@ -83,7 +85,7 @@ export class Plot {
     drawing.setAttribute("aria-hidden", "true");
     this.line.setAttribute("y1", "18"); // below what stands above the bars
     this.line.setAttribute("y2", "100%");
-    drawing.append(this.line);
+    drawing.append(this.line, this.ring);
     this.stick.setAttribute("role", "slider");
     this.stick.setAttribute("aria-label", `${name}, build by build`);
     this.over.append(drawing, this.stick, this.catch);
@@ -108,6 +110,7 @@ export class Plot {
     const shown = this.points[this.at]?.href;
     this.points = [...this.frame.querySelectorAll("[data-x]")].map((mark) => ({
       x: Number(mark.getAttribute("data-x")),
+      y: mark.getAttribute("data-y") || "",
       href: mark.getAttribute("data-href") || "",
       status: mark.getAttribute("data-status") || "",
       said: mark.querySelector("title")?.textContent || "",
@@ -155,6 +158,9 @@ export class Plot {
     this.catch.href = point.href;
     this.line.setAttribute("x1", `${point.x}%`);
     this.line.setAttribute("x2", `${point.x}%`);
+    this.ring.setAttribute("cx", `${point.x}%`);
+    this.ring.setAttribute("cy", point.y || "0");
+    this.ring.setAttribute("r", point.y ? "7" : "0");
     this.say(point);
   }
 
