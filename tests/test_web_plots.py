@@ -31,8 +31,15 @@ class ScaleTest(SimpleTestCase):
         drawn = draw_durations(of(*[10.0] * 49, 18_000))
         self.assertEqual((drawn.points[0].y, drawn.points[0].is_beyond), (TOP, False))
         self.assertEqual((drawn.points[-1].y, drawn.points[-1].is_beyond), (TOP, True))
-        self.assertEqual(drawn.beyond, "1 beyond, up to 5 h 00 m")
+        self.assertEqual(drawn.beyond, "1 beyond: 5 h 00 m")
         self.assertIn("5 h 00 m", drawn.points[-1].said)
+
+    def test_what_lies_beyond_is_told_of_both_axes(self) -> None:
+        runs = [run(number, seconds=10, waited=1) for number in range(60)]
+        runs[20] = run(20, seconds=500, waited=900)
+        runs[30] = run(30, seconds=600, waited=1)
+        drawn = draw_durations(of_runs(runs, []))
+        self.assertEqual(drawn.beyond, "2 beyond, up to 10 m 00 s; 1 wait beyond: 15 m 00 s")
 
     def test_where_many_are_long_the_axis_is_theirs(self) -> None:
         self.assertEqual(scale([10.0] * 40 + [18_000] * 10).beyond, [])

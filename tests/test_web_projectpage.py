@@ -56,7 +56,7 @@ class FiguresTest(ProjectPageCase):
             '<span class="big">40 s</span> <span class="muted facts-of"><span>median duration</span></span>', text
         )
         self.assertIn(
-            '<span class="big">100 %</span> <span class="muted facts-of"><span>passed</span> <span>1 of 1</span></span>',
+            '<span class="big">100 %</span> <span class="muted facts-of"><span>passed</span> <span>1 of 1</span>',
             text,
         )
         self.assertNotIn("polyline", text)

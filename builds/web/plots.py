@@ -278,16 +278,16 @@ def _usual(looked_at: Sequence[Run], shown: int) -> list[Spread | None]:
 
 
 def _beyond(axis: Scale, waits: Scale) -> str:
-    parts = []
-    if axis.beyond:
-        parts.append(f"{len(axis.beyond)} beyond, up to {_most(axis)}")
-    if waits.beyond:
-        parts.append(f"{words.count(len(waits.beyond), 'wait')} beyond, up to {_most(waits)}")
-    return "; ".join(parts)
+    return "; ".join(filter(None, (_how_far(axis), _how_far(waits, "wait"))))
 
 
-def _most(axis: Scale) -> str:
-    return words.duration(axis.beyond[-1])
+def _how_far(axis: Scale, what: str = "") -> str:
+    """In few words: it stands in one line with the numbers of the first and the last build."""
+    many = len(axis.beyond)
+    if not many:
+        return ""
+    who = words.count(many, what) if what else f"{many}"
+    return f"{who} beyond{', up to' if many > 1 else ':'} {words.duration(axis.beyond[-1])}"
 
 
 def _named(group: Group) -> str:
