@@ -171,6 +171,8 @@ class Outlook:
     """How many of them run a build."""
     places: dict[int, Place]
     """Of every queued build."""
+    waiting: Sequence[Waiting] = ()
+    """Those builds, oldest first."""
 
     @property
     def draining(self) -> int:
@@ -181,6 +183,14 @@ class Outlook:
         """Those that take no builds just now, and say why."""
         return [worker for worker in self.workers if worker.note and not worker.draining]
 
+    def of(self, project_id: int) -> list[int]:
+        """The numbers of its builds that wait."""
+        return [one.build_id for one in self.waiting if one.project_id == project_id]
+
+    def why_stuck(self, runs_on: str) -> str:
+        """Why no living worker takes what needs the labels `runs_on`; empty: one does."""
+        return _Crew(self.workers, ()).stuck(runs_on)
+
 
 def outlook() -> Outlook:
     """Four queries; reads the whole queue, which BUILDBOARD_MAX_QUEUED bounds."""
@@ -190,7 +200,7 @@ def outlook() -> Outlook:
     limits = dict(Project.objects.filter(max_running__isnull=False).values_list("pk", "max_running")) if waiting else {}
     busy = {worker for _, worker in runs} & {worker.name for worker in alive}
     running = Counter(project_id for project_id, _ in runs)
-    return Outlook(alive, len(busy), places(waiting, running, limits, alive, busy))
+    return Outlook(alive, len(busy), places(waiting, running, limits, alive, busy), waiting)
 
 
 def place(build: Build) -> Place | None:

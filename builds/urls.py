@@ -6,6 +6,7 @@ from django.urls import path
 from .live import logs, poll, search, stream
 from .web import find, health, views
 from .web.api import api
+from .web.badge import badge
 
 urlpatterns = [
     path("", views.board, name="board"),
@@ -23,6 +24,7 @@ urlpatterns = [
     path("events.json", poll.board_events, name="board-events-json"),
     path("builds/<int:build_id>/events/", stream.build_events, name="build-events"),
     path("builds/<int:build_id>/events.json", poll.build_events, name="build-events-json"),
+    path("projects/<slug:slug>/badge.svg", badge, name="badge"),
     path("builds/<int:build_id>/log/", logs.lines, name="build-lines"),
     path("builds/<int:build_id>/log.txt", logs.text, name="build-log"),
     path("builds/<int:build_id>/search/", search.slices, name="build-search"),

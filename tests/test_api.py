@@ -298,6 +298,7 @@ class DoorTests(ApiCase):
                 "/api/v1/projects",
                 "/api/v1/projects/{slug}",
                 "/api/v1/projects/{slug}/builds",
+                "/api/v1/projects/{slug}/stats",
                 "/api/v1/builds",
                 "/api/v1/builds/{build_id}",
                 "/api/v1/builds/{build_id}/cancel",

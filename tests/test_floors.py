@@ -34,6 +34,7 @@ TESTED_BY: dict[str, str] = {
     "management/commands/runserver": "test_web_command.py",
     "search/pieces": "test_search_slices.py",
     "web/items": "test_api.py",
+    "web/marks": "test_web_badge.py",
     "worker/canvas": "test_worker_lines.py",
     "worker/guardian": "test_worker_process.py",
     "worker/leftovers": "test_worker_supervisor.py",

@@ -26,6 +26,7 @@ MODULES = (
     "tests.test_search_slices",
     "tests.test_web_filters",
     "tests.test_web_front",
+    "tests.test_web_history",
 )
 
 

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from builds.models import Build, Project, Step
 from builds.queue import Place
-from builds.web.rows import SPARK, card, rows, spark, step_medians, usual_range, waits
+from builds.web.rows import SPARK, card, rows, spark, usual_range, waits
 
 
 @tag("fast")
@@ -68,14 +68,6 @@ class HistoryTest(TestCase):
     def test_a_project_without_builds_has_an_empty_card(self) -> None:
         empty = card(self.project)
         self.assertEqual((empty.status, empty.median, empty.spark.said), ("pending", None, "no builds yet"))
-
-    def test_medians_count_the_runs_in_which_the_step_passed(self) -> None:
-        for seconds in (10, 20):
-            self.build("passed", seconds)
-        Build.objects.filter(pk=self.build("passed", 30).pk).update(status="failed")  # by a later step
-        self.build("failed", 1)
-        ((name, median, failed),) = step_medians(self.project, ["a"])
-        self.assertEqual((name, round(median or 0), failed), ("a", 20, 1))
 
     def test_what_is_usual_needs_three_builds(self) -> None:
         for seconds in (42, 45):

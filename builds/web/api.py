@@ -27,7 +27,7 @@ from .. import access, lifecycle, queue, recipe
 from ..access import Caller
 from ..inputs import InputError
 from ..models import Build, Project
-from . import schemas
+from . import schemas, stats
 from .items import project_items
 from .problems import Problem, problem
 
@@ -115,6 +115,9 @@ def project(request: HttpRequest, slug: str) -> Any:
     if not found:
         raise Problem(404, f"There is no project {slug!r} that you may see.")
     return found[0]
+
+
+api.add_router("", stats.router)
 
 
 @api.post("/projects/{slug:slug}/builds", response=schemas.STARTING)

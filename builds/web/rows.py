@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from .. import events
-from ..models import Build, Project, Step
+from ..models import Build, Project
 from ..queue import Place
 from ..states import FINAL, Status
 from . import words
@@ -167,23 +167,6 @@ def spark(builds: Sequence[Build]) -> Spark:
         said = "no finished builds yet" if builds else "no builds yet"
     good, bad, running = ("".join(paths[kind]) for kind in ("good", "bad", "running"))
     return Spark(good, bad, running, said)
-
-
-def step_medians(project: Project, names: Sequence[str], history: int = 10) -> list[tuple[str, float | None, int]]:
-    """Of each step of the recipe: name, median seconds, and how often it failed of late.
-
-    The median is of the last runs in which the step passed, whatever became of their builds.
-    """
-    recent = list(project.builds.order_by("-id").values_list("pk", flat=True)[: history * 3])
-    took: dict[str, list[float]] = {}
-    failed: dict[str, int] = {}
-    steps = Step.objects.filter(build__in=recent, status__in=(Status.PASSED, Status.FAILED)).order_by("-build_id")
-    for name, status, began, ended in steps.values_list("name", "status", "started_at", "finished_at"):
-        if status == Status.FAILED:
-            failed[name] = failed.get(name, 0) + 1
-        elif len(took.setdefault(name, [])) < history:
-            took[name].append((ended - began).total_seconds())
-    return [(name, median(took[name]) if name in took else None, failed.get(name, 0)) for name in names]
 
 
 def usual_range(project: Project, before: int, history: int = 10) -> str:

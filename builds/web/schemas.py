@@ -101,6 +101,66 @@ class BuildList(Schema):
     next: Annotated[str | None, Field(description="address of the next, older page")]
 
 
+class Run(Schema):
+    """A finished build, in a few figures. Times in seconds."""
+
+    id: int
+    status: BuildStatus
+    ref: str
+    finished_at: datetime
+    duration: Annotated[float | None, Field(description="how long it ran; null: it never began")]
+    waited: Annotated[float | None, Field(description="in the queue; null: it never left it")]
+
+
+class Rate(Schema):
+    passed: int
+    counted: Annotated[int, Field(description="builds that passed, failed or were lost; cancelled ones are left out")]
+    share: Annotated[float | None, Field(description="of those that passed, 0 to 1; null where none is counted")]
+
+
+class Spread(Schema):
+    """Of so many values, in seconds."""
+
+    count: int
+    median: float
+    p10: float
+    p90: float
+    longest: float
+
+
+class StepStats(Schema):
+    name: str
+    took: Annotated[Spread | None, Field(description="of the runs in which it passed; null: it has not")]
+    failed: int
+
+
+class FailsMost(Schema):
+    name: str
+    failed: int
+    last: Annotated[int, Field(description="the newest build in which it failed")]
+
+
+class RateGroup(Rate):
+    """Builds that follow each other, 20 of them counted."""
+
+    first: int
+    last: int
+
+
+class Stats(Schema):
+    """How a project's builds went of late."""
+
+    builds: Annotated[list[Run], Field(description="the newest 50 finished builds, newest first")]
+    results: Rate
+    results_before: Annotated[Rate | None, Field(description="of as many builds before; null: fewer than 5")]
+    duration: Annotated[Spread | None, Field(description="of those that passed; null: none has")]
+    duration_before: Annotated[Spread | None, Field(description="of as many builds before; null: fewer than 5")]
+    waited: Annotated[Spread | None, Field(description="of those that began; null: none has")]
+    steps: Annotated[list[StepStats], Field(description="the slowest first")]
+    fails_most: Annotated[FailsMost | None, Field(description="null: no step has failed")]
+    groups: Annotated[list[RateGroup], Field(description="the newest 200 finished builds, oldest first")]
+
+
 class Details(Schema):
     """Every refusal: problem details (RFC 9457), as application/problem+json."""
 

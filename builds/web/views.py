@@ -2,7 +2,7 @@
 comes again over the stream and changes nothing. Every verb is `lifecycle`'s; who may call it is decided here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -23,9 +23,9 @@ from ..access import Caller
 from ..inputs import Input, text
 from ..models import Board, Build, Project, iso
 from ..states import BUILD_STATUSES
-from . import front, logtail, steps, words
+from . import front, logtail, projectpage, steps, words
 from .forms import LoginForm, RetryForm, StartForm
-from .rows import card, rows, step_medians, usual_range, waits
+from .rows import rows, usual_range, waits
 
 PAGE = 25
 """Finished builds on one page of a history."""
@@ -230,19 +230,23 @@ def _project_page(
     request: HttpRequest, caller: Caller, found: Project, form: StartForm | None = None, status: int = 200
 ) -> HttpResponse:
     live = _live_board()
-    builds = found.builds.select_related("project").prefetch_related("steps")
+    builds = found.builds.select_related("project").prefetch_related("steps").defer("recipe", "project__recipe")
+    outlook = queue.outlook()
+    running, waiting = rows(_running(builds, found)), _queue(builds, outlook, outlook.of(found.pk))
     try:
         names, wrong = [step.name for step in recipe.parse(found.recipe).steps], ""
     except recipe.RecipeError as error:
         names, wrong = [], str(error)
+    lately = projectpage.context(request, found, names)
     context = {
         **live,
         **_history(request, builds),
         "project": found,
-        "card": card(found),
-        "running": rows(builds.running()),
-        **_queue(builds, queue.outlook()),
-        "medians": step_medians(found, names),
+        "running": running,
+        **waiting,
+        **lately,
+        "status": projectpage.status(lately["figures"], runs=bool(running), waits=bool(waiting["waiting"])),
+        "nobody": outlook.why_stuck(found.runs_on) if found.enabled else "",
         "recipe_error": wrong,
         "form": form or StartForm(inputs=_inputs(found)),
         "may_start": caller.may_start(),
@@ -258,6 +262,13 @@ def _inputs(project: Project) -> Sequence[Input]:
         return ()
 
 
+def _running(builds: Any, found: Project) -> Any:
+    """Oldest first. The board's running builds are few, and found at once; asked for those of one project, SQLite reads
+    all builds that the project ever had."""
+    running = Build.objects.running().values_list("pk", "project_id")
+    return builds.filter(pk__in=[pk for pk, project_id in running if project_id == found.pk]).running()
+
+
 def _history(request: HttpRequest, builds: Any) -> dict[str, Any]:
     """Finished builds, newest first, a page below number `?before=`: by number, so that new builds move no page."""
     text = request.GET.get("before", "")
@@ -270,9 +281,12 @@ def _history(request: HttpRequest, builds: Any) -> dict[str, Any]:
     return {"recent": rows(found[:PAGE]), "older": older, "before": before}
 
 
-def _queue(builds: Any, outlook: queue.Outlook) -> dict[str, Any]:
-    """Those of `builds` that wait: the first to be taken, in that order; how many more there are; and the oldest."""
-    places = {pk: outlook.places[pk] for pk in builds.queued().values_list("pk", flat=True) if pk in outlook.places}
+def _queue(builds: Any, outlook: queue.Outlook, numbers: Iterable[int] | None = None) -> dict[str, Any]:
+    """Those of `builds` that wait: the first to be taken, in that order; how many more there are; and the oldest.
+
+    `numbers`: theirs, where the caller knows them."""
+    waiting = builds.queued().values_list("pk", flat=True) if numbers is None else numbers
+    places = {pk: outlook.places[pk] for pk in waiting if pk in outlook.places}
     first = sorted(places, key=lambda pk: places[pk].position)[:QUEUED]
     found = {row.build.pk: row for row in rows(builds.queued().filter(pk__in=first), places)}
     oldest = builds.filter(pk=min(places)).values_list("created_at", flat=True).first() if places else None
