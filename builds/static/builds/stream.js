@@ -10,7 +10,7 @@ const FIRST_WORD = 5_000;
 const STREAM_AGAIN = 120_000;
 const OLD = 3_000;
 const REFUSALS = 3;
-const KINDS = ["build", "step", "log", "progress", "cut"];
+const KINDS = ["build", "step", "log", "progress", "cut", "group", "annotation"];
 const OVER = new Set(["ended", "gone", "denied", "stuck"]);
 
 /**
