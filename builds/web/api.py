@@ -25,7 +25,7 @@ from buildboard.presence import database
 from .. import access, lifecycle, queue
 from ..access import Caller
 from ..models import Build, Project
-from . import schemas
+from . import landmarks, schemas
 from .items import project_items
 from .problems import Problem, problem
 
@@ -165,6 +165,12 @@ def build(request: HttpRequest, build_id: int) -> Any:
     found = _build(request.auth, build_id, reading=True)
     place = queue.place(found)
     return _json(request, found.data() | {"queue": place and {"position": place.position, "reason": place.reason}})
+
+
+@api.get("/builds/{int:build_id}/annotations", response={200: schemas.AnnotationList, 404: schemas.Details})
+def annotations(request: HttpRequest, build_id: int) -> Any:
+    """What its steps have said as errors, warnings and notices, in the order in which it was printed."""
+    return _json(request, landmarks.listed(_build(request.auth, build_id, reading=True)))
 
 
 @api.post("/builds/{int:build_id}/cancel", response={200: schemas.BuildItem, 409: schemas.Details})

@@ -22,7 +22,7 @@ from .. import events, lifecycle, queue, recipe, retention
 from ..access import Caller
 from ..models import Board, Build, Project, iso
 from ..states import BUILD_STATUSES
-from . import logtail, steps, words
+from . import landmarks, logtail, steps, words
 from .forms import LoginForm, RetryForm, StartForm
 from .rows import Card, card, rows, step_medians, usual_range, waits
 
@@ -119,6 +119,7 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         "sections": sections,
         "total": sum(section.total for section in sections),
         "axis": steps.axis(found, own),
+        "annotations": landmarks.panel(found, own),
         "usual": usual_range(found.project, found.pk),
         "place": place,
         "waits": waits(place),

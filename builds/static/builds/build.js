@@ -1,6 +1,7 @@
 // @ts-check
 // A build's page: its stream, its log, and the figures that go on by the clock.
 
+import { AnnotationPanel } from "./annotations.js";
 import { announce } from "./announce.js";
 import { layOut } from "./axis.js";
 import { everySecond, now } from "./clock.js";
@@ -23,6 +24,10 @@ const log = new LogView(/** @type {HTMLElement} */ (document.getElementById("lin
   changed: () => set(slot("total"), log.words()),
 });
 
+const annotations = new AnnotationPanel(/** @type {HTMLElement} */ (document.getElementById("annotations")), build, () =>
+  log.follow.on && log.follow.toEnd(),
+);
+
 const connection = goLive(main, {
   dense: true,
   settled: isFinal(build.status),
@@ -31,6 +36,7 @@ const connection = goLive(main, {
       newest = now() - Date.parse(data.at);
       log.add(data);
     } else if (kind === "cut") log.cut(data);
+    else if (kind === "annotation") annotations.add(data);
     else if (kind === "build") change(data);
     else if (kind === "step") changeStep(data);
     else if (kind === "progress") changeStep({ name: data.step, progress: data.progress });
@@ -53,6 +59,7 @@ keepPlace(slot("place"), () => build.status === "queued", connection);
 function change(next) {
   const before = build;
   build = next;
+  annotations.setBuild(next);
   next.steps.forEach((step, at) => step.status !== before.steps[at]?.status && showStep(step));
   if (before.status !== next.status || before.cancel_requested !== next.cancel_requested) showStatus();
   for (const fact of /** @type {NodeListOf<HTMLElement>} */ (main.querySelectorAll("[data-slot=kept]"))) fact.hidden = !next.kept;
