@@ -14,6 +14,7 @@ this order.
     models/        the tables, with the constraints that refuse impossible states
     blocks.py      what the log of a build that is long over has become: compressed lines
     cuts.py        what stands in a log for a stretch of it that is not kept
+    landmarks.py   groups and annotations: what output says about itself
     events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
     beats.py       workers' signs of life: which of them live
     queue.py       which build a worker takes next, and what each of the others waits for

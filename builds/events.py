@@ -9,7 +9,7 @@ that lost its lease writes nothing more, and one whose commit landed while its a
 import json
 import re
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -19,8 +19,9 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from . import blocks, cuts, wakes
+from . import blocks, cuts, landmarks, wakes
 from .blocks import Line, Stretch
+from .landmarks import Landmark
 from .models import Board, Build, Event, iso
 from .states import FINAL
 
@@ -87,16 +88,20 @@ def plain(text: str) -> str:
 # --- Writing ---
 
 
-def append(lease: Lease, chunks: Sequence[Chunk]) -> None:
-    """Store log chunks, in one transaction, and raise `lease.head` with them. `LeaseLost` where the lease is gone.
+def append(lease: Lease, drafts: Sequence[Chunk | Landmark], counts: Mapping[str, int] | None = None) -> None:
+    """Store log chunks and their landmarks, in one transaction, and raise `lease.head` with them. `LeaseLost` where the
+    lease is gone. `counts`: as `landmarks.store` takes it.
 
     After a database error it may be called again with the same arguments: what had landed is not stored twice.
     """
-    if not chunks:
+    if not drafts:
         return
+    found = [draft for draft in drafts if not isinstance(draft, Chunk)]
     with transaction.atomic():
-        if reserve(lease, len(chunks)):
-            put(lease.build_id, lease.head, chunks)
+        if reserve(lease, len(drafts)):
+            names = step_names(lease.build_id) if found else ()
+            put(lease.build_id, lease.head, [_told(draft, names) for draft in drafts])
+            landmarks.store(lease.build_id, found, counts or {})
 
 
 def reserve(lease: Lease, count: int) -> bool:
@@ -137,6 +142,16 @@ def put_unleased(build_id: int, drafts: Sequence[Fact]) -> None:
     head = Build.objects.values_list("head", flat=True).get(pk=build_id)
     put(build_id, head - len(drafts), drafts)
     transaction.on_commit(partial(wakes.wake, wakes.build_topic(build_id), head))
+
+
+def end_groups(build_id: int) -> list[Fact]:
+    """Inside a transaction that holds the build's row: end the groups that its worker, which is gone, has left open."""
+    ended = landmarks.end_open(build_id, lambda step: total_lines(build_id, step))
+    return [Fact(group.kind, group.data(step_names(build_id)[group.step])) for group in ended]
+
+
+def _told(draft: Chunk | Landmark, names: Sequence[str]) -> Chunk | Fact:
+    return draft if isinstance(draft, Chunk) else Fact(draft.kind, draft.data(names[draft.step]))
 
 
 def _event(build_id: int, seq: int, draft: Chunk | Fact, now: Any) -> Event:

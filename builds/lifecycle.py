@@ -450,7 +450,7 @@ def _end(build: Build, status: Status, reason: str, then: str = "", *, at: datet
 def _end_unleased(build: Build, status: Status, reason: str, then: str = "", *, at: datetime | None = None) -> None:
     """The same by anyone but its worker, with its event and its revision."""
     _end(build, status, reason, then, at=at)
-    events.put_unleased(build.pk, [_as_it_is(build)])
+    events.put_unleased(build.pk, [*events.end_groups(build.pk), _as_it_is(build)])
     _revise(build.pk)
 
 

@@ -1,5 +1,6 @@
 """The admin as an operator uses it: start, cancel and retry by `lifecycle`, with an audit row; the rest read-only."""
 
+import json
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -342,6 +343,11 @@ class EventLogTests(AdminCase):
             text = summary(record.kind, record.data)
             self.assertNotIn("\n", text)
             self.assertLessEqual(len(text), 160)
+        group = {"step": "compile", "number": 1, "name": "all", "line": 3, "last": None}
+        self.assertEqual(summary("group", json.dumps(group)), "compile, line 3 on: all")
+        self.assertEqual(summary("group", json.dumps(group | {"last": 9})), "compile, lines 3–9: all")
+        said = {"step": "compile", "line": 3, "level": "error", "message": "It broke", "title": ""}
+        self.assertEqual(summary("annotation", json.dumps(said)), "compile, line 3: error: It broke")
         self.assertEqual(summary("progress", '{"step":"compile","progress":0.5}'), "step compile, progress 0.5")
 
 

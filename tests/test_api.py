@@ -301,6 +301,7 @@ class DoorTests(ApiCase):
                 "/api/v1/projects/{slug}/stats",
                 "/api/v1/builds",
                 "/api/v1/builds/{build_id}",
+                "/api/v1/builds/{build_id}/annotations",
                 "/api/v1/builds/{build_id}/cancel",
                 "/api/v1/builds/{build_id}/retry",
                 "/api/v1/builds/{build_id}/keep",

@@ -72,7 +72,7 @@ moves = st.one_of(
     st.tuples(st.just("print"), st.integers(0, 1), texts, st.booleans()),
     st.tuples(st.just("print"), st.just(0), texts, st.booleans()),
     st.tuples(st.just("progress"), st.integers(0, 1)),
-    st.tuples(st.just("step"), st.integers(0, 1)),
+    st.tuples(st.sampled_from(["step", "group", "annotation"]), st.integers(0, 1)),
     st.tuples(st.just("cut"), st.integers(0, 3)),
 )
 
@@ -93,9 +93,10 @@ class AnyLogTests(TestCase):
         kinds = {seq: kind for seq, kind, _ in stored}
         for seq in range(1, min(first, len(model.events) + 1)):
             self.assertNotEqual(kinds[seq], "cut", "the head stays as it was")
-        self.assertEqual([seq for seq, kind, _ in stored if kind == "step"],
+        kept = ("step", "group", "annotation")
+        self.assertEqual([seq for seq, kind, _ in stored if kind in kept],
                          [seq for seq, draft in enumerate(model.events, 1)
-                          if isinstance(draft, Fact) and draft.kind == "step"])  # fmt: skip
+                          if isinstance(draft, Fact) and draft.kind in kept])  # fmt: skip
         found = events_cuts(stored)
         for step, name in enumerate(NAMES):
             missing = model.missing(step)

@@ -170,6 +170,12 @@ class LogTest(SimpleTestCase):
         begun = log("half", 1, [*texts[:3], texts[3][:5]], open=True)
         self.assertTrue(self.judge(begun, log("half", 4, texts[3:])).passed)
 
+    def test_landmarks_are_events_like_others(self) -> None:
+        group = ("group", {"step": "half", "number": 1, "name": "", "line": 2, "last": None})
+        annotation = ("annotation", {"step": "half", "number": 1, "line": 3})
+        head, tail = log("half", 1, said(7, "half", 1, 5)), log("half", 6, said(7, "half", 6, 25))
+        self.assertTrue(self.judge(head, group, annotation, tail).passed)
+
     def test_lines_are_missing_only_where_a_cut_says_so(self) -> None:
         head, tail = log("half", 1, said(7, "half", 1, 5)), log("half", 21, said(7, "half", 21, 25))
         cut = ("cut", {"step": "half", "line": 6, "lines": 15, "bytes": 900})

@@ -56,6 +56,8 @@ class WriterTest(SimpleTestCase):
         self.assertEqual(writer.feed("cut", cut), "[7 lines, 1,999 bytes of a left out: It was long.]\n")
         self.assertEqual(writer.feed("cut", cut | {"lines": 9}), "[2 lines of a left out: It was long.]\n")
         self.assertEqual(writer.feed("cut", cut), "")
+        self.assertEqual(writer.feed("group", {"step": "a", "number": 1, "name": "g", "line": 3, "last": None}), "")
+        self.assertEqual(writer.feed("annotation", {"step": "a", "number": 1, "line": 3, "message": "x"}), "")
         self.assertEqual(writer.feed("log", {"step": "a", "line": 10, "text": "half", "open": True}), "")
         self.assertEqual(writer.feed("log", {"step": "b", "line": 1, "text": "whole"}), "whole\n")
         self.assertEqual(writer.feed("step", {"name": "a"}), "")

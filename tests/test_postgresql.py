@@ -13,6 +13,7 @@ from .support.servers import postgres_url
 MODULES = (
     "tests.test_models",
     "tests.test_cuts",
+    "tests.test_landmarks",
     "tests.test_events",
     "tests.test_lifecycle",
     "tests.test_lifecycle_again",

@@ -56,6 +56,7 @@ class ReplayTests(SimpleTestCase):
 
     def test_what_is_unknown_or_cut_is_no_error(self) -> None:
         self.assertEqual(shown(("weather", {"sky": "blue"})), [])
+        self.assertEqual(shown(("annotation", {"step": "compile", "line": 5, "message": "x"})), [], "its line says it")
         cut = ("cut", {"step": "compile", "line": 5, "lines": 900, "bytes": 1})
         self.assertEqual(shown(cut), [Header("── 900 lines of compile left out")])
         self.assertEqual(shown(cut, cut), shown(cut))

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as PropertyCase
 
-from builds import blocks, events, lifecycle, retention
+from builds import blocks, events, landmarks, lifecycle, retention
 from builds.events import Chunk, Fact
+from builds.landmarks import Annotation, AnnotationAt, GroupAt
 from builds.models import Board, Build, Event, LogBlock
 from builds.retention import Differs, Pace, oldlog, verbs
 
@@ -234,6 +235,20 @@ class PruningTests(TestCase):
                     r"^Its log was pruned on \d+ \w{3} \d{4}, 90 days after it ended: 3,003 lines, 1\d\d\.\d kB\.$",
                 )
                 self.assertIsNone(retention.prune(build_id, "again", Pace()))
+
+    def test_annotations_outlive_the_log_and_groups_go_with_it(self) -> None:
+        build_id = over([Chunk(0, 1, ["::group::g", "::error::x", "::endgroup::"])])
+        groups, said = [GroupAt(0, 1, "g", 1, 3)], [AnnotationAt(0, 2, 1, Annotation("error", "x"))]
+        begun = [groups[0]._replace(last=None), *said, *groups]
+        landmarks.store(build_id, begun, {"groups_told": 1, "errors_told": 1})
+        retention.compact(build_id, Pace())
+        self.assertEqual((landmarks.groups(build_id), landmarks.annotations(build_id)), (groups, said))
+        done = retention.prune(build_id, "90 days after it ended", Pace())
+        self.assertEqual((landmarks.groups(build_id), landmarks.annotations(build_id)), ([], said))
+        assert done is not None
+        self.assertEqual((rows(build_id), done.rows), ((1, 0), 3), "an event, a block, a group")
+        [record] = events.read(build_id, Build.objects.get(pk=build_id).horizon - 1)
+        self.assertEqual(json.loads(record.data)["annotations"]["error"], 1)
 
     def test_what_is_not_over_or_kept_is_never_pruned(self) -> None:
         lease, kept = live.running(), over(long_log(3))

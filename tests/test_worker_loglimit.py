@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builds.events import Chunk
+from builds.landmarks import GroupAt
 from builds.worker.loglimit import EVENT_BYTES, LogLimit, Span
 
 HALF = 512 * 1024
@@ -42,6 +43,12 @@ class LogLimitTests(SimpleTestCase):
         limit = LogLimit(1)
         self.assertIsNone(limit.stored(1, [Chunk(0, 1, ["é" * (HALF // 2)])]))  # more than the head can take
         self.assertIsNotNone(limit.stored(2, [Chunk(0, 2, ["é" * (HALF // 2)])]))
+
+    def test_landmarks_count_like_any_event(self) -> None:
+        limit, mark = LogLimit(1), GroupAt(0, 1, "x" * 500, 1)
+        limit.stored(2, [chunk(HALF - EVENT_BYTES), mark])
+        self.assertIsNone(limit.stored(4, [chunk(HALF), mark]))
+        self.assertEqual(limit.stored(6, [mark, chunk(HALF)]), Span(3, 5), "numbers are those of all events")
 
     def test_a_million_events_of_a_few_bytes_are_bounded_too_and_so_is_what_is_known_of_them(self) -> None:
         limit, last = LogLimit(1), 0

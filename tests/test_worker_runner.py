@@ -250,13 +250,13 @@ class DatabaseTests(RunnerCase):
         failures = dict.fromkeys(("append", "reserve"), 3)
         append, reserve = events.append, events.reserve
 
-        def failing_append(lease: Lease, chunks: list) -> None:
+        def failing_append(lease: Lease, chunks: list, counts: dict) -> None:
             if failures["append"]:
                 failures["append"] -= 1
                 if failures["append"] == 1:
-                    append(lease, chunks)  # it lands, and only the answer is lost
+                    append(lease, chunks, counts)  # it lands, and only the answer is lost
                 raise OperationalError("gone")
-            append(lease, chunks)
+            append(lease, chunks, counts)
 
         def failing_reserve(lease: Lease, count: int) -> bool:
             if failures["reserve"]:
@@ -264,11 +264,13 @@ class DatabaseTests(RunnerCase):
                 raise OperationalError("gone")
             return reserve(lease, count)
 
-        lease = self.queue("seq 1 500; sleep 0.3; seq 501 1000")
+        lease = self.queue("seq 1 499; echo ::error::500; sleep 0.3; seq 501 1000")
         with mock.patch.object(events, "append", failing_append), mock.patch.object(events, "reserve", failing_reserve):
             build = self.run_lease(lease)
         self.assertEqual((build.status, failures), ("passed", {"append": 0, "reserve": 0}))
-        self.assertEqual(self.log(build), [str(number) for number in range(1, 1001)])
+        lines = ["::error::500" if number == 500 else str(number) for number in range(1, 1001)]
+        self.assertEqual(self.log(build), lines)
+        self.assertEqual((build.errors_told, build.annotations.count()), (1, 1))
         seqs = [record.seq for record in events.read(build.pk, 0)]
         self.assertEqual(seqs, list(range(1, len(seqs) + 1)))
 
@@ -285,10 +287,10 @@ class DatabaseTests(RunnerCase):
         lease = self.queue({"run": DAEMON + WAIT + "echo one; sleep 60", "timeout": 1})
         append, until = events.append, time.monotonic() + 3
 
-        def failing(lease: Lease, chunks: list) -> None:
+        def failing(lease: Lease, chunks: list, counts: dict) -> None:
             if time.monotonic() < until:
                 raise OperationalError("gone")
-            append(lease, chunks)
+            append(lease, chunks, counts)
 
         seen_dead: list[bool] = []
         self.meanwhile(lambda: (time.sleep(2.5), seen_dead.append(not alive(self.pid()))))

@@ -13,8 +13,9 @@ from unittest import mock
 from django.db import connection, transaction
 from django.test import SimpleTestCase, TransactionTestCase
 
-from builds import events, lifecycle, worlds
+from builds import events, landmarks, lifecycle, worlds
 from builds.events import Chunk, LeaseLost
+from builds.landmarks import GroupAt
 from builds.lifecycle import Refused
 from builds.live import sources
 from builds.models import Board, Build, Event, Step, Worker
@@ -69,6 +70,15 @@ class RenewTests(TransactionTestCase):
         self.assertEqual((last.kind, json.loads(last.data)), ("build", lost.data()))
         self.assertEqual([line.text for line in events.lines(lost.pk, 0, 1, 9)], ["one", "two", "three"])
         self.assertEqual(events.gaps(lost.pk), [])
+
+    def test_a_group_that_was_open_then_ends_with_what_is_there(self) -> None:
+        group = GroupAt(0, 1, "g", 4)
+        events.append(self.lease, [Chunk(0, 4, ["::group::g", "five"]), group], {"groups_told": 1})
+        renew()
+        lost = self.build(self.lease.build_id)
+        self.assertEqual(landmarks.groups(lost.pk), [group._replace(last=5)])
+        kinds = [record.kind for record in events.read(lost.pk, lost.head - 2)]
+        self.assertEqual((kinds, events.gaps(lost.pk)), (["group", "build"], []))
 
     def test_a_queued_build_is_cancelled_unless_it_is_to_be_kept(self) -> None:
         done = renew()

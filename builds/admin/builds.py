@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
 from .. import events, lifecycle, queue, retention
-from ..models import Build, Project, Step
+from ..models import Annotation, Build, Project, Step
 from ..states import BUILD_STATUSES
 from .eventlog import log_page
 from .verbs import ReadOnly, Verbs, may_cancel, may_keep, may_start
@@ -22,10 +22,9 @@ _RECENT = 1_000
 """The people who started so many of the newest builds are offered as a filter."""
 
 
-class StepInline(admin.TabularInline):
-    model = Step
-    fields = readonly_fields = ("position", "name", "status", "exit_code", "reason", "started_at", "finished_at")
-    ordering = ("position",)
+class Looked(admin.TabularInline):
+    """Rows of a build that are only looked at."""
+
     extra = max_num = 0
     can_delete = False
 
@@ -36,8 +35,24 @@ class StepInline(admin.TabularInline):
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may look at a build may look at its steps."""
+        """Who may look at a build may look at its steps, and at what they said."""
         return request.user.has_perm("builds.view_build")
+
+
+class StepInline(Looked):
+    model = Step
+    fields = readonly_fields = ("position", "name", "status", "exit_code", "reason", "started_at", "finished_at")
+    ordering = ("position",)
+
+
+class AnnotationInline(Looked):
+    model = Annotation
+    fields = readonly_fields = ("level", "message", "title", "place", "step", "line")
+    ordering = ("number",)
+
+    @admin.display(description="file")
+    def place(self, annotation: Annotation) -> str:
+        return ":".join(str(part) for part in (annotation.file, annotation.file_line, annotation.column) if part) or "–"
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -83,14 +98,14 @@ class BuildAdmin(Verbs, ReadOnly):
     search_fields = ("project__name", "project__slug", "ref", "reason")
     search_help_text = "Number, project, ref or reason"
     actions = ("cancel_builds", "retry_builds", "keep_builds", "do_not_keep_builds")
-    inlines = (StepInline,)
+    inlines = (StepInline, AnnotationInline)
     fieldsets = (
         (None, {"fields": ("number", "project", "status", "reason", "queue", "ref", "inputs", "retry_of", "attempt")}),
         ("When and who", {"fields": (
             "created_at", "started_by", "started_at", "finished_at", "ran_for", "cancel_requested_at", "cancelled_by",
         )}),
         ("Worker and lease", {"fields": ("runs_on", "worker", "leased", "renewal")}),
-        ("Log", {"fields": ("head", "horizon", "revision", "kept", "left_out", "what_became")}),
+        ("Log", {"fields": ("head", "horizon", "revision", "kept", "left_out", "what_became", "landmarks")}),
         ("Recipe, as it was", {"fields": ("recipe",), "classes": ("collapse",)}),
     )  # fmt: skip
 
@@ -134,6 +149,12 @@ class BuildAdmin(Verbs, ReadOnly):
     @admin.display(description="what became of it")
     def what_became(self, build: Build) -> str:
         return retention.became(build) or "Its events are stored."
+
+    @admin.display(description="groups and annotations")
+    def landmarks(self, build: Build) -> str:
+        """How many were printed, those that are not kept included."""
+        told = {"group": build.groups_told} | build.annotations_told
+        return ", ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in told.items() if count) or "–"
 
     # -- Cancel, retry and keep
 

@@ -63,6 +63,11 @@ def summary(kind: str, data: str) -> str:
     elif kind == "cut":
         said = f"{facts['step']}, from line {facts['line']} on: "
         said += f"{facts['lines']:,} lines, {facts['bytes']:,} bytes left out"
+    elif kind == "group":
+        where = f"line {facts['line']} on" if facts["last"] is None else f"lines {facts['line']}–{facts['last']}"
+        said = f"{facts['step']}, {where}: {facts['name']}"
+    elif kind == "annotation":
+        said = f"{facts['step']}, line {facts['line']}: {facts['level']}: {facts['message'] or facts['title']}"
     else:
         said = ", ".join(f"{name} {value}" for name, value in facts.items())
     return said if len(said) <= _MOST else said[: _MOST - 1] + "…"

@@ -6,6 +6,7 @@ Impossible states are refused by the database itself: see each model's constrain
 
 from .board import Board, new_world
 from .build import Build, BuildQuerySet, Step
+from .landmark import Annotation, LogGroup
 from .log import Event, LogBlock
 from .project import Project, ProjectQuerySet, validate_recipe
 from .shared import iso
@@ -14,12 +15,14 @@ from .worker import Worker
 
 __all__ = [
     "ALL_SCOPES",
+    "Annotation",
     "ApiToken",
     "Board",
     "Build",
     "BuildQuerySet",
     "Event",
     "LogBlock",
+    "LogGroup",
     "Project",
     "ProjectQuerySet",
     "Step",

@@ -104,6 +104,12 @@ class Build(models.Model):
     log_note = models.CharField(max_length=200, blank=True, editable=False)
     """The rule by which its log was pruned, or why it could not be compacted: part of a sentence; else empty."""
 
+    errors_told = models.BigIntegerField(default=0, editable=False)
+    warnings_told = models.BigIntegerField(default=0, editable=False)
+    notices_told = models.BigIntegerField(default=0, editable=False)
+    groups_told = models.BigIntegerField(default=0, editable=False)
+    """How many annotations of each level, and groups, its steps have printed, those that are not kept included."""
+
     objects = BuildQuerySet.as_manager()
 
     class Meta:
@@ -159,6 +165,7 @@ class Build(models.Model):
                 Q(log_lines__isnull=True, log_bytes__isnull=True)
                 | Q(log_lines__isnull=False, log_lines__gte=0, log_bytes__isnull=False, log_bytes__gte=0),
             ),
+            rule("build_told", Q(errors_told__gte=0, warnings_told__gte=0, notices_told__gte=0, groups_told__gte=0)),
             models.UniqueConstraint(fields=["project", "request_key"], name="build_request_key"),
             models.UniqueConstraint(fields=["lease_token"], name="build_lease_token"),
         ]
@@ -181,6 +188,11 @@ class Build(models.Model):
     def duration(self) -> float | None:
         """Seconds that it ran, up to now while it runs; None if it never began."""
         return seconds_between(self.started_at, self.finished_at)
+
+    @property
+    def annotations_told(self) -> dict[str, int]:
+        """By level, how many its steps have printed."""
+        return {"error": self.errors_told, "warning": self.warnings_told, "notice": self.notices_told}
 
     def estimate(self, steps: list["Step"] | None = None) -> Estimate:
         if self.status != Status.RUNNING:
@@ -215,6 +227,7 @@ class Build(models.Model):
             "worker": self.worker,
             "kept": self.kept,
             "pruned_at": iso(self.pruned_at),
+            "annotations": self.annotations_told,
             "steps": [step.data() for step in steps],
         }
 

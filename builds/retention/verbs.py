@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from .. import blocks, events
+from .. import blocks, events, landmarks
 from ..blocks import Cut, Damaged, Line, Run
 from ..events import Fact
 from ..models import Build
@@ -35,7 +35,7 @@ class Done(NamedTuple):
     bytes: int
     """Of the log's text."""
     rows: int
-    """Deleted events and blocks."""
+    """Deleted events, blocks and groups."""
 
 
 def compact(build_id: int, pace: Pace) -> Done | None:
@@ -76,7 +76,7 @@ def compact(build_id: int, pace: Pace) -> Done | None:
 def prune(build_id: int, why: str, pace: Pace) -> Done | None:
     """Delete the log of a build that is over. `why`: the rule, as part of a sentence. Its row says so first.
 
-    One event stays, the build as it is now. None: it is kept since, or there was nothing to do.
+    One event stays, the build as it is now; so do its annotations. None: it is kept since, or there was nothing to do.
     """
     build = Build.objects.filter(pk=build_id).first()
     if build is None or not _may_be_pruned(build):
@@ -107,6 +107,8 @@ def sweep(build_id: int, pace: Pace) -> int:
             deleted += oldlog.delete_below(build_id, min(oldest + rows, build.horizon))
     if build.pruned_at:
         deleted += _delete_blocks(build_id, pace)
+        with pace.batch():
+            deleted += landmarks.delete_groups(build_id)
     with pace.batch():
         Build.objects.filter(pk=build_id).update(log_rest=False)
     return deleted

@@ -27,7 +27,7 @@ from .. import access, lifecycle, queue, recipe
 from ..access import Caller
 from ..inputs import InputError
 from ..models import Build, Project
-from . import schemas, stats
+from . import landmarks, schemas, stats
 from .items import project_items
 from .problems import Problem, problem
 
@@ -177,6 +177,12 @@ def build(request: HttpRequest, build_id: int) -> Any:
     found = _build(request.auth, build_id, reading=True)
     place = queue.place(found)
     return _json(request, found.data() | {"queue": place and {"position": place.position, "reason": place.reason}})
+
+
+@api.get("/builds/{int:build_id}/annotations", response={200: schemas.AnnotationList, 404: schemas.Details})
+def annotations(request: HttpRequest, build_id: int) -> Any:
+    """What its steps have said as errors, warnings and notices, in the order in which it was printed."""
+    return _json(request, landmarks.listed(_build(request.auth, build_id, reading=True)))
 
 
 @api.post("/builds/{int:build_id}/cancel", response={200: schemas.BuildItem, 409: schemas.Details})

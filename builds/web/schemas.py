@@ -61,6 +61,14 @@ class StepItem(Schema):
     progress: float | None
 
 
+class Levels(Schema):
+    """How many annotations of each level."""
+
+    error: int
+    warning: int
+    notice: int
+
+
 class BuildItem(Schema):
     """`Build.data()`: also the `data` of a `build` event."""
 
@@ -84,6 +92,7 @@ class BuildItem(Schema):
     worker: str
     kept: Annotated[bool, Field(description="its log is never pruned")]
     pruned_at: Annotated[datetime | None, Field(description="since when its log is gone; null: it is there")]
+    annotations: Annotated[Levels, Field(description="how many its steps have printed, also beyond those kept")]
     steps: list[StepItem]
 
 
@@ -159,6 +168,25 @@ class Stats(Schema):
     steps: Annotated[list[StepStats], Field(description="the slowest first")]
     fails_most: Annotated[FailsMost | None, Field(description="null: no step has failed")]
     groups: Annotated[list[RateGroup], Field(description="the newest 200 finished builds, oldest first")]
+
+
+class AnnotationItem(Schema):
+    """Also the `data` of an `annotation` event."""
+
+    step: str
+    line: Annotated[int, Field(description="of its step's log: the line that says it")]
+    level: Literal["error", "warning", "notice"]
+    message: str
+    title: str
+    file: str
+    file_line: int | None
+    column: int | None
+    number: Annotated[int, Field(description="1, 2, 3 … within its build")]
+
+
+class AnnotationList(Schema):
+    items: list[AnnotationItem]
+    more: Annotated[Levels, Field(description="how many more were printed, which are not kept")]
 
 
 class Details(Schema):

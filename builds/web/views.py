@@ -23,7 +23,7 @@ from ..access import Caller
 from ..inputs import Input, text
 from ..models import Board, Build, Project, iso
 from ..states import BUILD_STATUSES
-from . import front, logtail, projectpage, steps, words
+from . import front, landmarks, logtail, projectpage, steps, words
 from .forms import LoginForm, RetryForm, StartForm
 from .rows import rows, usual_range, waits
 
@@ -133,6 +133,7 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         "log_fact": words.log_fact(total, missing, kept=found.kept),
         "worker": words.worker(found.worker, found.status),
         "axis": steps.axis(found, own),
+        "annotations": landmarks.panel(found, own),
         "usual": usual_range(found.project, found.pk),
         "place": place,
         "waits": waits(place),

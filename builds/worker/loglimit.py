@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..events import Chunk
+from ..landmarks import Landmark
 
 EVENT_BYTES = 256
 """Counted for each event besides its text: a million tiny ones fill a disk, too."""
@@ -38,13 +39,13 @@ class LogLimit:
         self._segments: deque[tuple[int, int]] = deque()
         """(number of its last event, bytes)."""
 
-    def stored(self, head: int, chunks: Sequence[Chunk]) -> Span | None:
-        """`chunks` were stored, the last of them as number `head`. What is to be cut now: the whole stretch from the
+    def stored(self, head: int, drafts: Sequence[Chunk | Landmark]) -> Span | None:
+        """`drafts` were stored, the last of them as number `head`. What is to be cut now: the whole stretch from the
         tail's beginning, so that earlier cuts become one with it."""
-        for seq, chunk in enumerate(chunks, head - len(chunks) + 1):
+        for seq, draft in enumerate(drafts, head - len(drafts) + 1):
             between = max(seq - self._seen - 1, 0)  # what else was stored: a step began, or told its progress
             self._seen = seq
-            self._add(seq, _size(chunk) + between * EVENT_BYTES)
+            self._add(seq, _size(draft) + between * EVENT_BYTES)
         if self._tail <= self._half + self._slack:
             return None
         last = 0
@@ -66,5 +67,8 @@ class LogLimit:
         self._segments.append((seq, size))
 
 
-def _size(chunk: Chunk) -> int:
-    return sum(len(line.encode()) for line in chunk.lines) + len(chunk.lines) + EVENT_BYTES
+def _size(draft: Chunk | Landmark) -> int:
+    """Landmarks stay when the log is cut, and are few: they count like any event."""
+    if not isinstance(draft, Chunk):
+        return EVENT_BYTES
+    return sum(len(line.encode()) for line in draft.lines) + len(draft.lines) + EVENT_BYTES

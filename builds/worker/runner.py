@@ -6,7 +6,7 @@ see whether something asks for an end. While the database is away nothing is rea
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from django.conf import settings
 from django.db import connection
@@ -19,6 +19,7 @@ from . import endings, leftovers
 from .disk import Room
 from .endings import Ending
 from .environment import environment
+from .landmarks import Finder
 from .loglimit import LogLimit
 from .orders import Orders
 from .process import Process
@@ -64,6 +65,7 @@ class Runner:
         self._store = storing or Storing(self._rest)
         self._room = Room()
         self._workspace: Workspace | None = None
+        self._finder = Finder()
         self._limit = LogLimit(settings.BUILDBOARD_MAX_LOG_MB)
         self._running: list[Running] = []
         self._renewed_at = time.monotonic()
@@ -158,7 +160,7 @@ class Runner:
             if ending.status != Status.PASSED:
                 ending = self._room.explain(ending)
         step.log.close(time.monotonic())
-        self._flush(everything=True)
+        self._flush(everything=True, over=[step])
         step.ended = True
         return ending
 
@@ -185,6 +187,9 @@ class Runner:
     def _end_all(self) -> None:
         """The end of the build is the end of everything that its steps left running."""
         self._end([step for step in self._running if not step.process.is_over])
+        for step in self._running:
+            step.log.close(time.monotonic())
+        self._flush(everything=True, over=self._running)
 
     def _end(self, steps: list[Running]) -> None:
         """TERM, grace, KILL; read and store what they still print meanwhile."""
@@ -205,8 +210,6 @@ class Runner:
             self._turn()
         for step in steps:
             self._drain(step)
-            if step.ended:
-                step.log.close(time.monotonic())
         self._flush(everything=True)
 
     def _grace_now(self) -> float:
@@ -261,7 +264,8 @@ class Runner:
             step.log.feed(data, time.monotonic())
         return bool(data)
 
-    def _flush(self, everything: bool = False) -> None:
+    def _flush(self, everything: bool = False, over: Sequence[Running] = ()) -> None:
+        """Store what is due. `over`: steps that print no more, or will print late."""
         now = time.monotonic()
         if not everything and now < self._store_not_before:
             return
@@ -270,14 +274,15 @@ class Runner:
             due = step.log.due()
             if everything or (due is not None and due <= now):
                 chunks += step.log.take(now)
-        if not chunks:
+        drafts, counts = self._finder.look(chunks, [step.position for step in over])
+        if not drafts:
             return
-        self._store(events.append, self._lease, chunks)
+        self._store(events.append, self._lease, drafts, counts)
         self._renewed_at = time.monotonic()
         pace = min(max(FLUSH_COSTS * self._store.last_took, LEAST_FLUSH_SECONDS), FLUSH_SECONDS)
         for step in self._running:
             step.log.pace = pace
-        if span := self._limit.stored(self._lease.head, chunks):
+        if span := self._limit.stored(self._lease.head, drafts):
             self._store(events.cut, self._lease, *span, self._limit.reason)
             self._renewed_at = time.monotonic()
         if connection.vendor == "sqlite":

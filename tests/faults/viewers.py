@@ -35,7 +35,7 @@ SLOW_BYTES, SLOW_EVERY = 256, 0.25
 """1 kB/s, and a window to match."""
 SLOW_BUFFER = 4_096
 _AT = re.compile(r'"at":"([0-9T:.-]+)Z"')
-KINDS = ("build", "step", "log", "progress", "cut")
+KINDS = ("build", "step", "log", "progress", "cut", "group", "annotation")
 
 
 @dataclass(frozen=True)

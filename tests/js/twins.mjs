@@ -1,4 +1,5 @@
 // Reads cases as JSON from stdin, answers with what the pages' own code makes of them: see tests/test_web_twins.py.
+import { heading, more, place } from "../../builds/static/builds/annotations.js";
 import { runs } from "../../builds/static/builds/ansi.js";
 import { label, layOut, tick } from "../../builds/static/builds/axis.js";
 import { estimate, settle } from "../../builds/static/builds/progress.js";
@@ -9,6 +10,9 @@ const functions = {
   layOut: (steps, now) => layOut(steps, now),
   estimate,
   settle,
+  heading,
+  more,
+  place,
   label,
   tick,
   ...words,

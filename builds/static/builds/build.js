@@ -1,6 +1,7 @@
 // @ts-check
 // A build's page: its stream, its log, and the figures that go on by the clock.
 
+import { AnnotationPanel } from "./annotations.js";
 import { announce } from "./announce.js";
 import { layOut } from "./axis.js";
 import { everySecond, now } from "./clock.js";
@@ -33,6 +34,8 @@ const options = {
 /** Of a log that was pruned there is nothing to view. @type {LogView|null} */
 const log = lines.querySelector(".sect") && new LogView(lines, options);
 
+const annotations = new AnnotationPanel(/** @type {HTMLElement} */ (document.getElementById("annotations")), build, () => log?.schedule());
+
 const connection = goLive(main, {
   dense: true,
   settled: isFinal(build.status),
@@ -42,6 +45,10 @@ const connection = goLive(main, {
       log?.add(data);
     } else if (kind === "cut") log?.cut(data);
     else if (kind === "group") log?.group(data);
+    else if (kind === "annotation") {
+      annotations.add(data);
+      log?.annotate(data);
+    }
     else if (kind === "build") change(data);
     else if (kind === "step") changeStep(data);
     else if (kind === "progress") changeStep({ name: data.step, progress: data.progress });
@@ -86,6 +93,7 @@ function stand(then, moment) {
 function change(next) {
   const before = build;
   build = next;
+  annotations.setBuild(next);
   next.steps.forEach((step, at) => step.status !== before.steps[at]?.status && showStep(step));
   if (before.status !== next.status || before.cancel_requested !== next.cancel_requested) showStatus();
   if (log) showLog(...counted);

@@ -6,7 +6,8 @@
  *   expected_seconds: number|null, progress: number|null, reason?: string}} Step
  * @typedef {{id: number, project: string, status: string, reason: string, progress: number|null,
  *   eta_seconds: number|null, created_at: string, started_at: string|null, finished_at: string|null,
- *   cancel_requested: boolean, cancelled_by: string, worker: string, kept: boolean, steps: Step[]}} Build
+ *   cancel_requested: boolean, cancelled_by: string, worker: string, kept: boolean,
+ *   annotations: import("./annotations.js").Told, steps: Step[]}} Build
  */
 
 /** @param {number} number @param {number} width */

@@ -1,0 +1,79 @@
+"""Finds the landmarks in what the steps of one build print: groups and annotations, at their lines. Pure.
+
+Told of every chunk once, in order, before it is stored. A line counts when it is whole: an open one comes again.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ..events import Chunk, plain
+from ..landmarks import (
+    LEVELS,
+    MAX_ANNOTATIONS,
+    MAX_GROUPS,
+    Annotation,
+    AnnotationAt,
+    EndGroup,
+    Group,
+    GroupAt,
+    Landmark,
+    candidates,
+    parse,
+)
+
+
+class Found(NamedTuple):
+    drafts: list[Chunk | Landmark]
+    """The chunks, each followed by what is in it; at the end the groups that end with their step."""
+    counts: dict[str, int]
+    """As `landmarks.store` takes it."""
+
+
+class Finder:
+    """Keeps, for a whole build, what is open and how many there have been."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, int] = {}  # by step: its last line
+        self._open: dict[int, GroupAt] = {}  # by step; without those beyond the bound
+        self._groups = 0
+        self._annotations = 0
+        self._levels = dict.fromkeys(LEVELS, 0)
+        self._counts: dict[str, int] = {}
+
+    def look(self, chunks: Iterable[Chunk], over: Sequence[int] = ()) -> Found:
+        """`over`: steps that print no more after `chunks`, by position: their groups end."""
+        found = Found([], {})
+        for chunk in chunks:
+            found.drafts.append(chunk)
+            whole = chunk.lines[:-1] if chunk.open else chunk.lines
+            for index in candidates(whole):
+                text = plain(whole[index]) if "\x1b" in whole[index] else whole[index]
+                found.drafts.extend(self._read(chunk.step, chunk.line + index, text))
+            self._last[chunk.step] = chunk.line + len(chunk.lines) - 1
+        for step in over:
+            found.drafts.extend(self._end(step, self._last.get(step, 0)))
+        counts = {"groups_told": self._groups} | {f"{level}s_told": self._levels[level] for level in LEVELS}
+        found.counts.update({name: count for name, count in counts.items() if count != self._counts.get(name, 0)})
+        self._counts = counts
+        return found
+
+    def _read(self, step: int, line: int, text: str) -> Iterable[Landmark]:
+        command = parse(text)
+        if isinstance(command, Annotation):
+            self._levels[command.level] += 1
+            if self._levels[command.level] <= MAX_ANNOTATIONS:
+                self._annotations += 1
+                yield AnnotationAt(step, line, self._annotations, command)
+        elif isinstance(command, EndGroup):
+            yield from self._end(step, line)
+        elif isinstance(command, Group):
+            yield from self._end(step, line - 1)
+            self._groups += 1
+            if self._groups <= MAX_GROUPS:
+                self._open[step] = GroupAt(step, self._groups, command.name, line)
+                yield self._open[step]
+
+    def _end(self, step: int, last: int) -> Iterable[Landmark]:
+        group = self._open.pop(step, None)
+        if group is not None:
+            yield group._replace(last=max(last, group.line))
