@@ -200,8 +200,7 @@ def read(
     """Up to `limit` events above `after`, in order. `names`: the build's step names, where the caller has them.
     `kinds`: of these alone."""
     wanted = Event.objects.filter(build_id=build_id, seq__gt=after)
-    if kinds is not None:
-        wanted = wanted.filter(kind__in=kinds)
+    wanted = wanted if kinds is None else wanted.filter(kind__in=kinds)
     rows = list(wanted.order_by("seq").values_list("seq", "kind", "at", "step", "line", "open", "body")[:limit])
     if names is None and any(row[1] == "log" for row in rows):
         names = step_names(build_id)

@@ -85,6 +85,14 @@ def parse(text: str) -> Recipe:
     )
 
 
+def gives(text: str, given: Mapping[str, Any]) -> dict[str, Value] | None:
+    """The inputs of a build of that recipe that is given these; None where they do not fit it."""
+    try:
+        return parse(text).values(given)
+    except (RecipeError, InputError):
+        return None
+
+
 def _compose(text: str) -> yaml.Node | None:
     try:
         return yaml.compose(text, Loader=yaml.SafeLoader)

@@ -158,6 +158,13 @@ class LogTest(SimpleTestCase):
             )
             self.assertEqual(judge_build(ended, {"half": Printed(13, 12)}, [harm], []).passed, fine, stored)
 
+    def test_who_was_told_to_stop_without_a_database_is_lost_by_its_supervisor_or_by_its_lease(self) -> None:
+        harm = Harm("workers told to stop", at(5), worker=WORKER)
+        reason = f"The worker {WORKER} gave no sign of life for 5 s."
+        lapsed = build("pieces", "lost", reason, logs=[log("half", 1, said(7, "half", 1, 12))])
+        self.assertFalse(judge_build(lapsed, {"half": Printed(13, 12)}, [harm], [(at(4), at(30))]).untrue)
+        self.assertTrue(judge_build(lapsed, {"half": Printed(13, 12)}, [harm], []).untrue)
+
     def test_a_last_line_that_was_cut_short_with_its_step_is_true(self) -> None:
         harm = Harm("workers told to stop", at(5), worker=WORKER)
         texts = [*said(7, "half", 1, 12), line(7, "half", 13)[:9]]

@@ -41,7 +41,7 @@ class PostgresqlTests(SimpleTestCase):
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=240,
+                timeout=600,
                 check=False,
             )
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -5,7 +5,6 @@ Refusals are problem details (`problems.py`). What a caller may not see is a 404
 
 import hashlib
 import logging
-from collections.abc import Mapping
 from functools import wraps
 from typing import Annotated, Any
 
@@ -25,7 +24,6 @@ from buildboard.presence import database
 
 from .. import access, lifecycle, queue, recipe
 from ..access import Caller
-from ..inputs import InputError
 from ..models import Build, Project
 from . import landmarks, schemas, stats
 from .items import project_items
@@ -133,16 +131,11 @@ def start(request: HttpRequest, slug: str, body: Given = None, key: Key = None) 
         build = lifecycle.enqueue(found, by=caller.name, ref=wanted.ref, inputs=wanted.inputs, request_key=once)
     except lifecycle.Refused as refusal:
         raise _refused(422 if found.enabled else 409, refusal) from refusal
-    if (build.ref, build.retry_of_id) != (wanted.ref, None) or not _has(build, wanted.inputs):
+    if (build.ref, build.retry_of_id) != (wanted.ref, None) or recipe.gives(
+        build.recipe, wanted.inputs
+    ) != build.inputs:
         raise Problem(422, f"This Idempotency-Key has started build {build.pk}, and with something else.")
     return _started(request, build)
-
-
-def _has(build: Build, given: Mapping[str, Any]) -> bool:
-    try:
-        return recipe.parse(build.recipe).values(given) == build.inputs
-    except (recipe.RecipeError, InputError):
-        return False
 
 
 # --- Builds ---

@@ -143,6 +143,7 @@ def _judge_end(
         allowed += [(status, reason.format(**words)) for status, reason in ENDINGS.get(harm.kind, ())]
         if harm.kind == "workers told to stop" and _overlaps(harm.at, harm.at + HURRY, outages):
             allowed.append((Status.LOST, OVERDUE.format(**words)))  # by its supervisor: it could not end in time
+            allowed.append((Status.LOST, LAPSED.format(**words)))  # nor could that tell the database
     if not any(build.status == status and re.fullmatch(reason, build.reason) for status, reason in allowed):
         happened = ", ".join(f"{harm.kind} at {harm.at:%H:%M:%S.%f}" for harm in harms) or "nothing happened to it"
         ended = f"from {build.started_at:%H:%M:%S.%f} to {build.finished_at:%H:%M:%S.%f}" if build.started_at else ""

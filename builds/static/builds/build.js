@@ -12,6 +12,7 @@ import { offerNotice } from "./notice.js";
 import { keepPlace } from "./place.js";
 import { estimateOf, isFinal } from "./progress.js";
 import { offerReplay } from "./replaybar.js";
+import { SearchPanel } from "./searchpanel.js";
 import * as words from "./words.js";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
@@ -33,6 +34,7 @@ const options = {
 };
 /** Of a log that was pruned there is nothing to view. @type {LogView|null} */
 const log = lines.querySelector(".sect") && new LogView(lines, options);
+const search = log && new SearchPanel(/** @type {HTMLFormElement} */ (document.getElementById("search")), searched(log), options.names);
 
 const annotations = new AnnotationPanel(/** @type {HTMLElement} */ (document.getElementById("annotations")), build, () => log?.schedule());
 
@@ -40,6 +42,7 @@ const connection = goLive(main, {
   dense: true,
   settled: isFinal(build.status),
   onEvent: ({ kind, data }) => {
+    if (kind === "log" || kind === "cut" || kind === "build") search?.grown();
     if (kind === "log") {
       newest = now() - Date.parse(data.at);
       log?.add(data);
@@ -72,6 +75,17 @@ function begin(view) {
   else if (isFinal(build.status)) view.toEnd();
   else view.follow.start();
   if (!isFinal(build.status)) view.follow.show();
+}
+
+/** The log as the search knows it: steps by their names. @param {LogView} view
+ * @returns {import("./searchpanel.js").Viewer} */
+function searched(view) {
+  const { names } = options;
+  return {
+    show: (step, line) => view.look(names.indexOf(step), line),
+    at: () => ({ step: names[view.at().step], line: Math.max(view.at().line, 1) }),
+    hits: (byLine) => view.hits((step, line) => byLine(names[step], line)),
+  };
 }
 
 /** @param {LogView} view */

@@ -98,7 +98,8 @@ export class LogView {
         return { status, said: words.output(part.shown, status, note, part.missing), folded: part.folded };
       },
       hits: (step, line) => this.hitsOf(step, line),
-      current: (step, line) => this.hit?.step === step && this.hit.line === line,
+      current: (step, line) =>
+        this.hit?.step === step && this.hit.line === line && this.hitsOf(step, line) !== undefined,
       picked: (step, line, last = line) =>
         this.picked?.step === step && last >= this.picked.first && line <= this.picked.last && line > 0,
       gap: (step, line) => {
@@ -261,8 +262,7 @@ export class LogView {
 
   /** @returns {{step: number, line: number}} the first line in view */
   at() {
-    const { step, line } = this.window.first();
-    return { step, line };
+    return this.window.first();
   }
 
   /** To a line, a stretch or a step by its address. @param {string} hash */
@@ -284,12 +284,16 @@ export class LogView {
     this.redraw();
   }
 
-  /** Which stretches of a line are hits, and the one that is looked at. @param {(step: number, line: number) => Spans|undefined} hitsOf
-   * @param {{step: number, line: number}|null} [current] */
-  hits(hitsOf, current = null) {
+  /** Which stretches of a line are hits. @param {(step: number, line: number) => Spans|undefined} hitsOf */
+  hits(hitsOf) {
     this.hitsOf = hitsOf;
-    this.hit = current;
     this.schedule();
+  }
+
+  /** The hit that is looked at comes into view. @param {number} step @param {number} line */
+  look(step, line) {
+    this.hit = { step, line };
+    this.show(step, line, { pick: false });
   }
 
   /** @param {MouseEvent} event */

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('builds', '0002_bounds'),
+        ('builds', '0003_board'),
     ]
 
     operations = [
