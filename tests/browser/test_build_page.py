@@ -68,7 +68,15 @@ class BuildPageCase(BrowserCase):
         super().setUpClass()
         cls.board = Board()
         cls.addClassCleanup(cls.board.close)
-        recipes = {"slow": SLOW, "talk": TALK, "many": MANY, "flood": FLOOD, "long": LONG, "fails": FAILS, "hostile": HOSTILE}
+        recipes = {
+            "slow": SLOW,
+            "talk": TALK,
+            "many": MANY,
+            "flood": FLOOD,
+            "long": LONG,
+            "fails": FAILS,
+            "hostile": HOSTILE,
+        }
         for slug, recipe in recipes.items():
             cls.board.project(slug, recipe)
         cls.web = cls.board.web()
