@@ -38,7 +38,7 @@ class _Uvicorn(Connection):
     """Its `send` waits for slow readers by itself."""
 
     def abort(self) -> None:
-        transport = self.send.__self__.transport
+        transport = self.send.__self__.transport  # type: ignore[attr-defined]
         connection = transport.get_extra_info("socket")
         if connection is not None:
             with contextlib.suppress(OSError, ValueError):  # else the system would go on trying to deliver what it has
