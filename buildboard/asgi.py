@@ -3,7 +3,8 @@
 - The live wing's requests share one thread. Django would give each its own, for as long as its stream lasts.
 - A server that cancels a request never reaches the view: Django leaves its own tasks behind (and Python 3.11 may crash
   in them at exit). So Django runs as a task of its own, which is told of a disconnect and waited for.
-- A cancellation of an open request means that the server stops: its stream says `restart` first.
+- A cancellation of an open request means that the server stops: its stream says `restart` first, also one that has not
+  begun; whoever else has no answer yet is told to ask again (the server itself would say 500).
 - Nothing raises out of here once a response has begun: daphne would leave that connection open and silent for ever.
 - A body that is larger than the board takes is dropped as it comes (daphne itself has received it by then).
 - A viewer that reads slower than it is sent to holds the sender up; after `STALLED_SECONDS` it is cut off.
@@ -18,8 +19,6 @@ import logging
 import os
 import re
 import signal
-import socket
-import struct
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
@@ -37,13 +36,15 @@ django = get_asgi_application()
 from builds.live import frames, hub, stream  # noqa: E402 - they need Django's settings
 from builds.live.logs import CutShort  # noqa: E402
 
-from . import postgresql  # noqa: E402
+from . import connections, postgresql  # noqa: E402
+from .connections import Message, Send  # noqa: E402
 
 logger = logging.getLogger(__name__)
 gc.set_threshold(20_000, 20, 50)  # with a thousand viewers the default makes the slowest deliveries three times slower
 
 LIVE_PATHS = re.compile(r"(?:/builds/\d+)?/(?:events/|events\.json)|/builds/\d+/(?:log\.txt|log/|search/)")
 """The live wing's alone: a page or the admin's event log would hold up every stream that shares their thread."""
+STREAM_PATHS = re.compile(r"(?:/builds/\d+)?/events/")
 
 PLACELESS = frozenset({"/healthz"})
 """Answered whatever else goes on."""
@@ -52,12 +53,8 @@ PAGES = 32
 
 FAREWELL_SECONDS = 3.0
 STALLED_SECONDS = 60.0
-UNBRAKED_BYTES = 8 * 1024 * 1024
-"""Where a server's brake is not found, a connection ends itself after so much, and comes back with its cursor."""
 
-Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 _one_thread = ThreadPoolExecutor(1, thread_name_prefix="live-requests")
 _places: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = weakref.WeakKeyDictionary()
@@ -112,7 +109,7 @@ class _Request:
         """Done when this request is to end on purpose: its stream looks for it in the scope."""
         self._scope = scope | {stream.FAREWELL: self._farewell}
         self._receive = receive
-        self._connection = _connection(send)
+        self._connection = connections.behind(send)
         self._is_live = LIVE_PATHS.fullmatch(scope["path"]) is not None
         self._needs_place = not self._is_live and scope["path"] not in PLACELESS
         self._place: asyncio.Semaphore | None = None
@@ -120,7 +117,7 @@ class _Request:
         self._saw_disconnect = False
         self._began = self._ended = self._is_stream = False
         self._received = 0
-        self._is_too_large = False
+        self._is_too_large = self._is_declined = False
 
     async def serve(self) -> None:
         inner = asyncio.create_task(self._django())
@@ -128,7 +125,8 @@ class _Request:
             await asyncio.shield(inner)
         except asyncio.CancelledError:
             if not inner.done():
-                await self._leave(inner)
+                with contextlib.suppress(asyncio.CancelledError):  # once more: its loop is about to end
+                    await self._leave(inner)
         except CutShort:
             pass  # said on purpose: what began is broken off below
         except Exception:
@@ -151,6 +149,8 @@ class _Request:
     async def _leave(self, inner: asyncio.Task) -> None:
         """The server has cancelled this request. Returns in order: a server that waits for all of its requests would
         take the first one that raises for the end of them."""
+        if not self._began and not self._saw_disconnect:
+            await self._decline()
         if self._is_stream and not self._saw_disconnect:
             self._farewell.set_result(None)
             await asyncio.wait({inner}, timeout=FAREWELL_SECONDS / 2)
@@ -161,6 +161,18 @@ class _Request:
             task.cancel()
         await asyncio.gather(inner, return_exceptions=True)
         await asyncio.sleep(0.05)  # the server's buffers reach the network before it closes it
+
+    async def _decline(self) -> None:
+        """Ask again: what this request waits for will not come before the server has stopped."""
+        self._began = self._ended = self._is_declined = True
+        if STREAM_PATHS.fullmatch(self._scope["path"]):
+            status, headers, body = 200, stream.HEADERS, stream.farewell()
+        else:
+            status, headers, body = 503, {"Content-Type": "text/plain", "Retry-After": "1"}, b"The server stops.\n"
+        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        with contextlib.suppress(Exception):
+            await self._connection.send({"type": "http.response.start", "status": status, "headers": raw})
+            await self._connection.send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _next_message(self) -> Message:
         """The server's next message, or a disconnect of our own making."""
@@ -211,6 +223,8 @@ class _Request:
             place.release()
 
     async def _send(self, message: Message) -> None:
+        if self._is_declined:
+            return
         if message["type"] == "http.response.start":
             self._began = True
             self._give_place_back()  # the answer is made; one who takes it slowly takes nobody's place
@@ -250,91 +264,3 @@ def _length(scope: Message) -> int:
     """Of the request's body, as its header says; 0 where it does not."""
     found = [value for name, value in scope["headers"] if name == b"content-length" and value.isdigit()]
     return int(found[0][:20]) if found else 0
-
-
-class _Connection:
-    """A server's `send`, and what it lets us do to the connection behind it. This one: nothing but send."""
-
-    def __init__(self, send: Send) -> None:
-        self.send = send
-
-    def brake(self) -> None:
-        """From now on `send` returns when the client has taken enough of what was sent."""
-
-    def release(self) -> None:
-        """The last part is about to be sent."""
-
-    def abort(self) -> None:
-        """Close at once, so that a client can tell that it has not got everything."""
-
-
-class _Uvicorn(_Connection):
-    """Its `send` waits for slow readers by itself."""
-
-    def abort(self) -> None:
-        transport = self.send.__self__.transport
-        connection = transport.get_extra_info("socket")
-        if connection is not None:
-            with contextlib.suppress(OSError, ValueError):  # else the system would go on trying to deliver what it has
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-
-
-class _Daphne(_Connection):
-    """Its `send` never waits. Twisted tells a push producer when to pause, and that is what the sender waits for."""
-
-    def __init__(self, send: partial) -> None:
-        super().__init__(self._send_and_wait)
-        self._reply = send
-        self._request = send.args[0]
-        self._may_send = asyncio.Event()
-        self._may_send.set()
-        self._is_braked = False
-        self._sent = 0
-
-    async def _send_and_wait(self, message: Message) -> None:
-        await self._reply(message)
-        if self._is_braked:
-            await self._may_send.wait()
-        elif message.get("more_body", False):
-            self._sent += len(message["body"])
-            if self._sent > UNBRAKED_BYTES:
-                self.abort()
-
-    def brake(self) -> None:
-        try:
-            self._request.registerProducer(self, True)
-            self._is_braked = True
-        except Exception as error:
-            logger.debug("action=brake error=%r", error)
-
-    def release(self) -> None:
-        if self._is_braked:
-            self._is_braked = False
-            with contextlib.suppress(Exception):  # the client may have gone, and Twisted's objects with it
-                self._request.unregisterProducer()
-
-    def abort(self) -> None:
-        self.release()
-        channel = self._request.channel
-        if channel is not None and channel.transport is not None:  # else the client has gone already
-            channel.transport.abortConnection()
-
-    # Twisted's IPushProducer
-
-    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
-        self._may_send.clear()
-
-    def resumeProducing(self) -> None:  # noqa: N802
-        self._may_send.set()
-
-    def stopProducing(self) -> None:  # noqa: N802
-        self._may_send.set()
-
-
-def _connection(send: Send) -> _Connection:
-    if isinstance(send, partial) and type(send.args[0]).__module__.startswith("daphne."):
-        return _Daphne(send)
-    if type(getattr(send, "__self__", None)).__module__.startswith("uvicorn."):
-        return _Uvicorn(send)
-    return _Connection(send)

@@ -48,9 +48,6 @@ class Cut(NamedTuple):
     def stretch(self) -> Stretch:
         return Stretch(self.line, self.lines, self.size, self.reason)
 
-    def __contains__(self, number: object) -> bool:
-        return isinstance(number, int) and self.line <= number < self.line + self.lines
-
 
 class Plan(NamedTuple):
     kept: list[int]
@@ -121,6 +118,11 @@ def by_step(found: Iterable[tuple[int, Stretch]]) -> dict[int, list[Stretch]]:
     for step, stretch in found:
         of_steps.setdefault(step, []).append(stretch)
     return {step: whole for step, of_step in of_steps.items() if (whole := merged(of_step))}
+
+
+def left_out(lines: int, missing: int) -> str:
+    """`cut: 46,000 of 50,000 lines left out`, of a log that had so many `lines`; empty: nothing is missing."""
+    return f"cut: {missing:,} of {lines:,} {'line' if lines == 1 else 'lines'} left out" if missing else ""
 
 
 def replace(build_id: int, first: int, last: int, names: Sequence[str], reason: str) -> None:

@@ -55,7 +55,7 @@ def renew(*, keep_queued: bool = False, next_build: int | None = None) -> Renewa
         # All of them first, the board last: the order in which everyone takes these locks.
         unfinished = Build.objects.filter(status__in=(Status.QUEUED, Status.RUNNING)).order_by("pk")
         unfinished = unfinished.select_for_update(of=("self",)).select_related("project")
-        builds = list(unfinished.defer("recipe", "inputs"))
+        builds = list(unfinished.defer("recipe"))
         world, base = new_world(), _base(builds)
         for build in builds:
             _renumber(build, base)

@@ -1,6 +1,7 @@
 """The doorman: against a server and an application that the test plays, and then by SIGTERM to the real ones."""
 
 import asyncio
+import contextlib
 import signal
 import time
 from functools import partial
@@ -9,7 +10,7 @@ from unittest.mock import patch
 from django.test import SimpleTestCase, TransactionTestCase, override_settings, tag
 from django.urls import get_resolver
 
-from buildboard import asgi
+from buildboard import asgi, connections
 from builds.live import hub, stream
 from tests import live
 from tests.support.board import Board
@@ -141,6 +142,31 @@ class DoormanTest(SimpleTestCase):
         await task
         self.assertEqual(served.body, b"event: restart\n\n")
 
+    async def test_who_has_no_answer_yet_is_told_to_ask_again_and_gets_no_other_one(self) -> None:
+        async def application(scope, receive, send) -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(5)  # a database that hangs
+            await send(START | {"status": 500})
+            await send(part(b"late", more=False))
+
+        for path, status, body in (
+            ("/builds/3/events/", 200, b"event: restart\n"),
+            ("/events/", 200, b"retry: "),
+            ("/events.json", 503, b"The server stops."),
+            ("/builds/3/", 503, b"The server stops."),
+        ):
+            with self.subTest(path=path), patch.object(asgi, "FAREWELL_SECONDS", 0.1):
+                served = Served()
+                task = served.run(application, path=path)
+                await asyncio.sleep(0.01)
+                task.cancel()
+                await asyncio.sleep(0.01)
+                task.cancel()  # as the end of its loop does
+                await task
+                self.assertEqual([message.get("status", status) for message in served.sent], [status, status])
+                self.assertIn(body, served.body)
+                self.assertNotIn(b"late", served.body)
+
     async def test_an_application_that_does_not_end_after_its_client_left_is_cancelled(self) -> None:
         async def application(scope, receive, send) -> None:
             await receive()
@@ -211,8 +237,8 @@ class DoormanTest(SimpleTestCase):
         async def reply(request, message) -> None:
             sent.append(message)
 
-        connection = asgi._connection(partial(reply, request))
-        with self.assertLogs("buildboard.asgi", "DEBUG"):
+        connection = connections.behind(partial(reply, request))
+        with self.assertLogs("buildboard.connections", "DEBUG"):
             connection.brake()
         for _ in range(9):
             await connection.send(part(b"x" * 1024 * 1024))

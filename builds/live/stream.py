@@ -71,6 +71,11 @@ async def _farewell(retry: tuple[int, int], said: dict[str, str]) -> AsyncIterat
     yield _begin(retry) + frames.control("problem", said)
 
 
+def farewell() -> bytes:
+    """The whole of a stream whose server stops before it could begin."""
+    return _begin(RETRY_MS) + frames.control("restart")
+
+
 def _begin(retry: tuple[int, int]) -> bytes:
     return frames.comment("Buildboard") + frames.retry(random.randint(*retry))  # noqa: S311 - a spread, not a secret
 
@@ -92,7 +97,7 @@ class Stream:
             yield _begin(RETRY_MS) + frames.control("reset")
             return
         if is_draining():
-            yield _begin(RETRY_MS) + frames.control("restart")
+            yield farewell()
             return
         self._hub = hub()
         if self._hub.is_full(opened.standing):

@@ -58,7 +58,7 @@ def board(request: HttpRequest, caller: Caller) -> HttpResponse:
     if asked.leads_to:
         return redirect(asked.leads_to)
     builds = asked.filter.narrow(caller.builds(), timezone.now()).select_related("project").prefetch_related("steps")
-    builds = builds.defer("recipe", "inputs", "project__recipe")  # long texts, and no row shows them
+    builds = builds.defer("recipe", "project__recipe")  # long texts, and no row shows them
     outlook = queue.outlook()
     history = _history(request, builds)
     waiting = _queue(builds, outlook)

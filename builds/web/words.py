@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from ..cuts import left_out
 from ..retention import size
 
 ORDINALS = {1: "st", 2: "nd", 3: "rd"}
@@ -114,11 +115,6 @@ def cut(line: int, lines: int, bytes: int, reason: str) -> str:
 def stored(lines: int, missing: int) -> str:
     """`4,000 lines stored, 46,000 left out`, of a log that had so many `lines`; `2 lines`: nothing is missing."""
     return f"{count(lines - missing, 'line')} stored, {missing:,} left out" if missing else count(lines, "line")
-
-
-def left_out(lines: int, missing: int) -> str:
-    """`cut: 46,000 of 50,000 lines left out`; empty: nothing is missing."""
-    return f"cut: {missing:,} of {count(lines, 'line')} left out" if missing else ""
 
 
 def log_fact(lines: int, missing: int, *, kept: bool) -> str:

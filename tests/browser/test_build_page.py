@@ -26,6 +26,7 @@ steps:
       echo "printed at $(date +%s.%N)"
 """
 MANY = "steps: [{name: flood, run: 'seq 1 50000; echo last words'}]"
+FLOOD = "steps: [{name: flood, run: 'i=0; while [ $i -lt 8000 ]; do i=$((i+1)); seq $i $((i+20)); sleep 0.01; done'}]"
 LONG = """
 steps:
   - name: count
@@ -67,7 +68,15 @@ class BuildPageCase(BrowserCase):
         super().setUpClass()
         cls.board = Board()
         cls.addClassCleanup(cls.board.close)
-        recipes = {"slow": SLOW, "talk": TALK, "many": MANY, "long": LONG, "fails": FAILS, "hostile": HOSTILE}
+        recipes = {
+            "slow": SLOW,
+            "talk": TALK,
+            "many": MANY,
+            "flood": FLOOD,
+            "long": LONG,
+            "fails": FAILS,
+            "hostile": HOSTILE,
+        }
         for slug, recipe in recipes.items():
             cls.board.project(slug, recipe)
         cls.web = cls.board.web()
@@ -230,6 +239,16 @@ class LiveTest(BuildPageCase):
         numbers = self.numbers()
         self.assertEqual(numbers, list(range(numbers[0], numbers[-1] + 1)))
         self.assertNotIn("", self.page.locator(".ln > time").all_text_contents(), "every line has its time")
+        self.board.post(f"/api/v1/builds/{build_id}/cancel")
+
+    def test_a_view_that_grows_while_lines_come_goes_on_following(self) -> None:
+        build_id = self.board.start("flood")
+        self.open_build(build_id)
+        eventually(lambda: self.page.locator(".ln").count() > 0, 20, "no line came")
+        for height in (700, 900) * 8:
+            self.page.set_viewport_size({"width": 1280, "height": height})
+            self.page.wait_for_timeout(100)
+        self.assertEqual(self.page.get_attribute("#follow", "aria-pressed"), "true", "nobody has scrolled")
         self.board.post(f"/api/v1/builds/{build_id}/cancel")
 
     def test_50_000_lines_at_once_leave_a_page_that_answers(self) -> None:

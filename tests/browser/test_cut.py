@@ -1,6 +1,8 @@
 """A build's page whose log was cut in the middle: what is missing is marked, what is on the screen stays."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from builds import events, lifecycle
 from builds.events import Chunk, Lease
@@ -49,6 +51,16 @@ class CutTest(BrowserCase):
     def open(self) -> None:
         self.page.goto(f"{self.board.webs[0].url}/builds/{self.lease.build_id}/")
 
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """What is stored meanwhile the page hears of when it comes back."""
+        self.context.set_offline(True)
+        self.board.webs[0].kill()
+        with self.board.database():
+            yield
+        self.board.webs[0].start()
+        self.context.set_offline(False)
+
     def rows(self) -> list[str]:
         """Numbers of lines, and what stands between them."""
         rows = read_log(self.page)
@@ -60,13 +72,9 @@ class CutTest(BrowserCase):
         self.open()
         expect(self.page.locator("[id='1:40']")).to_be_visible()
         self.assertEqual(self.rows(), [*map(str, range(1, 41))])
-        self.context.set_offline(True)
-        self.board.webs[0].kill()
-        with self.board.database():
+        with self.away():
             self.print(41, 60)
             self.cut(11, 55)
-        self.board.webs[0].start()
-        self.context.set_offline(False)
         expect(self.page.locator(".ln", has_text="line 60")).to_be_visible(timeout=20_000)
         rows = [*map(str, range(1, 41)), said(45, 11, 55), *map(str, range(56, 61))]
         self.assertEqual(self.rows(), rows)
@@ -162,13 +170,9 @@ class CutTest(BrowserCase):
         self.open()
         expect(self.page.locator(".gap")).to_have_text(said(10, 11, 20))
         expect(self.page.locator("[data-slot=total]")).to_have_text("50 lines stored, 10 left out")
-        self.context.set_offline(True)
-        self.board.webs[0].kill()
-        with self.board.database():
+        with self.away():
             self.print(61, 70)
             self.cut(11, 65)
-        self.board.webs[0].start()
-        self.context.set_offline(False)
         expect(self.page.locator(".ln", has_text="line 70")).to_be_visible(timeout=20_000)
         whole = said(55, 11, 65)
         rows = [*map(str, range(1, 11)), whole, *map(str, range(21, 61)), whole, *map(str, range(66, 71))]

@@ -263,6 +263,7 @@ class ReaderTest(LogCase):
         self.page.keyboard.press("Control+C")
         copied = self.page.evaluate("navigator.clipboard.readText()").split("\n")
         self.assertEqual(copied, ["third bold here", "line 4 of it", "line 5 of it"])
+        self.page.mouse.click(start["x"] + 600, start["y"] + 90)  # what is selected would be dragged along
         self.page.mouse.move(start["x"] + 1, start["y"] + 10)
         self.page.mouse.down()
         self.page.mouse.move(start["x"] + 100, start["y"] + 30)

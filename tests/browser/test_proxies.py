@@ -7,7 +7,7 @@ from typing import Any
 from ..faults.nginx import TwoLayers, binary
 from ..support import missing
 from ..support.board import Board, Web
-from ..support.browser import BrowserCase
+from ..support.browser import BrowserCase, read_log
 from ..support.processes import eventually
 
 COUNT = """
@@ -17,6 +17,7 @@ steps:
       i=0
       while [ $i -lt 400 ]; do i=$((i+1)); echo "line $i"; sleep 0.05; done
 """
+LONG = COUNT.replace("400", "2000")
 
 
 QUIET = "steps: [{name: say, run: 'echo first; sleep 11; echo second; sleep 7; echo third'}]"
@@ -34,6 +35,7 @@ class ProxiesTest(BrowserCase):
         cls.board = Board()
         cls.addClassCleanup(cls.board.close)
         cls.board.project("count", COUNT)
+        cls.board.project("long", LONG)
         cls.board.project("quiet", QUIET)
         cls.web = cls.board.web()
         cls.board.workers(1)
@@ -62,7 +64,7 @@ class ProxiesTest(BrowserCase):
         self.assertLess(max(behind), 2.0, "seconds behind what is stored")
         self.assertNotIn("Live", pill.inner_text())
         expect(pill).to_contain_text("Complete", timeout=60_000)
-        numbers = [int(text) for text in self.page.locator(".ln > a").all_text_contents()]
+        numbers = [int(row.split(":")[1]) for row, _ in read_log(self.page)]
         self.assertEqual(numbers, list(range(1, 401)))
         self.assertTrue(self.page.evaluate("window.sameDocument"), "the page was not loaded again")
 
@@ -95,7 +97,7 @@ class ProxiesTest(BrowserCase):
         from playwright.sync_api import expect
 
         self.sign_in(self.board)
-        build_id = self.board.start("count")
+        build_id = self.board.start("long")
         held = True
 
         def hold(route: Any) -> None:
@@ -109,6 +111,6 @@ class ProxiesTest(BrowserCase):
         held = False
         expect(self.page.locator("#pill")).to_contain_text("Live", timeout=45_000)
         eventually(lambda: self.page.locator(".ln").count() > 0, 10, "no line came")
-        numbers = [int(text) for text in self.page.locator(".ln > a").all_text_contents()]
+        numbers = [int(row.split(":")[1]) for row, _ in read_log(self.page)]
         self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
         self.board.post(f"/api/v1/builds/{build_id}/cancel")

@@ -42,7 +42,7 @@ class RestoreTest(BrowserCase):
         expect(of_build.locator("#pill")).to_contain_text("Complete")
         expect(of_board.locator(f'[data-key="build-{later}"]')).to_have_count(0, timeout=20_000)
         expect(of_board.locator("#pill")).to_contain_text("Live")
-        expect(of_board.get_by_text("lost").first).to_be_visible()
+        expect(of_board.locator(f'[data-key="build-{build_id}"]').get_by_text("lost").first).to_be_visible()
         last = len(board.lines(build_id))
         expect(of_build.locator(".ln", has_text=f"line {last}").first).to_be_visible()
         self.assertEqual(of_build.locator(".ln", has_text=f"line {last + 1}").count(), 0, "a line of the old world")

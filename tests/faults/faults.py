@@ -70,14 +70,13 @@ class Injector:
         """Clients that ask for a stream and are gone: before the answer, in it, or after it."""
         port = self._world.ports[WEBS.index(fault.target)]
         token, began = self._world.token, time.monotonic()
+        asked = f"GET /builds/1/events/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        head = asked.encode()
         for _ in range(ABORTS):
             if time.monotonic() - began > 30:
                 return
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as client:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", dice.randint(0, 1), 0))
-                head = (
-                    f"GET /builds/1/events/ HTTP/1.1\r\nHost: board\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-                )
                 client.sendall(head[: dice.choice((20, len(head), len(head)))])
                 if dice.random() < 0.1:
                     client.settimeout(0.5)

@@ -53,7 +53,9 @@ class Tab:
 
     def evaluate(self, expression: str) -> Any:
         answer = eventually(
-            lambda: self.command("Runtime.evaluate", expression=expression, returnByValue=True), 20, "it does not load"
+            lambda: self.command("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True),
+            20,
+            "it does not load",
         )
         if "exceptionDetails" in answer:
             raise AssertionError(answer["exceptionDetails"])

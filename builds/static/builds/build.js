@@ -165,10 +165,7 @@ function showStatus() {
     cancel.disabled = true;
     cancel.textContent = "Cancelling";
   }
-  const again = slot("again");
-  if (again && isFinal(status)) {
-    again.classList.add("main");
-  }
+  if (isFinal(status)) slot("again")?.classList.add("main");
   const verdict = /** @type {HTMLElement} */ (slot("verdict"));
   verdict.hidden = !words.verdict(build);
   verdict.className = `panel verdict s-${status}`;

@@ -51,8 +51,9 @@ export class Window {
     return Math.max(this.outline.height - this.view, 0);
   }
 
+  /** Of what is drawn: where the view has grown, the browser itself moves it up to there, and lines may have come since. */
   get atEnd() {
-    return this.lowest - this.top < NEAR;
+    return this.root.scrollHeight - this.view - this.root.scrollTop < NEAR;
   }
 
   /** The first line in view, below the heading that sticks. @returns {Row} */
@@ -66,6 +67,7 @@ export class Window {
     const delta = scrollTop - this.bar;
     if (Math.abs(delta) < 0.5) return;
     this.bar = scrollTop;
+    const { atEnd } = this;
     this.outline.layOut();
     const { height } = this.outline;
     const limit = scrollerHeight(height);
@@ -73,7 +75,7 @@ export class Window {
     else if (Math.abs(delta) < 4 * this.view) this.top += delta;
     else this.top = topOf(scrollTop, height - this.view, limit - this.view);
     this.top = Math.min(Math.max(this.top, 0), this.lowest);
-    this.hooks.scrolled(delta < 0, this.atEnd);
+    this.hooks.scrolled(delta < 0, atEnd);
     this.draw(this.top, true);
     clearTimeout(this.idle);
     this.idle = setTimeout(() => this.draw(this.top), IDLE);
