@@ -14,6 +14,7 @@ this order.
     blocks.py      what the log of a build that is long over has become: compressed lines
     cuts.py        what stands in a log for a stretch of it that is not kept
     events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
+    silences.py    when a build said nothing, and for how long
     beats.py       workers' signs of life: which of them live
     queue.py       which build a worker takes next, and what each of the others waits for
     lifecycle.py   enqueue, claim, finish, lose, cancel …: the only writer of a status

@@ -1,13 +1,15 @@
 // Reads cases as JSON from stdin, answers with what the pages' own code makes of them: see tests/test_web_twins.py.
 import { runs } from "../../builds/static/builds/ansi.js";
 import { label, layOut, tick } from "../../builds/static/builds/axis.js";
-import { estimate, settle } from "../../builds/static/builds/progress.js";
+import { estimate, forecast, settle, spread } from "../../builds/static/builds/progress.js";
 import * as words from "../../builds/static/builds/words.js";
 
 const functions = {
   runs: (line) => runs(line).map(({ classes, href, text }) => [classes, href, text]),
   layOut: (steps, now) => layOut(steps, now),
   estimate,
+  forecast,
+  spread,
   settle,
   label,
   tick,
