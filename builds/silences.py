@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from . import blocks
 from .models import Build, Event, Step
+from .states import Status
 
 MOST = 3
 LEAST_SECONDS = 5.0
@@ -73,6 +74,19 @@ def of_build(build: Build, steps: Sequence[Step]) -> list[Silence]:
     return _find(build.pk, None, build.duration or 0.0, spans, after=build.head - MOST_EVENTS)
 
 
+def lasting(build: Build, steps: Sequence[Step]) -> Silence | None:
+    """Of a build that runs: since when its step has printed nothing, however short that is."""
+    step = next((one for one in steps if one.status == Status.RUNNING), None)
+    if step is None or step.started_at is None:
+        return None
+    printed = Event.objects.filter(build_id=build.pk, kind="log").order_by("-seq")
+    newest = printed.values_list("step", "at", "line", "lines").first()
+    since, line = step.started_at, 0
+    if newest and newest[0] == step.position:
+        since, line = newest[1], newest[2] + newest[3] - 1
+    return Silence(step.position, max((timezone.now() - since).total_seconds(), 0.0), line, since, True)
+
+
 @functools.lru_cache(maxsize=1_000)
 def _of_final(build_id: int, compacted_at: datetime | None, duration: float, spans: tuple[Span, ...]) -> tuple:
     return tuple(_find(build_id, compacted_at, duration, spans))
@@ -105,6 +119,8 @@ def longest(spans: Sequence[Span], turns: Iterable[Turn], now: datetime, least: 
     any_cut = False
 
     def add(step: int, begin: datetime, end: datetime | None, line: int) -> None:
+        over = span_of[step].end if step in span_of else None
+        end = min(end, over) if end and over else end  # what is stored when a step has ended already makes it no longer
         seconds = ((end or now) - begin).total_seconds()
         if seconds >= least:
             found.append(Silence(step, seconds, line, begin, end is None))
@@ -139,11 +155,10 @@ class _Seconds(Func):
 
     output_field = FloatField()
 
-    def as_sql(self, compiler: Any, connection: Any, **more: Any) -> Any:
-        template = "(julianday(%(expressions)s) * 86400.0)"
-        if connection.vendor == "postgresql":
-            template = "date_part('epoch', %(expressions)s)"
-        return super().as_sql(compiler, connection, template=template, **more)
+    template = "date_part('epoch', %(expressions)s)"
+
+    def as_sqlite(self, compiler: Any, connection: Any, **more: Any) -> Any:
+        return self.as_sql(compiler, connection, template="(julianday(%(expressions)s) * 86400.0)", **more)
 
 
 def turns_of_events(build_id: int, least: float, after: int = 0) -> list[Turn]:
@@ -155,7 +170,7 @@ def turns_of_events(build_id: int, least: float, after: int = 0) -> list[Turn]:
     fetched by number.
     """
     printed = Event.objects.filter(build_id=build_id, kind__in=("log", "cut"), seq__gt=after)
-    places = list(
+    places: list[tuple[int | None, int | None]] = list(
         printed.annotate(
             before=Window(Lag("seq"), order_by="seq"),
             silence=_Seconds("at") - Window(Lag(_Seconds("at")), order_by="seq"),
@@ -169,7 +184,7 @@ def turns_of_events(build_id: int, least: float, after: int = 0) -> list[Turn]:
     places += [(newest, None)] if newest else []
     wanted = {seq for place in places for seq in place if seq is not None}
     columns = ("seq", "step", "at", "line", "lines")
-    stored = {row[0]: row[1:] for row in printed.filter(seq__in=wanted).values_list(*columns)}
+    stored = {row[0]: row[1:] for row in printed.filter(seq__in=wanted).order_by("seq").values_list(*columns)}
     turns = [_turn(stored.get(before), stored.get(seq)) for before, seq in places]
     return [turns[0]._replace(is_cut=True), *turns[1:]] if turns and after > 0 else turns
 

@@ -4,7 +4,7 @@ from django.contrib.auth import views as auth
 from django.urls import path
 
 from .live import logs, poll, stream
-from .web import health, views
+from .web import findings, health, views
 from .web.api import api
 
 urlpatterns = [
@@ -15,6 +15,7 @@ urlpatterns = [
     path("builds/<int:build_id>/cancel/", views.cancel, name="cancel"),
     path("builds/<int:build_id>/retry/", views.retry, name="retry"),
     path("builds/<int:build_id>/keep/", views.keep, name="keep"),
+    path("builds/<int:build_id>/difference/", findings.page, name="build-difference"),
     path("accounts/login/", views.Login.as_view(), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
     # Machine-readable, by session or token.

@@ -107,7 +107,7 @@ class ForecastTests(SimpleTestCase):
     def test_whatever_is_given_the_guess_lies_in_its_range_and_the_bar_in_its_bounds(self, steps, elapsed, took):
         now = forecast(steps, elapsed, took)
         if now.low is not None:
-            self.assertTrue(0 <= now.low + 1e-6 and now.low <= now.remaining + 1e-3 <= now.high + 2e-3, now)
+            self.assertTrue(now.low + 1e-6 >= 0 and now.low <= now.remaining + 1e-3 <= now.high + 2e-3, now)
             self.assertTrue(0 <= now.zone <= 1, now)
         if now.fill is not None:
             self.assertTrue(0 <= now.fill <= CEILING, now)

@@ -53,6 +53,10 @@ class LongestTest(SimpleTestCase):
         turns = [turn(0, 1, None, 1, 0), turn(1, 50, 0, 2, 7), turn(None, 51, 1, 51, 3)]
         self.assertEqual(self.found([(0, 0, 3), (1, 49, 52)], turns), [])
 
+    def test_a_line_that_is_stored_after_the_end_of_its_step_makes_no_silence_longer(self) -> None:
+        turns = [turn(0, 40, None, 40, 0), turn(None, 41, 0, 41, 1)]
+        self.assertEqual(self.found([(0, 0, 10)], turns), [(0, 10, 0, False)])
+
     def test_around_a_cut_nothing_is_known(self) -> None:
         turns = [
             turn(0, 1, None, 1, 0),

@@ -93,6 +93,10 @@ class WordsTest(SimpleTestCase):
         self.assertEqual(words.compared(0.4, 0.1), "as usual")
         self.assertEqual(words.compared(5, None), "")
 
+    def test_a_silence_names_its_step_and_the_line_before_it(self) -> None:
+        self.assertEqual(words.silence(42.4, "compile", 1084), "42 s in compile, after line 1,084")
+        self.assertEqual(words.silence(6.48, "link", 0), "6.4 s in link, before its first line")
+
     def test_a_share_is_never_rounded_up(self) -> None:
         self.assertEqual(words.percent(0.9999), "99 %")
         self.assertEqual(words.percent(0.62), "62 %")
@@ -139,6 +143,7 @@ class TwinTest(SimpleTestCase):
             cases.append(("usually", [share * length, length], words.usually(share * length, length)))
             cases.append(("outlasted", [number % 11, 10], words.outlasted(number % 11, 10)))
             cases.append(("compared", [length, number % 999], words.compared(length, number % 999)))
+            cases.append(("silence", [length, "a b", number], words.silence(length, "a b", number)))
             cases.append(("percent", [share], words.percent(share)))
             cases.append(("count", [number, "line"], words.count(number, "line")))
             status, reason = one["status"], one["reason"]

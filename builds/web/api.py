@@ -25,7 +25,7 @@ from buildboard.presence import database
 from .. import access, lifecycle, queue
 from ..access import Caller
 from ..models import Build, Project
-from . import schemas
+from . import findings, schemas
 from .items import project_items
 from .problems import Problem, problem
 
@@ -93,6 +93,8 @@ api = Api(
     urls_namespace="api",
     auth=Door(),
 )
+
+api.add_router("", findings.router)
 
 Key = Annotated[str | None, Header(None, alias="Idempotency-Key", description=_KEY_NOTE)]
 Given = Annotated[schemas.Start | None, Body(None)]

@@ -24,7 +24,8 @@ from ..models import Board, Build, Project, iso
 from ..states import BUILD_STATUSES
 from . import logtail, steps, words
 from .forms import LoginForm, RetryForm, StartForm
-from .rows import Card, card, rows, step_medians, usual_range, waits
+from .insight import Insight
+from .rows import Card, card, rows, step_medians, waits
 
 PAGE = 25
 """Finished builds on one page of a history."""
@@ -110,16 +111,13 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         "data_json": events.compact(data),
         "phrase": words.phrase(data),
         "verdict": words.verdict(data),
-        "percent": words.percent(data["progress"]) or "…",
-        "fill": f"{(data['progress'] or 0) * 100:.2f}%",
-        "left": words.left(data["eta_seconds"]) or "no history yet",
         "waited": ((found.started_at or found.finished_at or timezone.now()) - found.created_at).total_seconds(),
         "icon": _icon(found.status),
         "icons": [(status, static(_icon(status))) for status in BUILD_STATUSES],
         "sections": sections,
         "total": sum(section.total for section in sections),
         "axis": steps.axis(found, own),
-        "usual": usual_range(found.project, found.pk),
+        "insight": Insight(found, own),
         "place": place,
         "waits": waits(place),
         "retries": found.retries.order_by("id")[:20],

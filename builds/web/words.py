@@ -92,6 +92,11 @@ def compared(seconds: float | None, usual: float | None) -> str:
     return f"{duration(apart)} {'longer' if seconds > usual else 'shorter'} than usual"
 
 
+def silence(seconds: float, step: str, line: int) -> str:
+    """`42 s in compile, after line 84`. `line` 0: it had printed none."""
+    return f"{duration(seconds, fine=True)} in {step}, {f'after line {line:,}' if line else 'before its first line'}"
+
+
 def percent(fraction: float | None) -> str:
     """`62 %`, never rounded up; empty where nothing is known."""
     return "" if fraction is None else f"{math.floor(fraction * 100 + 1e-9)} %"

@@ -4,10 +4,13 @@
 import { announce } from "./announce.js";
 import { layOut } from "./axis.js";
 import { everySecond, now } from "./clock.js";
+import { showFailure } from "./failure.js";
 import { goLive, pressOnce, set, tickTimes } from "./live.js";
 import { LogView } from "./log.js";
+import { Outlook } from "./outlook.js";
 import { keepPlace } from "./place.js";
-import { estimateOf, isFinal } from "./progress.js";
+import { isFinal } from "./progress.js";
+import { Silence } from "./silence.js";
 import * as words from "./words.js";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
@@ -15,6 +18,8 @@ const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 let build = JSON.parse(/** @type {string} */ (main.dataset.build));
 const name = main.dataset.name;
 let newest = 0;
+const outlook = new Outlook(main);
+const silence = new Silence(main);
 
 const log = new LogView(/** @type {HTMLElement} */ (document.getElementById("lines")), {
   url: /** @type {string} */ (main.dataset.lines),
@@ -30,6 +35,7 @@ const connection = goLive(main, {
     if (kind === "log") {
       newest = now() - Date.parse(data.at);
       log.add(data);
+      silence.hear(data);
     } else if (kind === "cut") log.cut(data);
     else if (kind === "build") change(data);
     else if (kind === "step") changeStep(data);
@@ -38,6 +44,7 @@ const connection = goLive(main, {
   onOver: () => {
     log.follow.toggle.hidden = isFinal(build.status);
     tick();
+    if (build.status === "failed") showFailure();
   },
 });
 pressOnce(main);
@@ -127,12 +134,8 @@ function tick() {
   set(slot("elapsed"), elapsed === null ? "not begun" : words.duration(elapsed));
   const waited = (Date.parse(build.started_at || build.finished_at || "") || moment) - Date.parse(build.created_at);
   set(slot("waited"), words.duration(waited / 1000, true));
-  const { fraction, remaining } = estimateOf(build, moment);
-  if (build.status === "running") {
-    slot("fill")?.setAttribute("width", `${((fraction || 0) * 100).toFixed(2)}%`);
-    set(slot("percent"), words.percent(fraction) || "…");
-    set(slot("left"), words.left(remaining) || "no history yet");
-  }
+  const fraction = outlook.show(build, moment);
+  silence.show(build, moment);
   document.title = `${(build.status === "running" && words.percent(fraction)) || build.status} · ${name}`;
   set(slot("delay"), newest > 0 && !isFinal(build.status) ? `shown ${lag(newest)} after it was stored` : "");
   tickSteps(began, elapsed || 0, moment);

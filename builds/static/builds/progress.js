@@ -2,7 +2,8 @@
 // How far a running build is, and how long still: the twin of builds/progress.py, held to it by a test.
 
 const CEILING = 0.99;
-const FEW = 3;
+/** With fewer passed builds nothing is said about what is usual. */
+export const FEW = 3;
 const KNEE = 0.9;
 const FINAL = new Set(["passed", "failed", "cancelled", "lost", "skipped"]);
 

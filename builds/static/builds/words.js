@@ -78,9 +78,17 @@ export function percent(fraction) {
   return fraction === null ? "" : `${Math.floor(fraction * 100 + 1e-9)} %`;
 }
 
+/** `2,143`. @param {number} number */
+const grouped = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
+
 /** `1 line`, `2,143 lines`. @param {number} number @param {string} one */
 export function count(number, one) {
-  return `${String(number).replace(/\B(?=(\d{3})+$)/g, ",")} ${one}${number === 1 ? "" : "s"}`;
+  return `${grouped(number)} ${one}${number === 1 ? "" : "s"}`;
+}
+
+/** `42 s in compile, after line 84`. @param {number} seconds @param {string} step @param {number} line 0: none yet */
+export function silence(seconds, step, line) {
+  return `${duration(seconds, true)} in ${step}, ${line ? `after line ${grouped(line)}` : "before its first line"}`;
 }
 
 /** The status of a build in a few words. @param {Build} build */
