@@ -115,7 +115,7 @@ class InsightTests(BrowserCase):
             passed = Build.objects.filter(status="passed").latest("pk").pk
             build_id = failures.build(FAILED, seconds=50, gap=9).pk
         self.open(build_id)
-        self.page.locator("#failure .diff").wait_for()
+        self.page.locator("#failure .diff .is").wait_for()
         rows = self.page.locator("#failure .diff > div").all_inner_texts()
         self.assertEqual([re.sub(r"\s+", " ", row).strip() for row in rows][-2:], [
             f"passed {passed} passed use tide-tables for the north mole",
@@ -124,6 +124,8 @@ class InsightTests(BrowserCase):
         self.assertEqual(self.page.locator("#failure .diff b").all_inner_texts(), ["north", "south"])
         self.assertIn("error TS2345", self.page.inner_text("#failure .note.first"))
         self.assertEqual(self.page.get_attribute("#log", "data-first-error"), "2:40")
+        self.page.wait_for_selector("[id='2:40'].picked")
+        self.assertFalse(self.page.url.endswith("2:40"), "the address stays that of the build")
         self.assertEqual(self.page.inner_text("[data-slot=compared]"), "· 19 s longer than usual")
         self.assertIn("9.0 s in compile, after line 1", self.page.inner_text("#silences"))
         self.shoot("failed")

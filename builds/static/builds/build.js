@@ -52,7 +52,9 @@ tools();
 if (!location.hash && !isFinal(build.status)) log.follow.start();
 else if (!isFinal(build.status)) log.follow.show();
 log.goTo(location.hash);
-if (isFinal(build.status) && !location.hash) log.follow.toEnd();
+const error = document.getElementById("log")?.dataset.firstError;
+if (error && !location.hash) log.goTo(`#${error}`);
+else if (isFinal(build.status) && !location.hash) log.follow.toEnd();
 everySecond(tick);
 keepPlace(slot("place"), () => build.status === "queued", connection);
 
