@@ -82,7 +82,7 @@ def forecast(steps: Sequence[StepTime], elapsed: float, durations: Sequence[floa
     soonest = max(end - (usual - low) * share, elapsed + ahead * (low / usual if usual else 1.0))
     latest = max(end + (high - usual) * share, elapsed + now.remaining)
     fill = min(elapsed / latest, CEILING) if latest else now.fraction
-    zone = min(soonest / latest, 1.0) if latest else None
+    zone = min(soonest / latest, 1.0) if latest else 1.0
     return Forecast(now.fraction, now.remaining, soonest - elapsed, latest - elapsed, fill, zone, outlasted)
 
 

@@ -6,8 +6,8 @@ One query over the numbers and times of its events, or the heads of the blocks t
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
-from itertools import pairwise
+from datetime import datetime, timedelta
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 from django.db.models import FloatField, Func, Q, Window
@@ -22,10 +22,12 @@ MOST = 3
 LEAST_SECONDS = 5.0
 LEAST_SHARE = 0.05
 """Of the build's whole time: what is shorter than either is no silence."""
-MOST_BLOCKS = 800
-"""Of a log that has become more blocks than that, about 200 MiB of text, no silences are told."""
+MOST_BLOCKS = 200
+"""Of a log that has become more blocks than that, about 50 MiB of text, no silences are told."""
 MOST_EVENTS = 30_000
 """While a build runs, each look goes back so far: some 50 minutes of output without any rest, 0.1 s of the database."""
+MOST_EVENTS_OVER = 100_000
+"""Of a build that is over, since that is done once: nearly three hours of such output."""
 _TURNS = 2_000
 
 
@@ -70,7 +72,8 @@ def of_build(build: Build, steps: Sequence[Step]) -> list[Silence]:
         return []
     spans = tuple(Span(step.position, step.started_at, step.finished_at) for step in steps if step.started_at)
     if build.is_final:
-        return list(_of_final(build.pk, build.compacted_at, build.duration or 0.0, spans))
+        after = max(build.head - MOST_EVENTS_OVER, 0)
+        return list(_of_final(build.pk, build.compacted_at, build.duration or 0.0, spans, after))
     return _find(build.pk, None, build.duration or 0.0, spans, after=build.head - MOST_EVENTS)
 
 
@@ -88,8 +91,10 @@ def lasting(build: Build, steps: Sequence[Step]) -> Silence | None:
 
 
 @functools.lru_cache(maxsize=1_000)
-def _of_final(build_id: int, compacted_at: datetime | None, duration: float, spans: tuple[Span, ...]) -> tuple:
-    return tuple(_find(build_id, compacted_at, duration, spans))
+def _of_final(
+    build_id: int, compacted_at: datetime | None, duration: float, spans: tuple[Span, ...], after: int
+) -> tuple[Silence, ...]:
+    return tuple(_find(build_id, compacted_at, duration, spans, after))
 
 
 def _find(
@@ -101,7 +106,7 @@ def _find(
     if compacted_at:
         if blocks.size(build_id)[0] > MOST_BLOCKS:
             return []
-        turns = list(turns_of_blocks(build_id))
+        turns = list(turns_of_blocks(build_id, least))
     else:
         turns = turns_of_events(build_id, least, after)
     return longest(spans, turns, timezone.now(), least)
@@ -199,11 +204,14 @@ def _turn(before: tuple | None, here: tuple | None) -> Turn:
     return Turn(step, moment, before_step, before_at or moment, last, is_cut)
 
 
-def turns_of_blocks(build_id: int) -> Iterator[Turn]:
-    """Between each two runs of lines, since all have to be read."""
+def turns_of_blocks(build_id: int, least: float) -> Iterator[Turn]:
+    """The same of a log that was compacted: all that its blocks know about time is read."""
+    short = timedelta(seconds=least)
     edge = [None]
-    for before, here in pairwise([*edge, *blocks.stamps(build_id), *edge]):
+    for before, here in pairwise(chain(edge, blocks.stamps(build_id), edge)):
         at = here.at if here and here.at else None
+        if before and here and at and before.at and before.step == here.step and at - before.at < short:
+            continue
         before_at = before.at if before and before.at else None
         moment = at or before_at or timezone.now()
         yield Turn(

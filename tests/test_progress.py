@@ -2,7 +2,7 @@ import random
 from statistics import median
 
 from django.test import SimpleTestCase, tag
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from builds.progress import CEILING, StepTime, estimate, expected_seconds, forecast, settle, spread
@@ -104,6 +104,7 @@ durations = st.lists(seconds, max_size=10).map(sorted)
 @tag("fast")
 class ForecastTests(SimpleTestCase):
     @given(st.lists(step_times, max_size=8), st.floats(min_value=-60, max_value=1e7), durations)
+    @example([running(0, 1)], 0, [0, 0, 0])
     def test_whatever_is_given_the_guess_lies_in_its_range_and_the_bar_in_its_bounds(self, steps, elapsed, took):
         now = forecast(steps, elapsed, took)
         if now.low is not None:

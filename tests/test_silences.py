@@ -187,6 +187,6 @@ class StoredTest(TestCase):
         spans = [Span(position, moment(0), moment(at + 8)) for position in (0, 1)]
         told = [
             [(one.step, round(one.seconds, 3), one.line) for one in longest(spans, turns, moment(at + 9), 5)]
-            for turns in (silences.turns_of_events(build.pk, 5), silences.turns_of_blocks(build.pk))
+            for turns in (silences.turns_of_events(build.pk, 5), silences.turns_of_blocks(build.pk, 5))
         ]
         self.assertEqual(*told)

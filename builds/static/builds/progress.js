@@ -55,7 +55,7 @@ export function forecast(steps, elapsed, durations) {
     low: soonest - elapsed,
     high: latest - elapsed,
     fill: latest ? Math.min(elapsed / latest, CEILING) : fraction,
-    zone: latest ? Math.min(soonest / latest, 1) : null,
+    zone: latest ? Math.min(soonest / latest, 1) : 1,
     outlasted,
   };
 }
