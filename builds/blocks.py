@@ -216,6 +216,35 @@ def decode(number: int, step: int, line: int, lines: int, body: bytes | memoryvi
     return Block(number, step, line, line + lines - 1, parts)
 
 
+class Stamp(NamedTuple):
+    """When lines of the step at `step` were stored together, the last of which has the number `last`. `at` None: they
+    are left out of the log."""
+
+    step: int
+    last: int
+    at: datetime | None
+
+
+def head_stamps(step: int, line: int, body: bytes | memoryview) -> Iterator[Stamp]:
+    """The same of one block, from its first line alone: its text stays compressed. `Damaged` as `decode`."""
+    try:
+        reader = zlib.decompressobj()
+        head = reader.decompress(body, 4096)
+        while b"\n" not in head and reader.unconsumed_tail:
+            head += reader.decompress(reader.unconsumed_tail, 65536)
+        place, at = line - 1, 0
+        for run in json.loads(head.partition(b"\n")[0])["runs"]:
+            if isinstance(run, dict):
+                cut = Cut(step, run)
+                yield Stamp(step, cut.last, None)
+                continue
+            skipped, count, passed, _ = run
+            place, at = place + skipped + count, at + passed
+            yield Stamp(step, place, _EPOCH + at * _MICROSECOND)
+    except (zlib.error, ValueError, TypeError, KeyError, OverflowError) as error:
+        raise Damaged(f"{type(error).__name__}: {error}") from error
+
+
 def _span(parts: Sequence[Part]) -> tuple[int, int]:
     """The numbers of the first and the last line that they are about."""
     firsts = [part.line if isinstance(part, Run) else part.first for part in parts]
@@ -266,6 +295,13 @@ def cuts(build_id: int) -> list[Cut]:
     """All that is cut of a build's log, in order. Reads no text."""
     rows = LogBlock.objects.filter(build_id=build_id, size=0).order_by("number").values_list(*_COLUMNS)
     return [part for row in rows for part in decode(*row).parts if isinstance(part, Cut)]
+
+
+def stamps(build_id: int) -> Iterator[Stamp]:
+    """Of the whole log, in the order in which its lines were written."""
+    rows = LogBlock.objects.filter(build_id=build_id).order_by("number").values_list("step", "line", "body")
+    for row in rows.iterator(chunk_size=4):
+        yield from head_stamps(*row)
 
 
 def newest(build_id: int, limit: int) -> dict[int, dict[int, Line]]:

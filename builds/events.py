@@ -1,5 +1,5 @@
-"""The log of each build: the only reader and writer of `Event` (with `cuts.py`, for what is not kept, and `search/`,
-which reads text and nothing else), until `retention/` deletes what is old.
+"""The log of each build: the only reader and writer of `Event` (with `cuts.py`, for what is not kept, `silences.py`,
+which looks at its times, and `search/`, which reads text and nothing else), until `retention/` deletes what is old.
 
 Numbers are taken under the build's row lock, in the transaction that inserts the rows, so commit order is number order
 and no number is missing. While a build is leased, every write names the lease's token and the head it expects: a worker

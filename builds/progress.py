@@ -13,6 +13,8 @@ from .states import FINAL, Status
 
 CEILING = 0.99
 """A running build is never shown as done."""
+FEW = 3
+"""With fewer passed builds nothing is said about what is usual."""
 _KNEE = 0.9
 
 
@@ -35,15 +37,68 @@ class Estimate:
     """Seconds; 0 means any moment now."""
 
 
+@dataclass(frozen=True)
+class Forecast:
+    """When a running build ends: by its steps, and by how long the last passed builds took."""
+
+    fraction: float | None
+    remaining: float | None
+    """As in `Estimate`."""
+    low: float | None
+    high: float | None
+    """Seconds from now between which eight of ten builds would end; None: too little is known for that."""
+    fill: float | None
+    """0–1 of a bar whose end is where slow builds end: how much of it has passed. Below 1."""
+    zone: float | None
+    """0–1 of that bar: from there on builds usually end."""
+    outlasted: int
+    """How many of the last passed builds took less time than this one has by now."""
+
+
+def forecast(steps: Sequence[StepTime], elapsed: float, durations: Sequence[float]) -> Forecast:
+    """Of a running build that has run for `elapsed` seconds. `durations`: of the last passed builds, ascending.
+
+    How far the end may lie from what the steps tell is how far those builds lie from their median, less what is over:
+    it shrinks with the square root of the share that is still to come, as if each step were early or late by itself.
+    """
+    now = estimate(steps)
+    elapsed = max(elapsed, 0.0)
+    outlasted = sum(1 for one in durations if one < elapsed)
+    if now.remaining is None or len(durations) < FEW:
+        return Forecast(now.fraction, now.remaining, None, None, now.fraction, None, outlasted)
+    low, usual, high = spread(durations)
+    ahead = rest = whole = 0.0
+    end = elapsed  # when it ends if the rest goes as usual, and no step that runs has taken too long already
+    for step, weight in zip(steps, _weights(steps) or (), strict=True):
+        whole += weight
+        if step.status == Status.RUNNING:
+            rest += weight
+            end += _left(step, weight) if _has_word(step) else weight - max(step.elapsed, 0.0)
+        elif step.status not in FINAL:
+            rest += weight
+            ahead += weight
+    end += ahead
+    share = math.sqrt(rest / whole)
+    soonest = max(end - (usual - low) * share, elapsed + ahead * (low / usual if usual else 1.0))
+    latest = max(end + (high - usual) * share, elapsed + now.remaining)
+    fill = min(elapsed / latest, CEILING) if latest else now.fraction
+    zone = min(soonest / latest, 1.0) if latest else 1.0
+    return Forecast(now.fraction, now.remaining, soonest - elapsed, latest - elapsed, fill, zone, outlasted)
+
+
+def spread(durations: Sequence[float]) -> tuple[float, float, float]:
+    """Of ascending durations, at least one: the second-lowest of ten, the median, and the second-highest."""
+    tenth = len(durations) // 10
+    return durations[tenth], median(durations), durations[-1 - tenth]
+
+
 def estimate(steps: Sequence[StepTime]) -> Estimate:
     """Of a running build. A step without history weighs as much as the mean of those that have one."""
-    known = [step.expected for step in steps if step.expected is not None]
-    if not known:
+    weights = _weights(steps)
+    if weights is None:
         return _without_history(steps)
-    mean = sum(known) / len(known)
     total = done = remaining = 0.0
-    for step in steps:
-        weight = max(mean if step.expected is None else step.expected, 0.05)
+    for step, weight in zip(steps, weights, strict=True):
         total += weight
         if step.status in FINAL:
             done += weight
@@ -69,9 +124,23 @@ def expected_seconds(durations: Iterable[float]) -> float | None:
     return median(values) if values else None
 
 
+def _weights(steps: Sequence[StepTime]) -> list[float] | None:
+    """Seconds that each step usually takes; None: no step has history."""
+    known = [step.expected for step in steps if step.expected is not None]
+    if not known:
+        return None
+    mean = sum(known) / len(known)
+    return [max(mean if step.expected is None else step.expected, 0.05) for step in steps]
+
+
+def _has_word(step: StepTime) -> bool:
+    """Whether its own word is enough to reckon with."""
+    return step.own is not None and step.own >= 0.05
+
+
 def _left(step: StepTime, weight: float) -> float:
     elapsed = max(step.elapsed, 0.0)  # a clock that was set back
-    if step.own is not None and step.own >= 0.05:
+    if step.own is not None and _has_word(step):
         return elapsed * (1 - step.own) / step.own
     return max(weight - elapsed, 0.0)
 

@@ -4,7 +4,7 @@ from django.contrib.auth import views as auth
 from django.urls import path
 
 from .live import logs, poll, search, stream
-from .web import find, health, views
+from .web import find, findings, health, views
 from .web.api import api
 from .web.badge import badge
 
@@ -17,6 +17,7 @@ urlpatterns = [
     path("builds/<int:build_id>/retry/", views.retry, name="retry"),
     path("builds/<int:build_id>/keep/", views.keep, name="keep"),
     path("builds/<int:build_id>/find/", find.page, name="find"),
+    path("builds/<int:build_id>/difference/", findings.page, name="build-difference"),
     path("accounts/login/", views.Login.as_view(), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
     # Machine-readable, by session or token.

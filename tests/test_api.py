@@ -305,6 +305,7 @@ class DoorTests(ApiCase):
                 "/api/v1/builds/{build_id}/cancel",
                 "/api/v1/builds/{build_id}/retry",
                 "/api/v1/builds/{build_id}/keep",
+                "/api/v1/builds/{build_id}/difference",
             },
         )
         self.assertIn("bearer", json.dumps(document["components"]["securitySchemes"]))

@@ -107,6 +107,23 @@ class EncodingTests(SimpleTestCase):
             [part._replace(texts=list(part.texts)) if isinstance(part, Run) else part for part in settled], found
         )
 
+    @settings(max_examples=100)
+    @given(drafts())
+    def test_the_head_alone_tells_when_each_run_was_stored(self, log: list) -> None:
+        for draft in blocks.packed(blocks.settled(appended(log))):
+            block = blocks.decode(0, draft.step, draft.line, draft.lines, draft.body)
+            self.assertEqual(
+                list(blocks.head_stamps(draft.step, draft.line, memoryview(draft.body))),
+                [
+                    (part.step, part.line + len(part.texts) - 1, part.at)
+                    if isinstance(part, Run)
+                    else (part.step, part.last, None)
+                    for part in block.parts
+                ],
+            )
+        with self.assertRaises(Damaged):
+            list(blocks.head_stamps(0, 1, b"never written"))
+
     def test_a_block_ends_with_the_run_that_passes_its_size_and_counts_its_text(self) -> None:
         line = "x" * 63
         runs = [Run(0, 1 + n * 1000, [line] * 1000, BEGAN) for n in range(10)]

@@ -21,6 +21,7 @@ MODULES = (
     "tests.test_queue",
     "tests.test_worlds",
     "tests.test_blocks",
+    "tests.test_silences",
     "tests.test_retention",
     "tests.test_retention_rules",
     "tests.test_retention_turns",

@@ -1,8 +1,11 @@
+import random
+from statistics import median
+
 from django.test import SimpleTestCase, tag
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from builds.progress import CEILING, StepTime, estimate, expected_seconds, settle
+from builds.progress import CEILING, StepTime, estimate, expected_seconds, forecast, settle, spread
 from builds.states import STEP_STATUSES, Status
 
 seconds = st.floats(min_value=0, max_value=1e7)
@@ -93,3 +96,91 @@ class EstimateTests(SimpleTestCase):
     def test_the_usual_time_is_the_median(self):
         self.assertEqual(expected_seconds([1, 100, 3]), 3)
         self.assertIsNone(expected_seconds([]))
+
+
+durations = st.lists(seconds, max_size=10).map(sorted)
+
+
+@tag("fast")
+class ForecastTests(SimpleTestCase):
+    @given(st.lists(step_times, max_size=8), st.floats(min_value=-60, max_value=1e7), durations)
+    @example([running(0, 1)], 0, [0, 0, 0])
+    def test_whatever_is_given_the_guess_lies_in_its_range_and_the_bar_in_its_bounds(self, steps, elapsed, took):
+        now = forecast(steps, elapsed, took)
+        if now.low is not None:
+            self.assertTrue(now.low + 1e-6 >= 0 and now.low <= now.remaining + 1e-3 <= now.high + 2e-3, now)
+            self.assertTrue(0 <= now.zone <= 1, now)
+        if now.fill is not None:
+            self.assertTrue(0 <= now.fill <= CEILING, now)
+        self.assertTrue(0 <= now.outlasted <= len(took))
+        self.assertEqual((now.fraction, now.remaining), (estimate(steps).fraction, estimate(steps).remaining))
+
+    @given(st.floats(min_value=0.1, max_value=1e5), seconds, seconds, st.lists(seconds, min_size=3, max_size=10))
+    def test_within_a_step_the_fill_only_grows_until_it_stands_in_the_zone(self, expected, one, other, took):
+        took = sorted([*took, expected])
+        earlier, later = (forecast([running(expected, at)], at, took) for at in sorted((one, other)))
+        self.assertLessEqual(earlier.fill, later.fill + 1e-9)
+        self.assertLessEqual(later.low, earlier.low + 1e-6)
+
+    def test_the_range_is_that_of_the_last_builds_less_what_is_over(self):
+        took = [40.0, 42, 44, 45, 45, 45, 46, 47, 50, 60]
+        steps = [running(5, 0), pending(40)]
+        begun = forecast(steps, 0, took)
+        self.assertEqual((begun.remaining, begun.low, begun.high), (45, 42, 50))
+        self.assertAlmostEqual(begun.zone, 42 / 50)
+        half = forecast([StepTime(Status.PASSED, 5), running(40, 20)], 25, took)
+        self.assertTrue(42 - 25 < half.low < 20 < half.high < 50 - 25, half)
+        late = forecast([StepTime(Status.PASSED, 5), running(40, 44)], 49.5, took)
+        self.assertEqual((late.remaining, late.low, late.outlasted), (0, 0, 8))
+        over = forecast([StepTime(Status.PASSED, 5), running(40, 100)], 105, took)
+        self.assertEqual((over.low, over.high, over.fill, over.outlasted), (0, 0, CEILING, 10))
+
+    def test_with_fewer_than_three_builds_there_is_no_range(self):
+        now = forecast([running(10, 5)], 5, [9, 11])
+        self.assertEqual((now.low, now.high, now.zone, now.fill), (None, None, None, now.fraction))
+
+    def test_the_tenths_of_ten_builds_are_the_second_from_each_end(self):
+        self.assertEqual(spread(list(range(10))), (1, 4.5, 8))
+        self.assertEqual(spread([5]), (5, 5, 5))
+
+    def test_on_synthetic_histories_half_of_the_guesses_are_right_to_a_tenth(self):
+        """Machines that are slow as a whole, steps that vary by themselves, and both."""
+        for machine, step in ((0.12, 0.0), (0.0, 0.2), (0.08, 0.12)):
+            with self.subTest(machine=machine, step=step):
+                errors, inside = _guesses(random.Random(7), machine, step)
+                self.assertLessEqual(median(errors), 0.10)
+                self.assertTrue(0.6 <= sum(inside) / len(inside) <= 0.98, sum(inside) / len(inside))
+
+
+def _guesses(chance, machine, step):
+    """Of 200 builds, each with a history of its own: errors of the guessed whole time, as shares of the real one, and
+    whether the end was in the range, asked at nine moments of each."""
+    errors, inside = [], []
+    for _ in range(200):
+        usual = [chance.uniform(1, 300) for _ in range(chance.randint(1, 6))]
+
+        def build(usual=usual):
+            pace = chance.lognormvariate(0, machine)
+            return [one * pace * chance.lognormvariate(0, step) for one in usual]
+
+        history = [build() for _ in range(10)]
+        expected = [median(times) for times in zip(*history, strict=True)]
+        took = sorted(map(sum, history))
+        real = build()
+        for tenth in range(1, 10):
+            at = sum(real) * tenth / 10
+            now = forecast(_steps_at(real, expected, at), at, took)
+            errors.append(abs(at + now.remaining - sum(real)) / sum(real))
+            inside.append(at + now.low <= sum(real) <= at + now.high)
+    return errors, inside
+
+
+def _steps_at(real, expected, at):
+    found, began = [], 0.0
+    for took, usual in zip(real, expected, strict=True):
+        if at >= began + took:
+            found.append(StepTime(Status.PASSED, usual))
+        else:
+            found.append(running(usual, at - began) if at >= began else pending(usual))
+        began += took
+    return found

@@ -1,12 +1,13 @@
 """`static/builds/progress.js` has the arithmetic of `builds/progress.py`."""
 
+from dataclasses import asdict
 from typing import Any
 
 from django.test import SimpleTestCase
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builds.progress import StepTime, estimate
+from builds.progress import StepTime, estimate, forecast
 from builds.states import STEP_STATUSES
 
 from .node import twins
@@ -37,6 +38,19 @@ class ProgressTwinTest(SimpleTestCase):
                 else:
                     self.assertAlmostEqual(mine, theirs, places=6, msg=str(case))
             self.assertTrue(answer["fraction"] is None or answer["fraction"] < 1)
+
+    def test_the_page_foresees_what_the_server_does(self) -> None:
+        cases: list[tuple[list[StepTime], float, list[float]]] = []
+        took = st.lists(st.floats(min_value=0, max_value=9000), max_size=10).map(sorted)
+        drawn = given(steps, st.floats(min_value=-1, max_value=9000), took)
+        settings(max_examples=400, database=None)(drawn(lambda one, at, took: cases.append((one, at, took))))()
+        answers = twins([("forecast", [[_json(step) for step in one], at, took]) for one, at, took in cases])
+        for case, answer in zip(cases, answers, strict=True):
+            for name, mine in asdict(forecast(*case)).items():
+                if mine is None:
+                    self.assertIsNone(answer[name], f"{name} of {case}")
+                else:
+                    self.assertAlmostEqual(mine, answer[name], places=6, msg=f"{name} of {case}")
 
 
 def _json(step: StepTime) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from builds.models import Build, Project, Step
 from builds.queue import Place
-from builds.web.rows import SPARK, card, rows, spark, usual_range, waits
+from builds.web.rows import SPARK, card, last_durations, rows, spark, usual_range, waits
 
 
 @tag("fast")
@@ -72,6 +72,13 @@ class HistoryTest(TestCase):
     def test_what_is_usual_needs_three_builds(self) -> None:
         for seconds in (42, 45):
             self.build("passed", seconds)
-        self.assertEqual(usual_range(self.project, 10**9), "")
+        self.assertEqual(usual_range(last_durations(self.project, 10**9)), "")
         self.build("passed", 49)
-        self.assertEqual(usual_range(self.project, 10**9), "usually 42–49 s")
+        self.assertEqual(usual_range(last_durations(self.project, 10**9)), "usually 42–49 s")
+
+    def test_the_last_ten_passed_builds_before_it_tell_how_long_one_takes(self) -> None:
+        for seconds in range(1, 14):
+            newest = self.build("passed", seconds)
+        self.build("failed", 99)
+        self.assertEqual([round(one) for one in last_durations(self.project, newest.pk)], list(range(3, 13)))
+        self.assertEqual(last_durations(self.project, 0), [])

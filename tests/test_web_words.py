@@ -59,6 +59,44 @@ class WordsTest(SimpleTestCase):
         self.assertEqual(words.left(600), "about 10 min left")
         self.assertEqual(words.left(None), "")
 
+    def test_once_it_may_be_over_the_last_half_minute_is_not_counted(self) -> None:
+        self.assertEqual(words.left(12, 0.2), "any moment")
+        self.assertEqual(words.left(12, 3), "about 12 s left")
+        self.assertEqual(words.left(300, 0.2), "about 5 min left")
+
+    def test_what_is_usual_is_as_coarse_as_the_guess(self) -> None:
+        for low, high, said in (
+            (14.2, 21.3, "usually 14–22 s"),
+            (31, 71, "usually 30–75 s"),
+            (70, 130, "usually 1–3 min"),
+            (45, 130, "usually within 3 min"),
+            (0.1, 7.2, "usually within 8 s"),
+            (0, 0, "usually within 1 s"),
+            (120, 120, "usually 2 min"),
+            (4000, 9000, "usually 1–3 h"),
+            (None, None, ""),
+        ):
+            self.assertEqual(words.usually(low, high), said)
+
+    def test_a_build_that_takes_long_is_told_beside_how_many(self) -> None:
+        said = [words.outlasted(count, of) for count, of in ((9, 10), (8, 10), (10, 10), (5, 5), (4, 5), (2, 2))]
+        self.assertEqual(
+            said,
+            ["longer than 9 of 10 builds", "", "longer than all of the last 10 builds"]
+            + ["longer than all of the last 5 builds", "", ""],
+        )
+
+    def test_a_whole_time_is_told_beside_the_usual_one(self) -> None:
+        self.assertEqual(words.compared(72, 60), "12 s longer than usual")
+        self.assertEqual(words.compared(57, 60.5), "3 s shorter than usual")
+        self.assertEqual(words.compared(62, 60), "as usual")
+        self.assertEqual(words.compared(0.4, 0.1), "as usual")
+        self.assertEqual(words.compared(5, None), "")
+
+    def test_a_silence_names_its_step_and_the_line_before_it(self) -> None:
+        self.assertEqual(words.silence(42.4, "compile", 1084), "42 s in compile, after line 1,084")
+        self.assertEqual(words.silence(6.48, "link", 0), "6.4 s in link, before its first line")
+
     def test_a_share_is_never_rounded_up(self) -> None:
         self.assertEqual(words.percent(0.9999), "99 %")
         self.assertEqual(words.percent(0.62), "62 %")
@@ -117,6 +155,11 @@ class TwinTest(SimpleTestCase):
             cases.append(("duration", [length, True], words.duration(length, fine=True)))
             cases.append(("ago", [length], words.ago(length)))
             cases.append(("left", [length], words.left(length)))
+            cases.append(("left", [length, share], words.left(length, share)))
+            cases.append(("usually", [share * length, length], words.usually(share * length, length)))
+            cases.append(("outlasted", [number % 11, 10], words.outlasted(number % 11, 10)))
+            cases.append(("compared", [length, number % 999], words.compared(length, number % 999)))
+            cases.append(("silence", [length, "a b", number], words.silence(length, "a b", number)))
             cases.append(("percent", [share], words.percent(share)))
             cases.append(("count", [number, "line"], words.count(number, "line")))
             status, reason = one["status"], one["reason"]

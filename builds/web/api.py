@@ -8,54 +8,28 @@ import logging
 from functools import wraps
 from typing import Annotated, Any
 
-from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
 from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.urls import URLPattern, re_path, reverse
 from ninja import Body, Header, NinjaAPI, Query
 from ninja.errors import HttpError, ValidationError
-from ninja.security.base import AuthBase
-from ninja.utils import check_csrf
 from pydantic import Field
 
 from buildboard.presence import database
 
-from .. import access, lifecycle, queue, recipe
+from .. import lifecycle, queue, recipe
 from ..access import Caller
 from ..models import Build, Project
-from . import landmarks, schemas, stats
+from . import findings, landmarks, schemas, stats
+from .door import Door
 from .items import project_items
 from .problems import Problem, problem
 
 logger = logging.getLogger(__name__)
 
 MAX_PAGE = 100
-_SAFE = ("GET", "HEAD", "OPTIONS")
 _KEY_NOTE = "One-time key, 1 to 255 printable characters: asked again with it, the same build is answered."
-
-
-class Door(AuthBase):
-    """Who is asking: `request.auth` is the `Caller`. Its scopes and rights are checked by each operation."""
-
-    openapi_type = "http"
-    openapi_scheme = "bearer"
-
-    def __call__(self, request: HttpRequest) -> Caller:
-        _check_size(request)
-        try:
-            caller = access.identify(request)
-        except access.BadToken as error:
-            raise Problem(401, f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
-        safe = request.method in _SAFE
-        if not caller.is_known and not (safe and settings.BUILDBOARD_PUBLIC):
-            raise Problem(401, "Sign in, or send Authorization: Bearer TOKEN.")
-        if not safe and caller.token is None and check_csrf(request) is not None:
-            raise Problem(403, "A change by session needs its CSRF token in the X-CSRFToken header.")
-        if safe and not caller.may_read():
-            raise Problem(403, "This API token has no scope 'read'.")
-        return caller
 
 
 class Api(NinjaAPI):
@@ -93,6 +67,8 @@ api = Api(
     urls_namespace="api",
     auth=Door(),
 )
+
+api.add_router("", findings.router)
 
 Key = Annotated[str | None, Header(None, alias="Idempotency-Key", description=_KEY_NOTE)]
 Given = Annotated[schemas.Start | None, Body(None)]
@@ -273,19 +249,6 @@ def _started(request: HttpRequest, build: Build) -> HttpResponse:
 def _json(request: HttpRequest, data: Any, status: int = 200) -> HttpResponse:
     """As it is: a field that is added to the data of a build is in the answer, too."""
     return api.create_response(request, data, status=status)
-
-
-def _check_size(request: HttpRequest) -> None:
-    most = settings.BUILDBOARD_MAX_BODY_KB * 1024
-    too_large = Problem(413, f"The body is larger than {settings.BUILDBOARD_MAX_BODY_KB:,} KiB.")
-    length = request.headers.get("Content-Length", "")
-    if length.isdigit() and int(length[:20]) > most:
-        raise too_large
-    try:
-        if len(request.body) > most:
-            raise too_large
-    except RequestDataTooBig as error:
-        raise too_large from error
 
 
 def _polite(view: Any) -> Any:

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 
 from ..models import Build, Project
 from ..states import Status
-from .api import Door
+from .door import Door
 from .marks import MARKS
 from .problems import Problem
 

@@ -16,7 +16,7 @@ from ..access import Caller
 from ..models import Step
 from ..search import Match
 from . import ansi
-from .views import for_callers
+from .door import for_callers
 
 MOST = 200
 """Lines on one page."""

@@ -5,11 +5,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from .. import blocks, events
 from ..blocks import Stretch
 from ..models import Build, Step, iso
-from . import ansi, words
+from . import ansi, landmarks, words
 
 LINES = 500
 _WINDOWS = (32, 128, 512, 2_048)
@@ -54,6 +55,8 @@ class Section:
     """Its last line is the log's newest."""
     cuts: list[Stretch] = field(default_factory=list)
     """All that is left out of its lines, shown or not."""
+    groups: list[dict[str, Any]] = field(default_factory=list)
+    """As `landmarks.of_build` has them."""
 
     @property
     def number(self) -> int:
@@ -86,6 +89,10 @@ class Section:
         """As `lines` by number answers them; empty: there is none."""
         return events.compact([cut._asdict() for cut in self.cuts]) if self.cuts else ""
 
+    @property
+    def groups_json(self) -> str:
+        return events.compact(self.groups) if self.groups else ""
+
 
 def _at(cuts: Iterable[Stretch], number: int) -> Stretch | None:
     return next((cut for cut in cuts if number in cut), None)
@@ -99,8 +106,9 @@ def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> 
     """A section for every step, with the last `limit` lines of the whole log spread over them."""
     found = _newest(build, [step.name for step in steps], head, limit)
     cuts = events.left_out(build.pk)  # after: it has all that was left out of what was found
+    groups = landmarks.of_build(build)
     kept = sorted((position, number) for position, lines in found.items() for number in lines)[-limit:]
-    made = [Section(step, cuts=cuts.get(step.position, [])) for step in steps]
+    made = [Section(step, cuts=cuts.get(step.position, []), groups=groups.get(step.position, [])) for step in steps]
     for position, number in kept:
         text, at, is_open = found[position][number]
         section = made[position]

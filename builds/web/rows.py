@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from .. import events
 from ..models import Build, Project
+from ..progress import FEW, spread
 from ..queue import Place
 from ..states import FINAL, Status
 from . import words
@@ -169,13 +170,18 @@ def spark(builds: Sequence[Build]) -> Spark:
     return Spark(good, bad, running, said)
 
 
-def usual_range(project: Project, before: int, history: int = 10) -> str:
-    """`usually 42–49 s`, from the passed builds before number `before`; empty where there are fewer than three."""
-    builds = project.builds.filter(status=Status.PASSED, pk__lt=before).order_by("-id")[:history]
-    took = sorted(build.duration or 0.0 for build in builds)
-    if len(took) < 3:
+def last_durations(project: Project, before: int, history: int = 10) -> list[float]:
+    """Seconds that the last passed builds before number `before` took, ascending."""
+    builds = project.builds.filter(status=Status.PASSED, pk__lt=before).order_by("-id")
+    times = builds.values_list("started_at", "finished_at")[:history]
+    return sorted(round(max((end - begin).total_seconds(), 0.0), 3) for begin, end in times)
+
+
+def usual_range(took: Sequence[float]) -> str:
+    """`usually 42–49 s`, from ascending durations; empty where there are fewer than three."""
+    if len(took) < FEW:
         return ""
-    low, high = took[len(took) // 10], took[-1 - len(took) // 10]
+    low, _, high = spread(took)
     if high < 100:
         return f"usually {low:.0f}–{high:.0f} s" if round(low) != round(high) else f"usually {high:.0f} s"
     return f"usually {words.duration(low)} – {words.duration(high)}"

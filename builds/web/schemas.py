@@ -189,6 +189,38 @@ class AnnotationList(Schema):
     more: Annotated[Levels, Field(description="how many more were printed, which are not kept")]
 
 
+class ErrorLine(Schema):
+    step: str
+    line: Annotated[int, Field(description="from 1 within its step")]
+    text: str
+
+
+class DifferenceLine(Schema):
+    which: Annotated[
+        Literal["before", "was", "is"],
+        Field(description="`was`: in the passed build; `is`: the first line that differs; `before`: ahead of it"),
+    ]
+    build: int
+    line: int
+    text: str
+
+
+class DifferenceItem(Schema):
+    passed_build: Annotated[
+        int, Field(description="the last passed build before it, of the same ref where there is one")
+    ]
+    step: str
+    lines: Annotated[list[DifferenceLine], Field(description="empty: `detail` says why")]
+    detail: str
+
+
+class Failure(Schema):
+    first_error: ErrorLine | None
+    difference: Annotated[
+        DifferenceItem | None, Field(description="null: it did not fail in a step, or no build passed before it")
+    ]
+
+
 class Details(Schema):
     """Every refusal: problem details (RFC 9457), as application/problem+json."""
 

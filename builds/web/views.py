@@ -2,20 +2,16 @@
 comes again over the stream and changes nothing. Every verb is `lifecycle`'s; who may call it is decided here.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.views import LoginView, redirect_to_login
+from django.contrib.auth.views import LoginView
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.templatetags.static import static
-from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
 from .. import events, lifecycle, queue, recipe, retention
@@ -24,30 +20,15 @@ from ..inputs import Input, text
 from ..models import Board, Build, Project, iso
 from ..states import BUILD_STATUSES
 from . import front, landmarks, logtail, projectpage, steps, words
+from .door import for_callers
 from .forms import LoginForm, RetryForm, StartForm
-from .rows import rows, usual_range, waits
+from .insight import Insight
+from .rows import rows, waits
 
 PAGE = 25
 """Finished builds on one page of a history."""
 QUEUED = 100
 """Queued builds on one page."""
-
-View = Callable[..., HttpResponse]
-
-
-def for_callers(view: View) -> View:
-    """Hand the view its caller; send someone who is not signed in to the sign-in page, unless the board is public."""
-
-    @wraps(view)
-    @cache_control(no_store=True, private=True)
-    def asked(request: HttpRequest, **path: Any) -> HttpResponse:
-        caller = Caller(request.user)
-        if not caller.is_known and not (settings.BUILDBOARD_PUBLIC and request.method in ("GET", "HEAD")):
-            wanted = request.get_full_path() if request.method == "GET" else reverse("board")
-            return redirect_to_login(wanted)
-        return view(request, caller, **path)
-
-    return asked
 
 
 @require_safe
@@ -121,9 +102,6 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         "data_json": events.compact(data),
         "phrase": words.phrase(data),
         "verdict": words.verdict(data),
-        "percent": words.percent(data["progress"]) or "…",
-        "fill": f"{(data['progress'] or 0) * 100:.2f}%",
-        "left": words.left(data["eta_seconds"]) or "no history yet",
         "waited": ((found.started_at or found.finished_at or timezone.now()) - found.created_at).total_seconds(),
         "icon": _icon(found.status),
         "icons": [(status, static(_icon(status))) for status in BUILD_STATUSES],
@@ -134,7 +112,7 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         "worker": words.worker(found.worker, found.status),
         "axis": steps.axis(found, own),
         "annotations": landmarks.panel(found, own),
-        "usual": usual_range(found.project, found.pk),
+        "insight": Insight(found, own),
         "place": place,
         "waits": waits(place),
         "retries": found.retries.order_by("id")[:20],

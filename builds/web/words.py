@@ -41,14 +41,15 @@ def ago(seconds: float) -> str:
     return f"{math.floor(seconds / 86400)} d ago"
 
 
-def left(remaining: float | None) -> str:
+def left(remaining: float | None, low: float | None = None) -> str:
     """`about 2 min left`, `about 45 s left`, then `any moment`; empty where nothing is known.
 
-    Coarser the longer it is: a guess that wanders by a few seconds is not to be seen wandering.
+    Coarser the longer it is: a guess that wanders by a few seconds is not to be seen wandering. `low`: how soon it may
+    end; once that is now, the last half minute is not counted any more.
     """
     if remaining is None:
         return ""
-    if remaining < 0.5:
+    if remaining < 0.5 or (low is not None and low < 0.5 and remaining <= 30):
         return "any moment"
     if remaining <= 30:
         return f"about {math.ceil(remaining)} s left"
@@ -57,6 +58,46 @@ def left(remaining: float | None) -> str:
     if remaining <= 90 * 60:
         return f"about {math.ceil(remaining / 60)} min left"
     return f"about {math.ceil(remaining / 3600)} h left"
+
+
+def usually(low: float | None, high: float | None) -> str:
+    """`usually 14–22 s`, `usually 1–3 min`, of the time that is left, as coarse as `left`; empty for None.
+
+    Where it may be over already, only the end is said: `usually within 3 min`.
+    """
+    if low is None or high is None:
+        return ""
+    size, unit = (1, "s") if high <= 30 else (5, "s") if high <= 90 else (60, "min") if high <= 5400 else (3600, "h")
+    part = size if unit == "s" else 1
+    first, last = math.floor(low / size) * part, max(math.ceil(high / size), 1) * part
+    if low < 0.5 or not first:
+        return f"usually within {last} {unit}"
+    return f"usually {first}–{last} {unit}" if first < last else f"usually {last} {unit}"
+
+
+def outlasted(count: int, of: int) -> str:
+    """`longer than 9 of 10 builds`, of a build that has run for longer than `count` of the last `of` passed ones.
+
+    Empty where that is nothing unusual, or where they are fewer than three.
+    """
+    if of < 3 or count * 10 < of * 9:
+        return ""
+    return f"longer than {count} of {of} builds" if count < of else f"longer than all of the last {of} builds"
+
+
+def compared(seconds: float | None, usual: float | None) -> str:
+    """`12 s longer than usual`, `3 s shorter than usual`, `as usual` within a second or a twentieth; empty for None."""
+    if seconds is None or usual is None:
+        return ""
+    apart = abs(seconds - usual)
+    if apart < max(1.0, usual / 20):
+        return "as usual"
+    return f"{duration(apart)} {'longer' if seconds > usual else 'shorter'} than usual"
+
+
+def silence(seconds: float, step: str, line: int) -> str:
+    """`42 s in compile, after line 84`. `line` 0: it had printed none."""
+    return f"{duration(seconds, fine=True)} in {step}, {f'after line {line:,}' if line else 'before its first line'}"
 
 
 def percent(fraction: float | None) -> str:

@@ -2,13 +2,15 @@
 import { heading, more, place } from "../../builds/static/builds/annotations.js";
 import { runs } from "../../builds/static/builds/ansi.js";
 import { label, layOut, tick } from "../../builds/static/builds/axis.js";
-import { estimate, settle } from "../../builds/static/builds/progress.js";
+import { estimate, forecast, settle, spread } from "../../builds/static/builds/progress.js";
 import * as words from "../../builds/static/builds/words.js";
 
 const functions = {
   runs: (line) => runs(line).map(({ classes, href, text }) => [classes, href, text]),
   layOut: (steps, now) => layOut(steps, now),
   estimate,
+  forecast,
+  spread,
   settle,
   heading,
   more,

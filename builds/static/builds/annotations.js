@@ -64,10 +64,12 @@ export class AnnotationPanel {
     this.beyond = /** @type {HTMLElement} */ (root.querySelector(".beyond"));
     this.linked = Boolean(root.dataset.linked);
     this.names = build.steps.map((step) => step.name);
-    /** @type {{level: Level, number: number}[]} */
+    /** @type {{level: Level, number: number, step: string, line: number}[]} */
     this.shown = Array.from(/** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll(".note")), (row) => ({
       level: LEVELS.find((level) => row.classList.contains(level)) || "notice",
       number: Number(row.dataset.number),
+      step: row.dataset.step || "",
+      line: Number(row.dataset.line),
     }));
     this.told = build.annotations;
     this.final = isFinal(build.status);
@@ -84,7 +86,7 @@ export class AnnotationPanel {
   add(one) {
     const at = indexFor(this.shown, one);
     if (at < 0) return;
-    this.shown.splice(at, 0, { level: one.level, number: one.number });
+    this.shown.splice(at, 0, { level: one.level, number: one.number, step: one.step, line: one.line });
     this.list.insertBefore(this.row(one), this.list.children[at]);
     this.say();
   }

@@ -5,14 +5,17 @@ import { AnnotationPanel } from "./annotations.js";
 import { announce } from "./announce.js";
 import { layOut } from "./axis.js";
 import { everySecond, now } from "./clock.js";
+import { showFailure } from "./failure.js";
 import { goLive, pressOnce, set, tickTimes } from "./live.js";
 import { LogView } from "./log.js";
 import { equip, timeOf } from "./logtools.js";
 import { offerNotice } from "./notice.js";
+import { Outlook } from "./outlook.js";
 import { keepPlace } from "./place.js";
-import { estimateOf, isFinal } from "./progress.js";
+import { isFinal } from "./progress.js";
 import { offerReplay } from "./replaybar.js";
 import { SearchPanel } from "./searchpanel.js";
+import { Silence } from "./silence.js";
 import * as words from "./words.js";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
@@ -22,6 +25,8 @@ const name = main.dataset.name;
 let newest = 0;
 /** While it is played again: the moment at which it stands. @type {number|null} */
 let replayed = null;
+const outlook = new Outlook(main);
+const silence = new Silence(main);
 
 /** Lines of the log, and how many of them were left out. @type {[number, number]} */
 let counted = [0, 0];
@@ -37,6 +42,7 @@ const log = lines.querySelector(".sect") && new LogView(lines, options);
 const search = log && new SearchPanel(/** @type {HTMLFormElement} */ (document.getElementById("search")), searched(log), options.names);
 
 const annotations = new AnnotationPanel(/** @type {HTMLElement} */ (document.getElementById("annotations")), build, () => log?.schedule());
+for (const one of annotations.shown) log?.annotate(one);
 
 const connection = goLive(main, {
   dense: true,
@@ -46,6 +52,7 @@ const connection = goLive(main, {
     if (kind === "log") {
       newest = now() - Date.parse(data.at);
       log?.add(data);
+      silence.hear(data);
     } else if (kind === "cut") log?.cut(data);
     else if (kind === "group") log?.group(data);
     else if (kind === "annotation") {
@@ -60,6 +67,7 @@ const connection = goLive(main, {
     if (log) log.follow.toggle.hidden = isFinal(build.status);
     if (log && isFinal(build.status)) replayable(log);
     tick();
+    if (build.status === "failed") showFailure();
   },
 });
 const notice = offerNotice(/** @type {HTMLButtonElement|null} */ (document.getElementById("notify")), build, (on) => connection.rest.watch(on));
@@ -68,10 +76,12 @@ if (log) begin(log);
 everySecond(tick, 10); // a hidden tab's title goes on, too
 keepPlace(slot("place"), () => build.status === "queued", connection);
 
-/** Where the reader begins: at the line of the address, else at the newest. @param {LogView} view */
+/** Where the reader begins: at the line of the address, else at the first error, else at the newest. @param {LogView} view */
 function begin(view) {
   equip(view);
+  const error = document.getElementById("log")?.dataset.firstError;
   if (location.hash) view.goTo(location.hash);
+  else if (error) view.goTo(`#${error}`);
   else if (isFinal(build.status)) view.toEnd();
   else view.follow.start();
   if (!isFinal(build.status)) view.follow.show();
@@ -189,12 +199,8 @@ function tick() {
   set(slot("elapsed"), elapsed === null ? "not begun" : words.duration(elapsed));
   const waited = (Date.parse(build.started_at || build.finished_at || "") || moment) - Date.parse(build.created_at);
   set(slot("waited"), words.duration(waited / 1000, true));
-  const { fraction, remaining } = estimateOf(build, moment);
-  if (build.status === "running") {
-    slot("fill")?.setAttribute("width", `${((fraction || 0) * 100).toFixed(2)}%`);
-    set(slot("percent"), words.percent(fraction) || "…");
-    set(slot("left"), words.left(remaining) || "no history yet");
-  }
+  const fraction = outlook.show(build, moment);
+  silence.show(build, moment);
   document.title = `${(build.status === "running" && words.percent(fraction)) || build.status} · ${name}`;
   set(slot("delay"), newest > 0 && !isFinal(build.status) ? `shown ${lag(newest)} after it was stored` : "");
   tickSteps(began, elapsed || 0, moment);

@@ -37,14 +37,41 @@ export function ago(seconds) {
   return `${Math.floor(seconds / 86400)} d ago`;
 }
 
-/** `about 2 min left`, `about 45 s left`, then `any moment`. @param {number|null} remaining */
-export function left(remaining) {
+/** `about 2 min left`, `about 45 s left`, then `any moment`. @param {number|null} remaining
+ * @param {number|null} [low] how soon it may end */
+export function left(remaining, low = null) {
   if (remaining === null) return "";
-  if (remaining < 0.5) return "any moment";
+  if (remaining < 0.5 || (low !== null && low < 0.5 && remaining <= 30)) return "any moment";
   if (remaining <= 30) return `about ${Math.ceil(remaining)} s left`;
   if (remaining <= 90) return `about ${Math.ceil(remaining / 5) * 5} s left`;
   if (remaining <= 90 * 60) return `about ${Math.ceil(remaining / 60)} min left`;
   return `about ${Math.ceil(remaining / 3600)} h left`;
+}
+
+/** `usually 14–22 s`, `usually within 3 min`, of the time that is left.
+ * @param {number|null} low @param {number|null} high */
+export function usually(low, high) {
+  if (low === null || high === null) return "";
+  const [size, unit] = high <= 30 ? [1, "s"] : high <= 90 ? [5, "s"] : high <= 5400 ? [60, "min"] : [3600, "h"];
+  const part = unit === "s" ? Number(size) : 1;
+  const first = Math.floor(low / Number(size)) * part;
+  const last = Math.max(Math.ceil(high / Number(size)), 1) * part;
+  if (low < 0.5 || !first) return `usually within ${last} ${unit}`;
+  return first < last ? `usually ${first}–${last} ${unit}` : `usually ${last} ${unit}`;
+}
+
+/** `longer than 9 of 10 builds`; empty where that is nothing unusual. @param {number} count @param {number} of */
+export function outlasted(count, of) {
+  if (of < 3 || count * 10 < of * 9) return "";
+  return count < of ? `longer than ${count} of ${of} builds` : `longer than all of the last ${of} builds`;
+}
+
+/** `12 s longer than usual`, `as usual`. @param {number|null} seconds @param {number|null} usual */
+export function compared(seconds, usual) {
+  if (seconds === null || usual === null) return "";
+  const apart = Math.abs(seconds - usual);
+  if (apart < Math.max(1, usual / 20)) return "as usual";
+  return `${duration(apart)} ${seconds > usual ? "longer" : "shorter"} than usual`;
 }
 
 /** `62 %`, never rounded up. @param {number|null} fraction */
@@ -52,12 +79,17 @@ export function percent(fraction) {
   return fraction === null ? "" : `${Math.floor(fraction * 100 + 1e-9)} %`;
 }
 
-/** @param {number} number */
+/** `2,143`. @param {number} number */
 const thousands = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
 
 /** `1 line`, `2,143 lines`. @param {number} number @param {string} one */
 export function count(number, one) {
   return `${thousands(number)} ${one}${number === 1 ? "" : "s"}`;
+}
+
+/** `42 s in compile, after line 84`. @param {number} seconds @param {string} step @param {number} line 0: none yet */
+export function silence(seconds, step, line) {
+  return `${duration(seconds, true)} in ${step}, ${line ? `after line ${thousands(line)}` : "before its first line"}`;
 }
 
 /** The status of a build in a few words. @param {Build} build */

@@ -1,0 +1,224 @@
+"""When a build said nothing: the longest stretches in which no line was stored while a step ran.
+
+One query over the numbers and times of its events, or the heads of the blocks that they have become. A stretch with a
+`cut` in it is not known, and not told.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import chain, pairwise
+from typing import Any, NamedTuple
+
+from django.db.models import FloatField, Func, Q, Window
+from django.db.models.functions import Coalesce, Lag
+from django.utils import timezone
+
+from . import blocks
+from .models import Build, Event, Step
+from .states import Status
+
+MOST = 3
+LEAST_SECONDS = 5.0
+LEAST_SHARE = 0.05
+"""Of the build's whole time: what is shorter than either is no silence."""
+MOST_BLOCKS = 200
+"""Of a log that has become more blocks than that, about 50 MiB of text, no silences are told."""
+MOST_EVENTS = 30_000
+"""While a build runs, each look goes back so far: some 50 minutes of output without any rest, 0.1 s of the database."""
+MOST_EVENTS_OVER = 100_000
+"""Of a build that is over, since that is done once: nearly three hours of such output."""
+_TURNS = 2_000
+
+
+class Silence(NamedTuple):
+    step: int
+    """Its position."""
+    seconds: float
+    line: int
+    """The number of the line before it; 0: the step had printed none."""
+    since: datetime
+    lasts: bool
+    """It goes on: the step runs, and has printed nothing since."""
+
+
+class Span(NamedTuple):
+    """When a step ran. `end` None: it runs still."""
+
+    step: int
+    begin: datetime
+    end: datetime | None
+
+
+class Turn(NamedTuple):
+    """A place between two neighbours in the log where a silence may be, or where another step begins to print.
+
+    None for a step: there is nothing on that side, or a `cut`; then its other figures mean nothing.
+    """
+
+    step: int | None
+    at: datetime
+    before: int | None
+    """The step that printed last."""
+    before_at: datetime
+    before_line: int
+    is_cut: bool = False
+    """On either side is a `cut`."""
+
+
+def of_build(build: Build, steps: Sequence[Step]) -> list[Silence]:
+    """Its longest silences, the longest first, three at most. Of a build that is over they are found once."""
+    if build.started_at is None or build.pruned_at:
+        return []
+    spans = tuple(Span(step.position, step.started_at, step.finished_at) for step in steps if step.started_at)
+    if build.is_final:
+        after = max(build.head - MOST_EVENTS_OVER, 0)
+        return list(_of_final(build.pk, build.compacted_at, build.duration or 0.0, spans, after))
+    return _find(build.pk, None, build.duration or 0.0, spans, after=build.head - MOST_EVENTS)
+
+
+def lasting(build: Build, steps: Sequence[Step]) -> Silence | None:
+    """Of a build that runs: since when its step has printed nothing, however short that is."""
+    step = next((one for one in steps if one.status == Status.RUNNING), None)
+    if step is None or step.started_at is None:
+        return None
+    printed = Event.objects.filter(build_id=build.pk, kind="log").order_by("-seq")
+    newest = printed.values_list("step", "at", "line", "lines").first()
+    since, line = step.started_at, 0
+    if newest and newest[0] == step.position:
+        since, line = newest[1], newest[2] + newest[3] - 1
+    return Silence(step.position, max((timezone.now() - since).total_seconds(), 0.0), line, since, True)
+
+
+@functools.lru_cache(maxsize=1_000)
+def _of_final(
+    build_id: int, compacted_at: datetime | None, duration: float, spans: tuple[Span, ...], after: int
+) -> tuple[Silence, ...]:
+    return tuple(_find(build_id, compacted_at, duration, spans, after))
+
+
+def _find(
+    build_id: int, compacted_at: datetime | None, duration: float, spans: Sequence[Span], after: int = 0
+) -> list[Silence]:
+    least = max(LEAST_SECONDS, LEAST_SHARE * duration)
+    if not any(((span.end or timezone.now()) - span.begin).total_seconds() >= least for span in spans):
+        return []
+    if compacted_at:
+        if blocks.size(build_id)[0] > MOST_BLOCKS:
+            return []
+        turns = list(turns_of_blocks(build_id, least))
+    else:
+        turns = turns_of_events(build_id, least, after)
+    return longest(spans, turns, timezone.now(), least)
+
+
+# --- Pure ---
+
+
+def longest(spans: Sequence[Span], turns: Iterable[Turn], now: datetime, least: float) -> list[Silence]:
+    """The longest of at least `least` seconds. The begin and the end of a step are its edges, as lines are."""
+    span_of = {span.step: span for span in spans}
+    found: list[Silence] = []
+    last: dict[int, tuple[datetime, int]] = {}
+    seen: set[int] = set()
+    any_cut = False
+
+    def add(step: int, begin: datetime, end: datetime | None, line: int) -> None:
+        over = span_of[step].end if step in span_of else None
+        end = min(end, over) if end and over else end  # what is stored when a step has ended already makes it no longer
+        seconds = ((end or now) - begin).total_seconds()
+        if seconds >= least:
+            found.append(Silence(step, seconds, line, begin, end is None))
+
+    for turn in turns:
+        any_cut = any_cut or turn.is_cut
+        if turn.before is not None:
+            last[turn.before] = (turn.before_at, turn.before_line)
+        if turn.is_cut:
+            last.clear()
+        if turn.step is None:
+            continue
+        last.pop(turn.step, None)
+        if turn.step == turn.before:
+            add(turn.step, turn.before_at, turn.at, turn.before_line)
+        elif turn.step not in seen and not turn.is_cut and turn.step in span_of:
+            add(turn.step, span_of[turn.step].begin, turn.at, 0)
+        seen.add(turn.step)
+    for step, span in span_of.items():
+        if step in last:
+            add(step, last[step][0], span.end, last[step][1])
+        elif step not in seen and not any_cut:
+            add(step, span.begin, span.end, 0)
+    return sorted(found, key=lambda one: -one.seconds)[:MOST]
+
+
+# --- From the store ---
+
+
+class _Seconds(Func):
+    """A moment as seconds, for differences."""
+
+    output_field = FloatField()
+
+    template = "date_part('epoch', %(expressions)s)"
+
+    def as_sqlite(self, compiler: Any, connection: Any, **more: Any) -> Any:
+        return self.as_sql(compiler, connection, template="(julianday(%(expressions)s) * 86400.0)", **more)
+
+
+def turns_of_events(build_id: int, least: float, after: int = 0) -> list[Turn]:
+    """Those with at least `least` seconds between both sides, and those where the step is another, or an end is.
+
+    `after`: what is stored up to that number is set aside, as if it were cut.
+
+    The database goes over the numbers and times of all events once; what else is to be said of the few that count is
+    fetched by number.
+    """
+    printed = Event.objects.filter(build_id=build_id, kind__in=("log", "cut"), seq__gt=after)
+    places: list[tuple[int | None, int | None]] = list(
+        printed.annotate(
+            before=Window(Lag("seq"), order_by="seq"),
+            silence=_Seconds("at") - Window(Lag(_Seconds("at")), order_by="seq"),
+            other=Coalesce("step", -1) - Coalesce(Window(Lag("step"), order_by="seq"), -2),
+        )
+        .filter(Q(silence__gte=least) | ~Q(other=0))
+        .order_by("seq")
+        .values_list("before", "seq")[:_TURNS]
+    )
+    newest = printed.order_by("-seq").values_list("seq", flat=True).first()
+    places += [(newest, None)] if newest else []
+    wanted = {seq for place in places for seq in place if seq is not None}
+    columns = ("seq", "step", "at", "line", "lines")
+    stored = {row[0]: row[1:] for row in printed.filter(seq__in=wanted).order_by("seq").values_list(*columns)}
+    turns = [_turn(stored.get(before), stored.get(seq)) for before, seq in places]
+    return [turns[0]._replace(is_cut=True), *turns[1:]] if turns and after > 0 else turns
+
+
+def _turn(before: tuple | None, here: tuple | None) -> Turn:
+    """Of two neighbours: step (None: a `cut`), time, first line, lines. None: nothing is there."""
+    step, at, _, _ = here or (None, None, None, None)
+    before_step, before_at, line, lines = before or (None, None, None, None)
+    last = line + lines - 1 if line and lines else 0
+    is_cut = any(side is not None and side[0] is None for side in (before, here))
+    moment = at or before_at
+    return Turn(step, moment, before_step, before_at or moment, last, is_cut)
+
+
+def turns_of_blocks(build_id: int, least: float) -> Iterator[Turn]:
+    """The same of a log that was compacted: all that its blocks know about time is read."""
+    short = timedelta(seconds=least)
+    edge = [None]
+    for before, here in pairwise(chain(edge, blocks.stamps(build_id), edge)):
+        at = here.at if here and here.at else None
+        if before and here and at and before.at and before.step == here.step and at - before.at < short:
+            continue
+        before_at = before.at if before and before.at else None
+        moment = at or before_at or timezone.now()
+        yield Turn(
+            here.step if here and at else None,
+            moment,
+            before.step if before and before_at else None,
+            before_at or moment,
+            before.last if before else 0,
+            bool((here and not at) or (before and not before_at)),
+        )

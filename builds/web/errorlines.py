@@ -1,0 +1,68 @@
+"""Which line of a log looks like an error. Pure.
+
+What compilers, test runners and tools print when they fail, told apart from lines that only speak of errors: counts of
+none, names of flags and files.
+"""
+
+import re
+from collections.abc import Iterable
+
+from .. import events
+
+MOST_CHARACTERS = 2_000
+"""Of each line: what is behind them is not looked at."""
+
+_WORDS = (
+    *("error", "fail", "fatal", "panic", "traceback", "exception", "not ok", "*** ", "fault", "undefined reference"),
+    *("not found", "killed"),
+)
+"""Most lines have none of these, and none of `_BEGINS` at their beginning: they need not be looked at closely."""
+_BEGINS = ("E ", "E:", "\u2717", "\u2718")
+_ERROR = re.compile(
+    r"""
+      \b(?i:(?:fatal\s|internal\s|compiler\s|syntax\s)?error)(?:\[\w+\]|\s[A-Z]+[0-9]+)?\s?:   # compilers
+    | \b[A-Z]\w*(?:Error|Exception)\b(?=:|$|\s\()                                  # Python, JavaScript, Java
+    | ^\s*(?:\S+\s)?Traceback\s\(most\srecent\scall\slast\)
+    | \bException\sin\sthread\b
+    | \bERROR\b
+    | \bFAILED\b | \bFAILURES?\b | ^\s*(?:---\s)?FAIL(?:[:\s]|$)
+    | \b(?i:fatal)\s?: | \bFATAL\b
+    | \bpanic: | \bpanicked\sat\b
+    | ^not\sok\b
+    | \bnpm\s(?:ERR!|error)
+    | \*\*\*\s\[ | ^\S*make(?:\[[0-9]+\])?:\s\*\*\*
+    | \#\#\[error\] | ^::error\b
+    | \bSegmentation\sfault\b | \bundefined\sreference\sto\b | :\scommand\snot\sfound$ | :\snot\sfound$ | ^Killed$
+    | ^E\s{2,}\S | ^E:\s
+    | ^\s*[✗✘]\s
+    | \b[1-9][0-9]*\s(?:failed|failures?|errors?)\b(?!\.\w)
+    """,
+    re.VERBOSE,
+)
+_HARMLESS = re.compile(
+    r"""
+      \b(?i:no|zero|without|any)\s(?:\w+\s)?(?i:errors?|failures?|exceptions?)\b
+    | (?<![\w.])0\s(?:\w+\s)?(?i:errors?|failed|failures?)\b
+    | \b(?i:errors?|failed|failures?)\s?[:=]\s?0(?=\s*(?:$|[,;|)\]]|\w+\s?[:=]))
+    | \b(?i:error)[-_\s]free\b
+    | (?<!\S)-{1,2}[\w=-]*(?i:error)[\w=:,.-]*                                      # flags
+    | \[-W[\w=+-]*\]
+    """,
+    re.VERBOSE,
+)
+
+
+def looks_like_an_error(text: str) -> bool:
+    text = text[:MOST_CHARACTERS]
+    if "\x1b" in text:
+        text = events.plain(text)
+    lower = text.lower()
+    if not any(word in lower for word in _WORDS) and not text.lstrip().startswith(_BEGINS):
+        return False
+    text = _HARMLESS.sub(" ", text).rstrip()
+    return _ERROR.search(text) is not None
+
+
+def first(texts: Iterable[str]) -> int | None:
+    """The index of the first one; None: none does."""
+    return next((at for at, text in enumerate(texts) if looks_like_an_error(text)), None)
