@@ -16,6 +16,7 @@ this order.
     cuts.py        what stands in a log for a stretch of it that is not kept
     landmarks.py   groups and annotations: what output says about itself
     events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
+    printed.py     the lines of a step by their numbers, whatever has become of the log
     silences.py    when a build said nothing, and for how long
     beats.py       workers' signs of life: which of them live
     queue.py       which build a worker takes next, and what each of the others waits for

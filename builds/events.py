@@ -1,5 +1,5 @@
 """The log of each build: the only reader and writer of `Event` (with `cuts.py`, for what is not kept, `silences.py`,
-which looks at its times, and `search/`, which reads text and nothing else), until `retention/` deletes what is old.
+which looks at its times, `printed.py` and `search/`, which read text), until `retention/` deletes what is old.
 
 Numbers are taken under the build's row lock, in the transaction that inserts the rows, so commit order is number order
 and no number is missing. While a build is leased, every write names the lease's token and the head it expects: a worker
@@ -19,14 +19,13 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from . import blocks, cuts, landmarks, wakes
-from .blocks import Line, Stretch
+from . import cuts, landmarks, wakes
 from .landmarks import Landmark
 from .models import Board, Build, Event, iso
 from .states import FINAL
 
 MAX_CHUNK_LINES = 1_000
-"""At most so many lines in one `log` event: `lines()` looks no further back for the chunk that holds a line."""
+"""At most so many lines in one `log` event: `printed.lines` looks no further back for the chunk that holds a line."""
 PAGE = 1_000
 
 
@@ -144,12 +143,6 @@ def put_unleased(build_id: int, drafts: Sequence[Fact]) -> None:
     transaction.on_commit(partial(wakes.wake, wakes.build_topic(build_id), head))
 
 
-def end_groups(build_id: int) -> list[Fact]:
-    """Inside a transaction that holds the build's row: end the groups that its worker, which is gone, has left open."""
-    ended = landmarks.end_open(build_id, lambda step: total_lines(build_id, step))
-    return [Fact(group.kind, group.data(step_names(build_id)[group.step])) for group in ended]
-
-
 def _told(draft: Chunk | Landmark, names: Sequence[str]) -> Chunk | Fact:
     return draft if isinstance(draft, Chunk) else Fact(draft.kind, draft.data(names[draft.step]))
 
@@ -240,83 +233,6 @@ def heads(build_ids: Iterable[int]) -> dict[int, Extent]:
     """The extents of many builds in one query; those that are gone are absent."""
     rows = Build.objects.filter(pk__in=list(build_ids)).values_list("pk", "horizon", "head", "status")
     return {pk: Extent(horizon, head, status in FINAL) for pk, horizon, head, status in rows}
-
-
-def total_lines(build_id: int, step: int) -> int:
-    """How many lines the step at `step` has printed, an open one and those that were cut included."""
-    newest = (
-        Event.objects.filter(build_id=build_id, step=step, line__isnull=False)
-        .order_by("-line", "-seq")
-        .values_list("line", "lines")
-        .first()
-    )
-    became = what_became(build_id)  # after: what was read may have been half gone by then
-    if became.compacted_at or became.pruned_at:
-        return 0 if became.pruned_at else blocks.total_lines(build_id, step)
-    total = newest[0] + newest[1] - 1 if newest else 0
-    return max([total, *(cut.last for cut in _cuts(build_id).get(step, []))])
-
-
-def left_out(build_id: int) -> dict[int, list[Stretch]]:
-    """By step position: what is cut of its lines, in order. Mostly nothing, and an index knows that."""
-    found = _cuts(build_id)
-    became = what_became(build_id)  # after: what was read may have been half gone by then
-    if became.compacted_at or became.pruned_at:
-        return {} if became.pruned_at else cuts.by_step((cut.step, cut.stretch) for cut in blocks.cuts(build_id))
-    return found
-
-
-def _cuts(build_id: int) -> dict[int, list[Stretch]]:
-    """The same from the events alone."""
-    found = cuts.of_build(build_id)
-    names = step_names(build_id) if found else []
-    return cuts.by_step((names.index(cut.step), cut.stretch) for cut in found)
-
-
-def lines(build_id: int, step: int, first: int, last: int) -> list[Line]:
-    """The lines of the step at `step` with numbers `first` to `last`, both included, that are stored."""
-    if last < first:
-        return []
-    found = lines_of_events(build_id, step, first, last)
-    became = what_became(build_id)  # after: what was read may have been half gone by then
-    if became.compacted_at or became.pruned_at:
-        return [] if became.pruned_at else blocks.lines(build_id, step, first, last)
-    return found
-
-
-def lines_of_events(build_id: int, step: int, first: int, last: int) -> list[Line]:
-    """The same from the events alone, whatever has become of the log since."""
-    found: dict[int, Line] = {}
-    chunks = (
-        Event.objects.filter(
-            build_id=build_id, step=step, line__isnull=False, line__lte=last, line__gt=first - MAX_CHUNK_LINES
-        )
-        .order_by("seq")
-        .values_list("line", "open", "at", "body")
-    )
-    for start, is_open, at, body in chunks.iterator(chunk_size=200):
-        texts = body.split("\n")
-        end = start + len(texts) - 1
-        for number in range(max(start, first), min(end, last) + 1):  # type: ignore[arg-type, type-var]
-            found[number] = Line(number, texts[number - start], is_open and number == end, at)
-    opened = [line.number for line in found.values() if line.open]
-    missing = _cuts(build_id).get(step, []) if opened else []
-    for number in opened:
-        if any(number in cut for cut in missing):
-            del found[number]  # how it went on was cut
-    return [found[number] for number in sorted(found)]
-
-
-class Became(NamedTuple):
-    """What has become of a build's log: `compacted_at`: it is blocks; `pruned_at`: it is gone; None: it is events."""
-
-    compacted_at: datetime | None = None
-    pruned_at: datetime | None = None
-
-
-def what_became(build_id: int) -> Became:
-    row = Build.objects.filter(pk=build_id).values_list("compacted_at", "pruned_at").first()
-    return Became(*row) if row else Became()
 
 
 # --- For those who look after the log ---

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from . import events, labels, queue, recipe, wakes
+from . import events, labels, landmarks, printed, queue, recipe, wakes
 from .events import Fact, Lease, LeaseLost
 from .inputs import InputError
 from .models import Board, Build, Project, Step
@@ -450,8 +450,14 @@ def _end(build: Build, status: Status, reason: str, then: str = "", *, at: datet
 def _end_unleased(build: Build, status: Status, reason: str, then: str = "", *, at: datetime | None = None) -> None:
     """The same by anyone but its worker, with its event and its revision."""
     _end(build, status, reason, then, at=at)
-    events.put_unleased(build.pk, [*events.end_groups(build.pk), _as_it_is(build)])
+    events.put_unleased(build.pk, [*_end_groups(build.pk), _as_it_is(build)])
     _revise(build.pk)
+
+
+def _end_groups(build_id: int) -> list[Fact]:
+    """Inside a transaction that holds the build's row: end the groups that its worker, which is gone, has left open."""
+    ended = landmarks.end_open(build_id, lambda step: printed.total_lines(build_id, step))
+    return [Fact(group.kind, group.data(events.step_names(build_id)[group.step])) for group in ended]
 
 
 def _revise(build_id: int) -> None:

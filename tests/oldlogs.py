@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 from hypothesis import strategies as st
 
-from builds import events
+from builds import blocks, events, printed
 from builds.events import Chunk, Fact
 from builds.live.logs import Writer
 from builds.models import Build, Event, LogBlock
@@ -86,9 +86,9 @@ def long_log(chunks: int = 30, lines: int = 100) -> list[Chunk | Fact]:
     return [*found, Chunk(1, 9, ["whole", "half"], open=True)]
 
 
-def everything(build_id: int) -> dict[int, list[events.Line]]:
+def everything(build_id: int) -> dict[int, list[blocks.Line]]:
     """By step: all its lines, as readers by number get them."""
-    return {step: events.lines(build_id, step, 1, 10**6) for step in (0, 1)}
+    return {step: printed.lines(build_id, step, 1, 10**6) for step in (0, 1)}
 
 
 def as_text(build_id: int) -> str:

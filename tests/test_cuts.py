@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from builds import cuts, events, lifecycle
+from builds import cuts, events, lifecycle, printed
 from builds.blocks import Stretch
 from builds.cuts import Cut, Row, plan
 from builds.events import Chunk, Fact, LeaseLost
@@ -105,12 +105,12 @@ class AnyLogTests(TestCase):
             self.assertEqual(
                 sum(cut.size for cut in found[name]), sum(len(text.encode()) + 1 for text in missing.values())
             )
-            whole = events.left_out(build_id).get(step, [])
+            whole = printed.left_out(build_id).get(step, [])
             self.assertEqual(said, [number for cut in whole for number in range(cut.line, cut.last + 1)])
             self.assertEqual(sum(cut.bytes for cut in whole), sum(cut.size for cut in found[name]))
             self.assertTrue(all(after.line > cut.last + 1 for cut, after in pairwise(whole)), "none touches the next")
-            self.assertEqual(events.total_lines(build_id, step), max(model.lines[step], default=0))
-            shown = {line.number: line.text for line in events.lines(build_id, step, 1, 10**6)}
+            self.assertEqual(printed.total_lines(build_id, step), max(model.lines[step], default=0))
+            shown = {line.number: line.text for line in printed.lines(build_id, step, 1, 10**6)}
             self.assertEqual(shown, {n: text for n, (_, text, _) in model.lines[step].items() if n not in missing})
         self.assertLessEqual(len(stored), len(model.events))
 

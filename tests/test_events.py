@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from builds import events, lifecycle
+from builds import events, lifecycle, printed
 from builds.events import Chunk, Fact, Lease, LeaseLost
 from builds.models import Build, Event, Step
 from builds.states import FINAL, Status
@@ -67,9 +67,9 @@ class ReadingTests(TestCase):
             is_open[step] = data.draw(st.booleans())
             events.put(build.pk, head, [Chunk(step, first, new, is_open[step])])
         for step, expected in model.items():
-            self.assertEqual(events.total_lines(build.pk, step), len(expected))
+            self.assertEqual(printed.total_lines(build.pk, step), len(expected))
             first, last = data.draw(st.integers(-2, 20)), data.draw(st.integers(-2, 20))
-            found = events.lines(build.pk, step, first, last)
+            found = printed.lines(build.pk, step, first, last)
             numbers = [n for n in range(first, last + 1) if 1 <= n <= len(expected)]
             self.assertEqual([(line.number, line.text) for line in found], [(n, expected[n - 1]) for n in numbers])
             for line in found:
@@ -81,11 +81,11 @@ class ReadingTests(TestCase):
         events.put(build.pk, 0, [Chunk(0, 1, many), Chunk(0, 1001, many)])
         for number in (1, 2, 999, 1000, 1001, 2000):
             with self.subTest(number):
-                found = events.lines(build.pk, 0, number, number)
+                found = printed.lines(build.pk, 0, number, number)
                 self.assertEqual([line.text for line in found], [many[(number - 1) % 1000]])
-        self.assertEqual(events.lines(build.pk, 0, 2001, 9999), [])
-        self.assertEqual(events.lines(build.pk, 0, 5, 4), [])
-        self.assertEqual(events.total_lines(build.pk, 1), 0)
+        self.assertEqual(printed.lines(build.pk, 0, 2001, 9999), [])
+        self.assertEqual(printed.lines(build.pk, 0, 5, 4), [])
+        self.assertEqual(printed.total_lines(build.pk, 1), 0)
 
     def test_a_chunk_that_would_shift_the_numbers_is_refused(self):
         build = plain_build()
@@ -315,7 +315,7 @@ class ConcurrencyTests(TransactionTestCase):
         self.follow([lease.build_id for lease in leases], until, writers)
         for lease in leases:
             self.assertEqual(
-                [line.text for line in events.lines(lease.build_id, 0, 1, 10**6)], ["a", "b"] * self.WRITES
+                [line.text for line in printed.lines(lease.build_id, 0, 1, 10**6)], ["a", "b"] * self.WRITES
             )
 
     def test_writers_that_contend_for_one_build(self):

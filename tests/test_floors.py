@@ -13,7 +13,7 @@ from .support import ROOT
 
 FLOORS = [
     "states", "inputs", "recipe", "progress", "gauges", "labels", "wakes", "models", "blocks", "cuts", "landmarks",
-    "events", "silences", "beats", "queue", "lifecycle", "worlds", "retention", "leases", "access", "search",
+    "events", "printed", "silences", "beats", "queue", "lifecycle", "worlds", "retention", "leases", "access", "search",
 ]  # fmt: skip
 """From the ground up: each imports only those before it."""
 WINGS = {"worker", "live", "web"}
@@ -34,6 +34,7 @@ TESTED_BY: dict[str, str] = {
     "management/commands/runserver": "test_web_command.py",
     "search/pieces": "test_search_slices.py",
     "web/door": "test_api.py",
+    "printed": "test_events.py",
     "web/items": "test_api.py",
     "web/marks": "test_web_badge.py",
     "worker/canvas": "test_worker_lines.py",

@@ -124,7 +124,7 @@ class LinesTest(LogsCase):
         self.addCleanup(setattr, reading._readers, "failed_at", -reading.AWAY_SECONDS)
         for error in (OperationalError("away"), InterfaceError("closed")):
             reading._readers.failed_at = -reading.AWAY_SECONDS
-            with patch("builds.events.total_lines", side_effect=error):
+            with patch("builds.printed.total_lines", side_effect=error):
                 response = await self.get(f"/builds/{build.pk}/log/", step="one")
             self.assertEqual((response.status_code, response.headers["Retry-After"]), (503, "5"))
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as PropertyCase
 
-from builds import blocks, cuts, events, retention
+from builds import blocks, cuts, events, printed, retention
 from builds.access import new_token
 from builds.events import Fact
 from builds.live import logs, sources
@@ -71,7 +71,7 @@ class TextPropertyTests(PropertyCase):
         with transaction.atomic():
             cuts.replace(build_id, first, dice.randint(first, max(head - 1, first)), ["one", "two"], "It was long.")
         lines, text = everything(build_id), read_on(stored(build_id))
-        totals = [events.total_lines(build_id, step) for step in (0, 1)]
+        totals = [printed.total_lines(build_id, step) for step in (0, 1)]
         begun = stored(build_id)
         with patch.object(blocks, "BLOCK_BYTES", size), patch.object(logs, "PART_BYTES", 60):
             before = (begun.next() or b"").decode()
@@ -79,7 +79,7 @@ class TextPropertyTests(PropertyCase):
             self.assertEqual(everything(build_id), lines)
             self.assertEqual(read_on(stored(build_id)), text)
             self.assertEqual(before + read_on(begun), text)
-        self.assertEqual([events.total_lines(build_id, step) for step in (0, 1)], totals)
+        self.assertEqual([printed.total_lines(build_id, step) for step in (0, 1)], totals)
 
 
 @hurried

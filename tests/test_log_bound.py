@@ -6,7 +6,7 @@ from typing import Any
 
 from django.test import SimpleTestCase
 
-from builds import events
+from builds import events, printed
 from tests.support.board import Board
 from tests.support.processes import eventually
 from tests.support.sse import SseClient
@@ -71,9 +71,9 @@ class FloodTests(SimpleTestCase):
 
     def test_head_and_tail_are_whole_and_the_middle_says_exactly_what_it_was(self) -> None:
         with self.board.database():
-            total = events.total_lines(self.build_id, 1)
-            head = events.lines(self.build_id, 1, 1, 30_000)
-            tail = events.lines(self.build_id, 1, LINES - 30_000, total)
+            total = printed.total_lines(self.build_id, 1)
+            head = printed.lines(self.build_id, 1, 1, 30_000)
+            tail = printed.lines(self.build_id, 1, LINES - 30_000, total)
             self.assertEqual(events.gaps(self.build_id), [])
         self.assertEqual(total, LINES + 1)
         [cut] = self.cuts()
@@ -90,8 +90,8 @@ class FloodTests(SimpleTestCase):
 
     def test_a_step_that_ended_long_before_has_what_is_left_of_it(self) -> None:
         with self.board.database():
-            total = events.total_lines(self.build_id, 0)
-            stored = {line.number: line.text for line in events.lines(self.build_id, 0, 1, total)}
+            total = printed.total_lines(self.build_id, 0)
+            stored = {line.number: line.text for line in printed.lines(self.build_id, 0, 1, total)}
         missing = [n for cut in self.cuts("beside") for n in range(cut["line"], cut["line"] + cut["lines"])]
         self.assertEqual(sorted([*stored, *missing]), list(range(1, total + 1)))
         self.assertIn("begins and ends", stored.values())

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as PropertyCase
 
-from builds import blocks, events, landmarks, lifecycle, retention
+from builds import blocks, events, landmarks, lifecycle, printed, retention
 from builds.events import Chunk, Fact
 from builds.landmarks import Annotation, AnnotationAt, GroupAt
 from builds.models import Board, Build, Event, LogBlock
@@ -62,8 +62,8 @@ class CompactTests(TestCase):
         self.assertFalse(after.log_rest)
         [record] = events.read(self.build_id, after.horizon - 1)
         self.assertEqual((record.kind, json.loads(record.data)["status"]), ("build", "passed"))
-        self.assertEqual(events.total_lines(self.build_id, 0), 3000)
-        self.assertEqual(events.total_lines(self.build_id, 1), 10)
+        self.assertEqual(printed.total_lines(self.build_id, 0), 3000)
+        self.assertEqual(printed.total_lines(self.build_id, 1), 10)
 
     def test_only_what_is_over_is_compacted_and_that_once(self) -> None:
         lease = live.running()
@@ -125,8 +125,8 @@ class CompactTests(TestCase):
         log = [Chunk(0, 1, ["a", "ha"], open=True), Fact("cut", cut), Fact("cut", nothing), Chunk(0, 11, ["b"])]
         build_id = over(log)
         self.assertEqual(retention.compact(build_id, Pace()).lines, 2)
-        self.assertEqual([line.number for line in events.lines(build_id, 0, 1, 99)], [1, 11])
-        self.assertEqual((events.total_lines(build_id, 0), events.total_lines(build_id, 1)), (11, 0))
+        self.assertEqual([line.number for line in printed.lines(build_id, 0, 1, 99)], [1, 11])
+        self.assertEqual((printed.total_lines(build_id, 0), printed.total_lines(build_id, 1)), (11, 0))
 
     def test_a_cut_that_is_missing_is_noticed(self) -> None:
         parts = oldlog.parts
@@ -229,7 +229,7 @@ class PruningTests(TestCase):
                 [record] = events.read(build_id, build.horizon - 1)
                 self.assertEqual(json.loads(record.data)["pruned_at"], build.data()["pruned_at"])
                 self.assertEqual(everything(build_id), {0: [], 1: []})
-                self.assertEqual(events.total_lines(build_id, 0), 0)
+                self.assertEqual(printed.total_lines(build_id, 0), 0)
                 self.assertRegex(
                     retention.pruned(build),
                     r"^Its log was pruned on \d+ \w{3} \d{4}, 90 days after it ended: 3,003 lines, 1\d\d\.\d kB\.$",

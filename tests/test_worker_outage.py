@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 from django.test import SimpleTestCase
 
-from builds import events
+from builds import events, printed
 from tests.support.board import Board
 from tests.support.processes import Process, alive, eventually
 from tests.support.servers import Postgres
@@ -61,12 +61,12 @@ class OutageCase(SimpleTestCase):
         with self.board.database():
             number = 0
             for first in range(2, LINES + 2, 50_000):
-                for line in events.lines(build_id, 0, first, min(first + 49_999, LINES + 1)):
+                for line in printed.lines(build_id, 0, first, min(first + 49_999, LINES + 1)):
                     number += 1
                     if line.text != f"line {number}" or line.number != number + 1:
                         self.fail(f"line {line.number} is {line.text!r}")
             self.assertEqual(number, LINES)
-            self.assertEqual(events.total_lines(build_id, 0), LINES + 2)
+            self.assertEqual(printed.total_lines(build_id, 0), LINES + 2)
             self.assertEqual(events.gaps(build_id), [])
 
 

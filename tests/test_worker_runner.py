@@ -12,7 +12,7 @@ import yaml
 from django.db import OperationalError, connection
 from django.test import TransactionTestCase, override_settings
 
-from builds import events, lifecycle
+from builds import events, lifecycle, printed
 from builds.events import Lease
 from builds.models import Build, Project
 from builds.states import Status
@@ -56,7 +56,7 @@ class RunnerCase(TransactionTestCase):
         return Build.objects.get(pk=lease.build_id)
 
     def log(self, build: Build, step: int = 0) -> list[str]:
-        return [line.text for line in events.lines(build.pk, step, 1, events.total_lines(build.pk, step))]
+        return [line.text for line in printed.lines(build.pk, step, 1, printed.total_lines(build.pk, step))]
 
     def steps(self, build: Build) -> list[str]:
         return [step.status for step in build.steps.order_by("position")]
@@ -157,7 +157,7 @@ class EndingTests(RunnerCase):
         lease = self.queue("trap 'seq 1 30000; echo last; exit 1' TERM; echo up\nwhile :; do sleep 0.05; done")
 
         def cancel() -> None:
-            eventually(lambda: events.total_lines(lease.build_id, 0), 10)
+            eventually(lambda: printed.total_lines(lease.build_id, 0), 10)
             lifecycle.cancel(lease.build_id, by="alice")
 
         self.meanwhile(cancel)
@@ -169,7 +169,7 @@ class EndingTests(RunnerCase):
         lease = self.queue("echo ready; sleep 60")
 
         def stop() -> None:
-            eventually(lambda: events.total_lines(lease.build_id, 0), 10)
+            eventually(lambda: printed.total_lines(lease.build_id, 0), 10)
             self.orders.signalled()
             self.orders.signalled()
 

@@ -19,6 +19,7 @@ from builds.landmarks import GroupAt
 from builds.lifecycle import Refused
 from builds.live import sources
 from builds.models import Board, Build, Event, Step, Worker
+from builds.printed import lines
 from builds.states import Status
 from builds.worlds import NUMBERS_SKIPPED, renew
 
@@ -68,7 +69,7 @@ class RenewTests(TransactionTestCase):
         self.assertEqual((done.lost, done.as_of), ([(lost.pk, "hello")], MOMENT))
         last = events.read(lost.pk, lost.head - 1)[0]
         self.assertEqual((last.kind, json.loads(last.data)), ("build", lost.data()))
-        self.assertEqual([line.text for line in events.lines(lost.pk, 0, 1, 9)], ["one", "two", "three"])
+        self.assertEqual([line.text for line in lines(lost.pk, 0, 1, 9)], ["one", "two", "three"])
         self.assertEqual(events.gaps(lost.pk), [])
 
     def test_a_group_that_was_open_then_ends_with_what_is_there(self) -> None:

@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
-from .. import cuts, events, lifecycle, queue, retention
+from .. import cuts, lifecycle, printed, queue, retention
 from ..models import Annotation, Build, Project, Step
 from ..states import BUILD_STATUSES
 from .eventlog import log_page
@@ -140,10 +140,10 @@ class BuildAdmin(Verbs, ReadOnly):
 
     @admin.display(description="left out")
     def left_out(self, build: Build) -> str:
-        missing = sum(cut.lines for of_step in events.left_out(build.pk).values() for cut in of_step)
+        missing = sum(cut.lines for of_step in printed.left_out(build.pk).values() for cut in of_step)
         if not missing:
             return "nothing"
-        return cuts.left_out(sum(events.total_lines(build.pk, step.position) for step in build.steps.all()), missing)
+        return cuts.left_out(sum(printed.total_lines(build.pk, step.position) for step in build.steps.all()), missing)
 
     @admin.display(description="what became of it")
     def what_became(self, build: Build) -> str:

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpRe
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from .. import blocks, events, retention
+from .. import blocks, events, printed, retention
 from ..blocks import Cut, Part
 from ..models import Build, iso
 from . import frames, opening
@@ -69,12 +69,12 @@ def _lines(request: HttpRequest, build_id: int) -> dict[str, Any]:
     first = _line_number(request, "from", 1)
     last = _line_number(request, "to", first + MAX_LINES - 1)
     position = names.index(name)
-    total = events.total_lines(build_id, position)
+    total = printed.total_lines(build_id, position)
     last = max(min(last, first + MAX_LINES - 1, total), first - 1)
-    found = {line.number: line for line in events.lines(build_id, position, first, last)}
+    found = {line.number: line for line in printed.lines(build_id, position, first, last)}
     asked = [found.get(number) for number in range(first, last + 1)]
-    missing = events.left_out(build_id).get(position, [])  # after the lines: it has what became of them meanwhile
-    pruned_at = None if total else events.what_became(build_id).pruned_at
+    missing = printed.left_out(build_id).get(position, [])  # after the lines: it has what became of them meanwhile
+    pruned_at = None if total else printed.what_became(build_id).pruned_at
     return {
         "step": name,
         "from": first,
@@ -243,7 +243,7 @@ class Stored:
     def _from_blocks(self, number: int) -> bytes | None:
         block = blocks.following(self._source.build_id, number)
         if block is None:
-            if events.what_became(self._source.build_id).pruned_at:
+            if printed.what_became(self._source.build_id).pruned_at:
                 raise CutShort("the log was pruned while it was read")
             self._is_over = True
             return None

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from .. import blocks, events, landmarks
+from .. import blocks, events, landmarks, printed
 from ..blocks import Cut, Damaged, Line, Run
 from ..events import Fact
 from ..models import Build
@@ -167,7 +167,7 @@ def _verify(build_id: int, pace: Pace) -> int:
 
 def _of_events(build_id: int, step: int, lines: list[Line]) -> list[Line]:
     """What readers get from the events for all numbers from the first to the last of `lines`."""
-    return events.lines_of_events(build_id, step, lines[0].number, lines[-1].number) if lines else []
+    return printed.lines_of_events(build_id, step, lines[0].number, lines[-1].number) if lines else []
 
 
 def _measure(build_id: int, pace: Pace) -> tuple[int, int]:

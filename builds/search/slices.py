@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import accumulate
 from typing import NamedTuple
 
-from .. import events
+from .. import events, printed
 from ..events import Extent
 from . import pieces
 from .pattern import Pattern
@@ -78,7 +78,7 @@ def look(
     extent = events.extent(build_id)
     if extent is None:
         return Slice(is_void=True)
-    became = events.what_became(build_id)
+    became = printed.what_became(build_id)
     now = "b" if became.compacted_at else "e"
     if became.pruned_at or (kind or now) != now or (now == "e" and place.unit > extent.head + 1):
         return _void(extent, became)
@@ -87,7 +87,7 @@ def look(
     stopped = _scan(found, of_log, pattern, limit if positions else None, until)
     if stopped is None and now == "e":
         found.unfinished = [match for piece in pieces.standing(build_id) for match in _matches([piece], pattern)]
-    since = events.what_became(build_id)  # after: what was read may have been half gone by then
+    since = printed.what_became(build_id)  # after: what was read may have been half gone by then
     if since != became:
         return _void(extent, since)
     found.more = stopped is not None
@@ -96,7 +96,7 @@ def look(
     return found
 
 
-def _void(extent: Extent, became: events.Became) -> Slice:
+def _void(extent: Extent, became: printed.Became) -> Slice:
     return Slice(head=extent.head, final=extent.final, is_void=not became.pruned_at, pruned_at=became.pruned_at)
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from django.urls import reverse
 
-from .. import events, landmarks
-from ..events import Line
+from .. import events, landmarks, printed
+from ..blocks import Line
 from ..models import Build, Step
 from ..states import Status
 from . import difference, errorlines
@@ -184,13 +184,13 @@ def _shown(line: Line) -> str:
 
 def _tail(build_id: int, step: int, most: int) -> tuple[list[Line], bool]:
     """The last `most` lines of a step, fewer where they are huge; and whether there are others before them."""
-    total = events.total_lines(build_id, step)
+    total = printed.total_lines(build_id, step)
     least = max(total - most + 1, 1)
     parts: list[list[Line]] = []
     size, last = 0, total
     while last >= least and size < MOST_BYTES:
         first = max(last - _BITE + 1, least)
-        parts.append(events.lines(build_id, step, first, last))
+        parts.append(printed.lines(build_id, step, first, last))
         size += sum(len(line.text) for line in parts[-1])
         last = first - 1
     return [line for part in reversed(parts) for line in part], last >= 1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from .. import events, silences
+from .. import events, printed, silences
 from ..landmarks import Annotation, parse
 from ..models import Build, Step
 from ..progress import FEW, Forecast, forecast, spread
@@ -129,7 +129,7 @@ class Insight:
     @cached_property
     def first_error_text(self) -> str:
         spot = self.first_error
-        found = events.lines(self.build.pk, spot.step, spot.line, spot.line) if spot else []
+        found = printed.lines(self.build.pk, spot.step, spot.line, spot.line) if spot else []
         text = events.plain(found[0].text).strip() if found else ""
         said = parse(text)
         if isinstance(said, Annotation):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from .. import blocks, events
+from .. import blocks, events, printed
 from ..blocks import Stretch
 from ..models import Build, Step, iso
 from . import ansi, landmarks, words
@@ -105,7 +105,7 @@ def _gap(cut: Stretch | None) -> str:
 def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> list[Section]:
     """A section for every step, with the last `limit` lines of the whole log spread over them."""
     found = _newest(build, [step.name for step in steps], head, limit)
-    cuts = events.left_out(build.pk)  # after: it has all that was left out of what was found
+    cuts = printed.left_out(build.pk)  # after: it has all that was left out of what was found
     groups = landmarks.of_build(build)
     kept = sorted((position, number) for position, lines in found.items() for number in lines)[-limit:]
     made = [Section(step, cuts=cuts.get(step.position, []), groups=groups.get(step.position, [])) for step in steps]
@@ -125,11 +125,11 @@ def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> 
             last = section.lines[-1].number  # of the same moment: what came since, comes over the stream
             section.total = max([last, *(cut.last for cut in section.cuts)])
         elif section.step.position < newest:
-            section.total = events.total_lines(build.pk, section.step.position)
-    printed = [section for section in made if section.lines]
+            section.total = printed.total_lines(build.pk, section.step.position)
+    shown = [section for section in made if section.lines]
     for section in made:
         ended_well = section.step.status in ("passed", "skipped", "pending")
-        section.newest = section in printed[-1:]
+        section.newest = section in shown[-1:]
         section.open = section.newest or not ended_well
     return made
 
@@ -137,7 +137,7 @@ def sections(build: Build, steps: list[Step], head: int, limit: int = LINES) -> 
 def _newest(build: Build, names: list[str], head: int, limit: int) -> Found:
     """As `_replay`, whatever has become of the log."""
     found = _replay(build, names, head, limit)
-    became = events.what_became(build.pk) if build.is_final else events.Became()  # after: half of it may have gone
+    became = printed.what_became(build.pk) if build.is_final else printed.Became()  # after: half of it may have gone
     if became.pruned_at:
         return {}
     if not became.compacted_at:

@@ -10,7 +10,7 @@ import subprocess
 import time
 from datetime import datetime
 
-from builds import events
+from builds import printed
 from tests.support.board import Board
 from tests.support.processes import Process
 
@@ -46,7 +46,7 @@ def one(answer: Answer, name: str, url: str | None, short: bool) -> None:
             spent.append(cpu(worker) - before)
             ours.append(seconds_between(step["started_at"], step["finished_at"]))
             with board.database():
-                stored = events.total_lines(build_id, 0)
+                stored = printed.total_lines(build_id, 0)
                 chunks = len(board.stored(build_id))
             if stored != lines:
                 raise AssertionError(f"{stored} lines are stored, and {lines} were printed")

@@ -282,10 +282,10 @@ class Board:
 
     def lines(self, build_id: int, step: int = 0) -> list[str]:
         """The lines of the log of the step at that position, as they stand now."""
-        from builds import events
+        from builds import printed
 
         with self.database():
-            return [line.text for line in events.lines(build_id, step, 1, events.total_lines(build_id, step))]
+            return [line.text for line in printed.lines(build_id, step, 1, printed.total_lines(build_id, step))]
 
     def outputs(self) -> str:
         """What its processes printed last: for the message of a failure."""
