@@ -78,7 +78,8 @@ export class Window {
     this.hooks.scrolled(delta < 0, atEnd);
     this.draw(this.top, true);
     clearTimeout(this.idle);
-    this.idle = setTimeout(() => this.draw(this.top), IDLE);
+    // Where the reader has moved on, their event is on its way, and drawing here would take them back.
+    this.idle = setTimeout(() => Math.abs(this.root.scrollTop - this.bar) < 0.5 && this.draw(this.top), IDLE);
   }
 
   /** Draw the rows there. @param {number | {row: Row, offset: number}} place pixels from the log's top; or a row that
