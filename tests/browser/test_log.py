@@ -74,7 +74,12 @@ class LogCase(BrowserCase):
         return self.page.locator(f"[id='{address}']")
 
     def scroll(self, share: float) -> None:
-        self.page.locator("#lines").evaluate("(e, share) => { e.scrollTop = e.scrollHeight * share }", share)
+        """And one frame on, in which the page hears of it."""
+        set_and_wait = """async (lines, share) => {
+          lines.scrollTop = lines.scrollHeight * share;
+          await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+        }"""
+        self.page.locator("#lines").evaluate(set_and_wait, share)
 
     def settled(self) -> list[int]:
         """The numbers of the lines in the document, once each of them has its text."""
