@@ -122,7 +122,7 @@ class InsightTests(BrowserCase):
             f"failed {build_id} failed use tide-tables for the south mole",
         ])  # fmt: skip
         self.assertEqual(self.page.locator("#failure .diff b").all_inner_texts(), ["north", "south"])
-        self.assertIn("error TS2345", self.page.inner_text("#failure .note.first"))
+        self.assertIn("error TS2345", self.page.inner_text("#failure .cause.first"))
         self.assertEqual(self.page.get_attribute("#log", "data-first-error"), "2:40")
         self.page.wait_for_selector("[id='2:40'].picked")
         self.assertFalse(self.page.url.endswith("2:40"), "the address stays that of the build")
@@ -155,4 +155,4 @@ class InsightTests(BrowserCase):
         build_id = self.board.enqueue("eyes")
         self.open(build_id)
         self.page.get_by_text("First error").wait_for()
-        self.assertIn("error: no tide", self.page.inner_text("#failure .note.first"))
+        self.assertIn("error: no tide", self.page.inner_text("#failure .cause.first"))
