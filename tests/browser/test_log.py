@@ -213,6 +213,40 @@ class ReaderTest(LogCase):
         expect(self.row("1:40")).to_be_in_viewport()
         self.assertEqual([row for row, _ in read_log(self.page)][:40], [f"1:{number}" for number in range(1, 41)])
 
+    def test_keys_lead_through_the_log(self) -> None:
+        from playwright.sync_api import expect
+
+        self.open(self.lease.build_id)
+        expect(self.row("2:400")).to_be_in_viewport()
+        press = self.page.keyboard.press
+        press("k")
+        expect(self.row("2:1")).to_be_in_viewport()
+        expect(self.page.locator("#follow")).to_have_attribute("aria-pressed", "false")
+        press("k")
+        expect(self.row("1:1")).to_be_in_viewport()
+        press("j")
+        expect(self.row("1:1")).not_to_be_in_viewport()
+        expect(self.row("2:1")).to_be_in_viewport()
+        press("/")
+        expect(self.page.locator("#query")).to_be_focused()
+        self.page.keyboard.type("line 77 of")  # and not the keys `n`, `f` and so on
+        expect(self.page.locator("#found")).to_have_text(re.compile("^1 line"))
+        self.page.locator("#query").blur()
+        press("n")
+        expect(self.row("2:77")).to_be_in_viewport()
+        press("w")
+        expect(self.page.locator("#wrap")).to_have_attribute("aria-pressed", "true")
+        press("w")
+        press(".")
+        expect(self.row("2:400")).to_be_in_viewport()
+        expect(self.page.locator("#follow")).to_have_attribute("aria-pressed", "true")
+        press("f")
+        expect(self.page.locator("#follow")).to_have_attribute("aria-pressed", "false")
+        press("?")
+        expect(self.page.locator("#keys")).to_contain_text("search in the log")
+        press("Escape")
+        expect(self.page.locator("#keys")).to_be_hidden()
+
     def test_wrapped_lines_are_as_high_as_they_are_and_the_place_stays(self) -> None:
         from playwright.sync_api import expect
 

@@ -6,8 +6,10 @@ import { announce } from "./announce.js";
 import { layOut } from "./axis.js";
 import { everySecond, now } from "./clock.js";
 import { showFailure } from "./failure.js";
+import { bindKeys } from "./keys.js";
 import { goLive, pressOnce, set, tickTimes } from "./live.js";
 import { LogView } from "./log.js";
+import { logKeys } from "./logkeys.js";
 import { equip, timeOf } from "./logtools.js";
 import { offerNotice } from "./notice.js";
 import { Outlook } from "./outlook.js";
@@ -73,6 +75,7 @@ const connection = goLive(main, {
 const notice = offerNotice(/** @type {HTMLButtonElement|null} */ (document.getElementById("notify")), build, (on) => connection.rest.watch(on));
 pressOnce(main);
 if (log) begin(log);
+bindKeys(log && search ? logKeys(log, search) : []);
 everySecond(tick, 10); // a hidden tab's title goes on, too
 keepPlace(slot("place"), () => build.status === "queued", connection);
 

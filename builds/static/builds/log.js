@@ -9,7 +9,7 @@ import { unexplained } from "./cuts.js";
 import { Follow } from "./follow.js";
 import { Outline } from "./outline.js";
 import { Pages } from "./pages.js";
-import { Rows } from "./rows.js";
+import { measured, Rows } from "./rows.js";
 import { Window } from "./window.js";
 import * as words from "./words.js";
 
@@ -247,15 +247,19 @@ export class LogView {
 
   /** The newest line into view, without following. */
   toEnd() {
+    this.unfoldNewest();
+    this.outline.layOut();
     this.window.draw(this.outline.height);
   }
 
+  unfoldNewest() {
+    this.pinned = null;
+    const last = this.outline.parts.findLastIndex((part) => part.total > 0);
+    if (last >= 0) this.outline.fold(last, false);
+  }
+
   followChanged() {
-    if (this.follow.on) {
-      this.pinned = null;
-      const last = this.outline.parts.findLastIndex((part) => part.total > 0);
-      if (last >= 0) this.outline.fold(last, false);
-    }
+    if (this.follow.on) this.unfoldNewest();
     this.seen = this.outline.total;
     this.schedule();
   }
@@ -344,17 +348,4 @@ export class LogView {
     this.follow.stop();
     this.schedule();
   }
-}
-
-/** How high rows are here. @param {HTMLElement} root */
-function measured(root) {
-  const heights = ["fold", "ln", "gap"].map((css) => {
-    const probe = document.createElement("div");
-    probe.className = css;
-    root.append(probe);
-    const { height } = probe.getBoundingClientRect();
-    probe.remove();
-    return height;
-  });
-  return { head: heights[0] || 28, line: heights[1] || 20, cut: heights[2] || 20 };
 }

@@ -186,3 +186,16 @@ function made(name, css) {
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
+
+/** How high rows are here. @param {HTMLElement} root */
+export function measured(root) {
+  const heights = ["fold", "ln", "gap"].map((css) => {
+    const probe = document.createElement("div");
+    probe.className = css;
+    root.append(probe);
+    const { height } = probe.getBoundingClientRect();
+    probe.remove();
+    return height;
+  });
+  return { head: heights[0] || 28, line: heights[1] || 20, cut: heights[2] || 20 };
+}

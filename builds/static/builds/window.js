@@ -143,6 +143,7 @@ export class Window {
       this.widest = width;
       this.above.setAttribute("width", String(width));
     }
+    this.root.classList.toggle("part", first.top > 0 || last.top + last.height < outline.height);
     const bar = this.top - this.shift;
     if (Math.abs(this.root.scrollTop - bar) >= 0.5) this.root.scrollTop = bar;
     this.bar = this.root.scrollTop;
