@@ -2,11 +2,12 @@
 # make test   every test
 # make lint   style, types, migrations        make fmt     put the style right
 # make bench  the benchmarks                 make faults the fault bench: SEED=N, SEEDS=N, TIMES=N, PAGE=FILE
+# make pictures   the pictures of the docs, taken of real builds
 #
 # Each makes the environment in .venv/ first, and again only when a file in requirements/ has changed.
 # PYTHON=/path/to/python chooses the interpreter that .venv/ is made of.
 
-.PHONY: run test bench faults lint fmt
+.PHONY: run test bench faults pictures lint fmt
 .DEFAULT_GOAL := run
 .DELETE_ON_ERROR:
 
@@ -24,6 +25,9 @@ bench: .venv/.installed-dev
 
 faults: .venv/.installed-dev
 	$(PY) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(TIMES),--times $(TIMES)) $(if $(PAGE),--markdown $(PAGE))
+
+pictures: .venv/.installed-dev
+	$(PY) -m tests.pictures
 
 lint: .venv/.installed-dev
 	$(PY) -m ruff check .

@@ -54,6 +54,11 @@ class FinderTests(SimpleTestCase):
         self.assertEqual(found(self.finder, Chunk(0, 9, ["q"]), over=(0,)), [GroupAt(0, 3, "c", 7, 9)])
         self.assertEqual(found(self.finder, over=(0, 1)), [])
 
+    def test_files_of_the_workspace_are_told_from_there(self) -> None:
+        self.finder.workspace = "/srv/w/7"
+        told = found(self.finder, Chunk(0, 1, ["::error file=/srv/w/7/src/a.c::x", "::error file=/srv/w/77/b.c::y"]))
+        self.assertEqual([one.said.file for one in told if isinstance(one, AnnotationAt)], ["src/a.c", "/srv/w/77/b.c"])
+
     def test_steps_that_take_turns_have_groups_of_their_own(self) -> None:
         found(self.finder, Chunk(0, 1, ["::group::a"]), Chunk(1, 1, ["::group::b"]))
         self.assertEqual(found(self.finder, Chunk(0, 2, ["::endgroup::"])), [GroupAt(0, 1, "a", 1, 2)])

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from .. import events, printed, silences
-from ..landmarks import Annotation, parse
+from .. import events, landmarks, printed, silences
+from ..landmarks import Annotation
 from ..models import Build, Step
 from ..progress import FEW, Forecast, forecast, spread
 from ..silences import Silence
@@ -130,11 +130,22 @@ class Insight:
     def first_error_text(self) -> str:
         spot = self.first_error
         found = printed.lines(self.build.pk, spot.step, spot.line, spot.line) if spot else []
-        text = events.plain(found[0].text).strip() if found else ""
-        said = parse(text)
-        if isinstance(said, Annotation):
-            text = ": ".join(filter(None, (place(said.file, said.file_line, said.column), said.message)))
-        return text[:500]
+        said = self._annotated
+        if found and said:
+            return ": ".join(filter(None, (place(said.file, said.file_line, said.column), said.message)))
+        return events.plain(found[0].text).strip()[:500] if found else ""
+
+    @property
+    def is_annotated(self) -> bool:
+        """The first error is one that its step has called an error, and so listed."""
+        return self._annotated is not None
+
+    @cached_property
+    def _annotated(self) -> Annotation | None:
+        if not self.first_error or not self.build.annotations_told["error"]:
+            return None
+        at = landmarks.annotations(self.build.pk)
+        return next((one.said for one in at if Spot(one.step, one.line) == self.first_error), None)
 
     @cached_property
     def last_passed(self) -> Build | None:

@@ -5,6 +5,7 @@ see whether something asks for an end. While the database is away nothing is rea
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -89,6 +90,7 @@ class Runner:
         build = self._store(Build.objects.select_related("project").get, pk=self._lease.build_id)
         try:
             self._workspace = workspace = Workspace(build.pk)
+            self._finder.workspace = os.path.realpath(workspace.path)
         except OSError as error:
             reason = f"The workspace could not be made: {error.strerror or error}."
             return self._store(lifecycle.finish, self._lease, Status.FAILED, reason)

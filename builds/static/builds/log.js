@@ -284,7 +284,7 @@ export class LogView {
     this.touched.add(step);
     this.outline.unfold(step, line);
     if (pick && line) this.picked = { step, first: line, last: line };
-    this.pinned = { step, line, offset: line ? Math.floor(this.window.view / 3) : 0 };
+    this.pinned = { step, line, offset: line ? Math.max(Math.floor(this.window.view / 3), this.outline.sizes.head) : 0 };
     this.redraw();
   }
 
