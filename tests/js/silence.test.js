@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { lasting } from "../../builds/static/builds/silence.js";
+import { lasting, Silence, told } from "../../builds/static/builds/silence.js";
 
 const AT = Date.parse("2026-03-01T12:00:00Z");
 const seconds = (/** @type {number} */ after) => new Date(AT + after * 1000).toISOString();
@@ -38,4 +38,27 @@ test("in a long build a short silence is none", () => {
 
 test("what does not run is not silent", () => {
   for (const status of ["queued", "passed", "failed"]) assert.equal(lasting(build(status), null, AT + 60_000), null);
+});
+
+test("of those that are over the three longest are told, where they are long beside the build", () => {
+  const past = [6, 40, 7, 90, 8].map((length, at) => ({ step: "compile", line: at + 1, seconds: length }));
+  assert.deepEqual(told(past, 100).map((one) => one.seconds), [90, 40, 8]);
+  assert.deepEqual(told(past, 1_000).map((one) => one.seconds), [90]);
+  assert.deepEqual(told(past, 10_000), []);
+});
+
+test("between two lines, before the first and after the last; what comes twice counts once", () => {
+  const root = /** @type {any} */ ({ querySelector: () => null });
+  const heard = new Silence(root, build());
+  const log = (/** @type {number} */ line, /** @type {number} */ after, text = "x") =>
+    heard.hear({ step: "compile", line, text, at: seconds(after) });
+  log(1, 10, "a\nb"); // lines 1 and 2, after ten seconds
+  log(3, 12);
+  log(3, 30); // the same line, written bit by bit
+  log(4, 37);
+  log(4, 37);
+  assert.deepEqual(heard.past, [
+    { step: "compile", line: 0, seconds: 10 },
+    { step: "compile", line: 3, seconds: 7 },
+  ]);
 });

@@ -28,7 +28,7 @@ let newest = 0;
 /** While it is played again: the moment at which it stands. @type {number|null} */
 let replayed = null;
 const outlook = new Outlook(main);
-const silence = new Silence(main);
+const silence = new Silence(main, build);
 
 /** Lines of the log, and how many of them were left out. @type {[number, number]} */
 let counted = [0, 0];
@@ -203,7 +203,7 @@ function tick() {
   const waited = (Date.parse(build.started_at || build.finished_at || "") || moment) - Date.parse(build.created_at);
   set(slot("waited"), words.duration(waited / 1000, true));
   const fraction = outlook.show(build, moment);
-  silence.show(build, moment);
+  if (replayed === null) silence.show(build, moment);
   document.title = `${(build.status === "running" && words.percent(fraction)) || build.status} · ${name}`;
   set(slot("delay"), newest > 0 && !isFinal(build.status) ? `shown ${lag(newest)} after it was stored` : "");
   tickSteps(began, elapsed || 0, moment);
