@@ -84,7 +84,7 @@ class Command(BaseCommand):
             if one.rest:
                 self.stdout.write(f"Would finish with build {build.pk} of {one.project}, which was begun before.")
                 continue
-            much = f"{build.head - build.horizon + 1:,} events" if build.log_lines is None else retention.extent(build)
+            much = f"{build.events.count():,} events" if build.log_lines is None else retention.extent(build)
             what = f"prune build {build.pk} of {one.project}, {one.why}" if one.why else ""
             self.stdout.write(f"Would {what or f'compact build {build.pk} of {one.project}'}: {much}.")
         pruned = sum(bool(one.why) for one in due)
