@@ -176,6 +176,7 @@ class AnyBytesTests(SimpleTestCase):
 
     @given(output)
     @settings(max_examples=300, deadline=None)
+    @example(b" \x1b[2J\x1b]8;;http://!\x1b\\\xcc\x80")
     def test_lines_are_bounded_clean_and_neutral(self, data: bytes) -> None:
         for line in lines(data):
             self.assertLess(len(line.encode()), MAX_BYTES + 100)

@@ -112,7 +112,8 @@ class Canvas:
             return
         for character in text:
             columns = width(character)
-            if columns == 0 and self._column > 0 and self._attach(character):
+            if columns == 0 and self._column > 0:
+                self._attach(character)
                 continue
             self._place(character, max(columns, 1))
 
@@ -144,14 +145,13 @@ class Canvas:
         if columns > 1 or width(character) != 1:
             self._narrow = False
 
-    def _attach(self, character: str) -> bool:
-        """A combining character joins the one before the cursor. False: there is none."""
+    def _attach(self, character: str) -> None:
+        """A combining character joins the one before the cursor, or the blank where none is."""
         column = self._column - 1
-        if column >= len(self._cells):
-            if self._column > self._max_columns:
-                self._dropped += 1
-                return True
-            return False
+        if self._column > self._max_columns:
+            self._dropped += 1
+            return
+        self._pad(self._column)
         while column > 0 and self._cells[column] == "":
             column -= 1
         if self._attached >= self._max_bytes:
@@ -160,7 +160,6 @@ class Canvas:
             self._attached += 1
             self._cells[column] += character
             self._narrow = False
-        return True
 
     def _tab(self) -> None:
         stop = (self._column // _TAB + 1) * _TAB
