@@ -2,6 +2,7 @@
 // Rows of the log as elements: made once, and touched again only where what they show has changed.
 
 import { plainOf, renderRuns, runs } from "./ansi.js";
+import { count } from "./words.js";
 
 /**
  * @typedef {import("./outline.js").Row} Row
@@ -146,6 +147,7 @@ export class Rows {
     if (group) {
       const folded = row.segment.group && this.isFolded(row);
       setText(text, group.name || "group");
+      text.dataset.lines = group.last === null ? "" : count(group.last - group.line, "line");
       if (text.getAttribute("aria-expanded") !== String(!folded)) text.setAttribute("aria-expanded", String(!folded));
       return;
     }
