@@ -32,6 +32,8 @@ export class Pages {
     this.clock = 0;
     /** @type {Map<string, AbortController>} */
     this.asking = new Map();
+    /** By who waits for them. @type {Map<string, {step: number, first: number, last: number}[]>} */
+    this.wishes = new Map();
     /** @type {{step: number, at: number}[]} blocks to be asked for, the most wanted first */
     this.wanted = [];
     this.failures = 0;
@@ -102,11 +104,13 @@ export class Pages {
   }
 
   /** These lines are to be here soon, and no others: what nobody waits for any more is not fetched to its end.
-   * @param {{step: number, first: number, last: number}[]} stretches the most wanted first */
-  want(stretches) {
+   * @param {{step: number, first: number, last: number}[]} stretches the most wanted first
+   * @param {"view"|"replay"} [who] waits for them: each has its own */
+  want(stretches, who = "view") {
+    this.wishes.set(who, stretches);
     this.wanted = [];
     const keys = new Set();
-    for (const { step, first, last } of stretches) {
+    for (const { step, first, last } of [...this.wishes.values()].flat()) {
       for (let at = Math.floor((first - 1) / BLOCK); at <= Math.floor((last - 1) / BLOCK); at += 1) {
         const key = `${step}:${at}`;
         if (keys.has(key)) continue;
