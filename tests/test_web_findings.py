@@ -43,6 +43,15 @@ class PageTest(FindingsCase):
         first = failures.build(["quiet"], slug="new")
         self.assertContains(self.page(first), "No build of new passed before this one")
 
+    def test_a_build_that_failed_in_no_step_says_so(self) -> None:
+        self.client.force_login(self.alice)
+        self.failed.steps.update(status="skipped", exit_code=None, started_at=None)
+        Build.objects.filter(pk=self.failed.pk).update(reason="The workspace could not be made: <full>.")
+        answer = self.page(self.failed)
+        self.assertContains(answer, "None of its steps failed, so there is no output to compare.")
+        self.assertContains(answer, "The workspace could not be made: &lt;full&gt;.")
+        self.assertNotContains(answer, "passed before this one")
+
     def test_it_is_for_those_who_may_see_the_build(self) -> None:
         answer = self.page(self.failed)
         self.assertRedirects(answer, f"/accounts/login/?next=/builds/{self.failed.pk}/difference/")

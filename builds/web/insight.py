@@ -128,11 +128,10 @@ class Insight:
 
     @cached_property
     def first_error_text(self) -> str:
-        spot = self.first_error
-        found = printed.lines(self.build.pk, spot.step, spot.line, spot.line) if spot else []
-        said = self._annotated
-        if found and said:
+        spot, said = self.first_error, self._annotated
+        if said:  # its line may be gone: the log is cut where it is too long, and what it says of itself stays
             return ": ".join(filter(None, (place(said.file, said.file_line, said.column), said.message)))
+        found = printed.lines(self.build.pk, spot.step, spot.line, spot.line) if spot else []
         return events.plain(found[0].text).strip()[:500] if found else ""
 
     @property
@@ -147,10 +146,14 @@ class Insight:
         at = landmarks.annotations(self.build.pk)
         return next((one.said for one in at if Spot(one.step, one.line) == self.first_error), None)
 
+    @property
+    def failed_step(self) -> Step | None:
+        return comparison.failed_step(self.build, self.steps)
+
     @cached_property
     def last_passed(self) -> Build | None:
         """Of a build that failed in a step: what it is compared with."""
-        return comparison.last_passed(self.build) if comparison.failed_step(self.build, self.steps) else None
+        return comparison.last_passed(self.build) if self.failed_step else None
 
     @property
     def says_why(self) -> bool:
