@@ -15,6 +15,7 @@ from ..states import Status
 from . import comparison, words
 from .comparison import Comparison, Spot
 from .landmarks import place
+from .once import Busy
 from .rows import last_durations, usual_range
 
 
@@ -118,9 +119,22 @@ class Insight:
 
     # --- Failure ---
 
-    @cached_property
+    @property
     def first_error(self) -> Spot | None:
-        return comparison.first_error(self.build, self.steps)
+        """None also where it was not looked for: the page does without it, and opens at its end."""
+        return self._looked_for[0]
+
+    @property
+    def is_busy(self) -> bool:
+        """The first error was not looked for: others have theirs looked for just now."""
+        return self._looked_for[1]
+
+    @cached_property
+    def _looked_for(self) -> tuple[Spot | None, bool]:
+        try:
+            return comparison.first_error(self.build, self.steps), False
+        except Busy:
+            return None, True
 
     @property
     def first_error_step(self) -> str:
@@ -160,6 +174,7 @@ class Insight:
         return bool(self.first_error_text or self.last_passed)
 
     def compare(self) -> Comparison | None:
+        """`Busy` where others have theirs compared just now."""
         return comparison.compare(self.build, self.steps)
 
 
