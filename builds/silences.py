@@ -6,6 +6,7 @@ One query over the numbers and times of its events, or the heads of the blocks t
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import chain, pairwise
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from django.db.models import FloatField, Func, Q, Window
 from django.db.models.functions import Coalesce, Lag
 from django.utils import timezone
 
-from . import blocks
+from . import blocks, printed
 from .models import Build, Event, Step
 from .states import Status
 
@@ -29,6 +30,11 @@ MOST_EVENTS = 30_000
 MOST_EVENTS_OVER = 100_000
 """Of a build that is over, since that is done once: nearly three hours of such output."""
 _TURNS = 2_000
+"""Of a log with so many places that count none are told: steps that print in turn have one at each line."""
+
+
+class _Changed(Exception):
+    """The log was compacted or pruned while it was read."""
 
 
 class Silence(NamedTuple):
@@ -73,7 +79,9 @@ def of_build(build: Build, steps: Sequence[Step]) -> list[Silence]:
     spans = tuple(Span(step.position, step.started_at, step.finished_at) for step in steps if step.started_at)
     if build.is_final:
         after = max(build.head - MOST_EVENTS_OVER, 0)
-        return list(_of_final(build.pk, build.compacted_at, build.duration or 0.0, spans, after))
+        with suppress(_Changed):  # whoever asks next sees what has become of it
+            return list(_of_final(build.pk, build.compacted_at, build.duration or 0.0, spans, after))
+        return []
     return _find(build.pk, None, build.duration or 0.0, spans, after=build.head - MOST_EVENTS)
 
 
@@ -82,11 +90,11 @@ def lasting(build: Build, steps: Sequence[Step]) -> Silence | None:
     step = next((one for one in steps if one.status == Status.RUNNING), None)
     if step is None or step.started_at is None:
         return None
-    printed = Event.objects.filter(build_id=build.pk, kind="log").order_by("-seq")
-    newest = printed.values_list("step", "at", "line", "lines").first()
+    own = Event.objects.filter(build_id=build.pk, step=step.position, line__isnull=False).order_by("-line", "-seq")
+    newest = own.values_list("at", "line", "lines").first()
     since, line = step.started_at, 0
-    if newest and newest[0] == step.position:
-        since, line = newest[1], newest[2] + newest[3] - 1
+    if newest:
+        since, line = newest[0], newest[1] + newest[2] - 1
     return Silence(step.position, max((timezone.now() - since).total_seconds(), 0.0), line, since, True)
 
 
@@ -94,7 +102,11 @@ def lasting(build: Build, steps: Sequence[Step]) -> Silence | None:
 def _of_final(
     build_id: int, compacted_at: datetime | None, duration: float, spans: tuple[Span, ...], after: int
 ) -> tuple[Silence, ...]:
-    return tuple(_find(build_id, compacted_at, duration, spans, after))
+    """`_Changed`: then nothing is kept."""
+    found = tuple(_find(build_id, compacted_at, duration, spans, after))
+    if printed.what_became(build_id) != (compacted_at, None):
+        raise _Changed
+    return found
 
 
 def _find(
@@ -109,6 +121,8 @@ def _find(
         turns = list(turns_of_blocks(build_id, least))
     else:
         turns = turns_of_events(build_id, least, after)
+        if len(turns) > _TURNS:
+            return []
     return longest(spans, turns, timezone.now(), least)
 
 
@@ -169,14 +183,15 @@ class _Seconds(Func):
 def turns_of_events(build_id: int, least: float, after: int = 0) -> list[Turn]:
     """Those with at least `least` seconds between both sides, and those where the step is another, or an end is.
 
-    `after`: what is stored up to that number is set aside, as if it were cut.
+    `after`: what is stored up to that number is set aside, as if it were cut. More than `_TURNS`: there may be
+    others, which are not among them.
 
     The database goes over the numbers and times of all events once; what else is to be said of the few that count is
     fetched by number.
     """
-    printed = Event.objects.filter(build_id=build_id, kind__in=("log", "cut"), seq__gt=after)
+    told = Event.objects.filter(build_id=build_id, kind__in=("log", "cut"), seq__gt=after)
     places: list[tuple[int | None, int | None]] = list(
-        printed.annotate(
+        told.annotate(
             before=Window(Lag("seq"), order_by="seq"),
             silence=_Seconds("at") - Window(Lag(_Seconds("at")), order_by="seq"),
             other=Coalesce("step", -1) - Coalesce(Window(Lag("step"), order_by="seq"), -2),
@@ -185,11 +200,11 @@ def turns_of_events(build_id: int, least: float, after: int = 0) -> list[Turn]:
         .order_by("seq")
         .values_list("before", "seq")[:_TURNS]
     )
-    newest = printed.order_by("-seq").values_list("seq", flat=True).first()
+    newest = told.order_by("-seq").values_list("seq", flat=True).first()
     places += [(newest, None)] if newest else []
     wanted = {seq for place in places for seq in place if seq is not None}
     columns = ("seq", "step", "at", "line", "lines")
-    stored = {row[0]: row[1:] for row in printed.filter(seq__in=wanted).order_by("seq").values_list(*columns)}
+    stored = {row[0]: row[1:] for row in told.filter(seq__in=wanted).order_by("seq").values_list(*columns)}
     turns = [_turn(stored.get(before), stored.get(seq)) for before, seq in places]
     return [turns[0]._replace(is_cut=True), *turns[1:]] if turns and after > 0 else turns
 

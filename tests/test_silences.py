@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from unittest import mock
 
 from django.db import connection
 from django.test import SimpleTestCase, tag
@@ -151,6 +152,59 @@ class StoredTest(TestCase):
         build.refresh_from_db()
         self.assertEqual(silences.of_build(build, steps), [])
 
+    def test_a_log_with_too_many_turns_tells_none(self) -> None:
+        """Two steps that print in turn: behind those that are fetched the rest would look like one silence."""
+        drafts = [Chunk(n % 2, n // 2 + 1, ["x"]) for n in range(40)]
+        build = self.over(self.build(drafts, [n / 10 for n in range(40)], [(0, 4), (0, 4)]), 4)
+        for turns in (20, 40, 5_000):
+            silences._of_final.cache_clear()
+            with (
+                mock.patch.object(silences, "_TURNS", turns),
+                mock.patch.object(silences, "LEAST_SECONDS", 0.5),
+                mock.patch.object(silences, "MOST_EVENTS_OVER", 10**6),
+            ):
+                self.assertEqual(self.found(build), [], turns)
+        with mock.patch.object(silences, "_TURNS", 42), mock.patch.object(silences, "LEAST_SECONDS", 0.15):
+            silences._of_final.cache_clear()
+            self.assertEqual([one[1] for one in self.found(build)], [0.2], "the end of one of them")
+
+    def test_the_silence_that_lasts_is_the_steps_own(self) -> None:
+        build = self.build([Chunk(1, 1, ["a"]), Chunk(1, 2, ["b"]), Chunk(0, 1, ["x"])], [1, 2, 9], [(0, 1), (1, None)])
+        found = silences.lasting(build, list(build.steps.all()))
+        assert found is not None
+        self.assertEqual((found.step, found.line, found.since), (1, 2, moment(2)))
+
+    def test_the_newest_line_of_a_step_is_found_along_its_index(self) -> None:
+        build = self.build([Chunk(0, 1, ["a"])], [1], [(0, None)])
+        steps = list(build.steps.all())
+        with CaptureQueriesContext(connection) as asked:
+            silences.lasting(build, steps)
+        (query,) = [one["sql"] for one in asked]
+        plan = self.plan(query)
+        if connection.vendor == "postgresql":
+            self.assertRegex(plan, "Index Scan.* using event_line")
+        else:
+            self.assertIn("USING INDEX event_line (build_id=? AND step=? ", plan)
+
+    def test_a_log_that_is_compacted_meanwhile_tells_none_and_nothing_is_kept(self) -> None:
+        for column in ("compacted_at", "pruned_at"):
+            build = self.over(self.build([Chunk(0, 1, ["a"])], [1], [(0, 30)]), 61.25)
+            steps = list(build.steps.all())
+            Build.objects.filter(pk=build.pk).update(**{column: moment(99)})
+            self.assertEqual(silences.of_build(build, steps), [])
+            Build.objects.filter(pk=build.pk).update(**{column: None})
+            self.assertEqual([one.line for one in silences.of_build(build, steps)], [1])
+
+    def plan(self, query: str) -> str:
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                cursor.execute("SET LOCAL enable_seqscan = off")
+                cursor.execute("SET LOCAL enable_bitmapscan = off")
+                cursor.execute(f"EXPLAIN {query}")
+                return "\n".join(row[0] for row in cursor.fetchall())
+            cursor.execute(f"EXPLAIN QUERY PLAN {query}")
+            return "\n".join(str(row[-1]) for row in cursor.fetchall())
+
     def test_a_running_builds_silences_are_found_along_the_index(self) -> None:
         build = self.build([Chunk(0, 1, ["a"])], [1], [(0, None)])
         steps = list(build.steps.all())
@@ -158,17 +212,11 @@ class StoredTest(TestCase):
             silences.of_build(build, steps)
         (query,) = [one["sql"] for one in asked if "LAG(" in one["sql"].upper()]
         self.assertLessEqual(len(asked), 3)
-        with connection.cursor() as cursor:
-            if connection.vendor == "postgresql":
-                cursor.execute("SET LOCAL enable_seqscan = off")
-                cursor.execute("SET LOCAL enable_bitmapscan = off")
-                cursor.execute(f"EXPLAIN {query}")
-                plan = "\n".join(row[0] for row in cursor.fetchall())
-                self.assertRegex(plan, "Index Scan using .*(event_seq|event_cut)")
-            else:
-                cursor.execute(f"EXPLAIN QUERY PLAN {query}")
-                plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
-                self.assertRegex(plan, r"USING INDEX \S*event\S* \(build_id=\? AND seq>\?\)")
+        plan = self.plan(query)
+        if connection.vendor == "postgresql":
+            self.assertRegex(plan, "Index Scan using .*(event_seq|event_cut)")
+        else:
+            self.assertRegex(plan, r"USING INDEX \S*event\S* \(build_id=\? AND seq>\?\)")
 
     @given(st.lists(st.tuples(st.integers(0, 1), st.integers(1, 3), st.floats(0, 30)), max_size=12))
     @settings(max_examples=25, deadline=None)

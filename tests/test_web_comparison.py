@@ -8,7 +8,7 @@ from builds.events import Chunk
 from builds.landmarks import Annotation, AnnotationAt
 from builds.models import Build
 from builds.retention import Pace
-from builds.web import comparison
+from builds.web import comparison, difference
 from builds.web.comparison import Spot
 
 from . import failures
@@ -90,6 +90,15 @@ class ComparisonTest(TestCase):
         with mock.patch.object(comparison, "MOST_BYTES", 1), mock.patch.object(comparison, "_BITE", 2):
             self.assertEqual(self.compare(failed).line, 6)
 
+    def test_logs_that_would_take_too_long_say_so(self) -> None:
+        log = [f"line {n}" for n in range(300)]
+        failures.build(log, status="passed")
+        failed = failures.build([*log, "late"])
+        with mock.patch.object(difference, "MOST_SECONDS", -1):
+            found = self.compare(failed)
+        self.assertEqual(found.said, "The logs are too long to be compared here: 300 and 301 lines.")
+        self.assertEqual((found.rows, found.json["detail"]), ([], found.said))
+
     def test_compacted_logs_are_compared_as_others_are(self) -> None:
         passed, failed = failures.build(PASSED, status="passed"), failures.build(FAILED)
         before = self.compare(failed)
@@ -140,6 +149,15 @@ class FirstErrorTest(TestCase):
         failed = failures.build(["error: early", "a", "b", "error: late"])
         with mock.patch.object(comparison, "ERROR_LINES", 2):
             self.assertEqual(self.first(failed), Spot(1, 4))
+
+    def test_it_is_read_from_the_end_and_no_further_than_it_is_looked_at(self) -> None:
+        failed = failures.build(["x"])
+        for bite in range(6):
+            texts = [f"{'y' * 500} {n}" for n in range(900)]
+            events.put(failed.pk, 50 + bite, [Chunk(1, 2 + 900 * bite, [*texts[:-1], f"error: in bite {bite}"])])
+        with mock.patch.object(comparison.printed, "lines", side_effect=comparison.printed.lines) as lines:
+            self.assertEqual(self.first(failed), Spot(1, 5_401))
+        lines.assert_called_once_with(failed.pk, 1, 4_802, 5_401)
 
     def test_of_chunks_with_many_lines_each_line_has_its_number(self) -> None:
         failed = failures.build(["x"])

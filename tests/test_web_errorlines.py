@@ -1,10 +1,12 @@
 import time
+from unittest import mock
 
 from django.test import SimpleTestCase, tag
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builds.web.errorlines import first, looks_like_an_error
+from builds.web import errorlines
+from builds.web.errorlines import earliest, looks_like_an_error
 
 ERRORS = [
     "src/a.c:12:5: error: 'lights' undeclared (first use in this function)",
@@ -101,9 +103,28 @@ class ErrorLinesTest(SimpleTestCase):
             with self.subTest(text):
                 self.assertFalse(looks_like_an_error(text))
 
-    def test_the_first_one_counts(self) -> None:
-        self.assertEqual(first(["ok", "error: a", "error: b"]), 1)
-        self.assertIsNone(first(["ok", "0 errors"]))
+    def test_the_first_one_counts_and_that_is_the_last_one_from_the_end(self) -> None:
+        self.assertEqual(earliest(["ok", "error: b", "error: a", "ok"]), 2)
+        self.assertIsNone(earliest(["ok", "0 errors"]))
+
+    def test_of_long_lines_the_last_ones_are_looked_at(self) -> None:
+        json = '{"error": null, ' + '"level": 3, ' * 170
+        lines = ["error: b", *[json] * 2_000, "error: a"]
+        with mock.patch.object(errorlines, "looks_like_an_error", side_effect=looks_like_an_error) as look:
+            self.assertEqual(earliest(lines), 0)
+        self.assertEqual(look.call_count, 526, "500 characters of each, 256 KiB in all")
+        self.assertFalse(looks_like_an_error(json[:500] + " error: x"))
+        self.assertEqual(earliest(["error: b", *["ok"] * 2_000, "error: a"]), 2_001)
+
+    def test_when_the_time_is_over_what_was_found_counts(self) -> None:
+        lines = ["error: b", *["ok"] * 2_000, "error: a"]
+        with mock.patch.object(errorlines, "MOST_SECONDS", -1):
+            self.assertEqual(earliest(lines), 0)
+
+    def test_other_threads_get_a_turn(self) -> None:
+        with mock.patch.object(errorlines.time, "sleep") as sleep:
+            earliest(["ok"] * 1_000)
+        self.assertGreaterEqual(sleep.call_count, 20)
 
     @given(st.text())
     def test_any_text_has_an_answer(self, text: str) -> None:

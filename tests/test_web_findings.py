@@ -5,6 +5,7 @@ from django.test import TestCase, override_settings
 
 from builds.access import new_token
 from builds.models import Build
+from builds.web.once import Busy
 
 from . import failures
 
@@ -43,6 +44,34 @@ class PageTest(FindingsCase):
         first = failures.build(["quiet"], slug="new")
         self.assertContains(self.page(first), "No build of new passed before this one")
 
+    def test_while_others_are_compared_it_loads_itself_again(self) -> None:
+        self.client.force_login(self.alice)
+        for name in ("_first_error", "_compared"):
+            with mock.patch(f"builds.web.comparison.{name}", side_effect=Busy):
+                answer = self.page(self.failed)
+            self.assertContains(answer, "Other builds are being compared just now", status_code=503)
+            self.assertEqual((answer["Retry-After"], answer["Cache-Control"]), ("3", "no-store, private"))
+            self.assertContains(answer, '<meta http-equiv="refresh" content="3">', status_code=503)
+            self.assertNotContains(answer, 'id="failure"', status_code=503)
+        self.assertNotContains(self.page(self.failed), "refresh")
+
+    def test_a_builds_page_does_not_wait_for_its_first_error(self) -> None:
+        self.client.force_login(self.alice)
+        with mock.patch("builds.web.comparison._first_error", side_effect=Busy) as look:
+            text = self.client.get(f"/builds/{self.failed.pk}/").content.decode()
+        look.assert_called_once()
+        self.assertNotIn("data-first-error", text)
+        self.assertIn("Compare what they printed", text)
+
+    def test_a_build_that_failed_in_no_step_says_so(self) -> None:
+        self.client.force_login(self.alice)
+        self.failed.steps.update(status="skipped", exit_code=None, started_at=None)
+        Build.objects.filter(pk=self.failed.pk).update(reason="The workspace could not be made: <full>.")
+        answer = self.page(self.failed)
+        self.assertContains(answer, "None of its steps failed, so there is no output to compare.")
+        self.assertContains(answer, "The workspace could not be made: &lt;full&gt;.")
+        self.assertNotContains(answer, "passed before this one")
+
     def test_it_is_for_those_who_may_see_the_build(self) -> None:
         answer = self.page(self.failed)
         self.assertRedirects(answer, f"/accounts/login/?next=/builds/{self.failed.pk}/difference/")
@@ -68,6 +97,14 @@ class PageTest(FindingsCase):
 
 
 class ApiTest(FindingsCase):
+    def test_while_others_are_compared_it_asks_to_come_again(self) -> None:
+        for name in ("_first_error", "_compared"):
+            with mock.patch(f"builds.web.comparison.{name}", side_effect=Busy):
+                answer = self.api(self.failed, self.alice)
+            self.assertEqual((answer.status_code, answer["Retry-After"]), (503, "3"))
+            self.assertEqual(answer["Content-Type"], "application/problem+json")
+            self.assertIn("try again", answer.json()["detail"])
+
     def test_it_tells_the_first_error_and_the_difference(self) -> None:
         found = self.api(self.failed, self.alice).json()
         self.assertEqual(found["first_error"], {"step": "compile", "line": 2, "text": "<b>error: x</b>"})

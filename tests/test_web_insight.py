@@ -4,6 +4,8 @@ from django.contrib.auth.models import User
 from django.test import TestCase
 from django.utils import timezone
 
+from builds import landmarks
+from builds.landmarks import Annotation, AnnotationAt
 from builds.models import Build, Step
 from builds.web.insight import Insight
 
@@ -79,6 +81,17 @@ class InsightTest(TestCase):
         assert found.lasting is not None
         self.assertEqual(found.lasting.anchor, "step-2")
         self.assertRegex(found.lasting.said, r"\A9\.\d s in compile, before its first line\Z")
+
+    def test_an_annotated_error_is_told_also_when_its_line_was_cut(self) -> None:
+        build = failures.build(["::error file=a.c,line=3::It broke", "x"])
+        said = Annotation("error", "It broke", "", "a.c", 3)
+        landmarks.store(build.pk, [AnnotationAt(1, 1, 1, said)], {"errors_told": 1})
+        build = Build.objects.select_related("project").get(pk=build.pk)
+        self.assertEqual(self.insight(build).first_error_text, "a.c:3: It broke")
+        build.events.filter(kind="log", step=1, line=1).delete()
+        found = self.insight(build)
+        self.assertEqual((found.first_error_text, found.is_annotated), ("a.c:3: It broke", True))
+        self.assertTrue(found.says_why)
 
     def test_a_builds_page_asks_for_all_of_it_in_few_queries(self) -> None:
         self.client.force_login(User.objects.create_user("alice"))

@@ -116,10 +116,19 @@ class PageTests(LandmarksCase):
                 ]
             },
         )
-        self.assertEqual(landmarks.groups_beyond(self.stored()), 0)
+
+    @hurried
+    def test_groups_that_are_not_kept_are_told_at_the_foot_of_the_log(self) -> None:
         self.print(*["::group::c"] * MAX_GROUPS)
-        self.assertEqual(landmarks.groups_beyond(self.stored()), 2)
+        self.assertNotIn("folded", self.open())
+        self.print("::group::d")
+        self.assertIn("<span>1 more group is not folded</span>", self.open())
+        self.print(*["::group::e"] * 1_230)
+        self.assertIn("<span>1,231 more groups are not folded</span>", self.open())
         self.assertEqual(len(landmarks.of_build(self.stored())[0]), MAX_GROUPS)
+        self.end()
+        retention.prune(self.running_build.pk, "90 days after it ended", Pace())
+        self.assertNotIn("folded", self.open())
 
 
 class ApiTests(LandmarksCase):

@@ -5,7 +5,7 @@
 there will ever be. An answer is a page of the store (512 events at most) or a slice of a tail (1,000).
 
 `?kinds=build,step` of a build: events of these kinds alone, for whoever wants to know how it stands and not what it
-prints. `"upto"` is then the cursor to go on from; what was passed over is not read.
+prints. `"upto"` is then the cursor to go on from; what was passed over is not sent.
 
 `"reset": true`: the cursor is void, load again. `"denied": true`: the caller may no longer see this. `"stale": S`: the
 database was not reached for S seconds.

@@ -1,8 +1,6 @@
 """Why a build failed, as far as its output tells: its first error, and where it first differs from when it passed."""
 
-import functools
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -14,19 +12,20 @@ from ..blocks import Line
 from ..models import Build, Step
 from ..states import Status
 from . import difference, errorlines
+from .once import Once
 
 MOST_LINES = 50_000
 """Of the step that failed, the last so many are compared."""
 MOST_BYTES = 8 * 1024 * 1024
 ERROR_LINES = 5_000
-"""In the last so many the first error is looked for."""
+"""In the last so many the first error is looked for, in fewer where they are long (`errorlines.py`)."""
 PASSED_BUILDS = 500
 """So far back a passed build of the same ref is looked for."""
 CONTEXT = 2
 """Lines before the first that differs."""
 _BITE = 2_000
-_one_at_a_time = threading.Lock()
-"""Comparing keeps the interpreter busy; streams have to go on beside it."""
+_FIRST_BITE = 600
+"""Of lines that are long no more are looked at for errors."""
 
 
 class Spot(NamedTuple):
@@ -45,7 +44,10 @@ class Spot(NamedTuple):
 
 
 def first_error(build: Build, steps: Sequence[Step]) -> Spot | None:
-    """Where a failed build's page opens: at what the failed step has called an error, else at what looks like one."""
+    """Where a failed build's page opens: at what the failed step has called an error, else at what looks like one.
+
+    `Busy` where others have it looked for just now.
+    """
     step = failed_step(build, steps)
     if step is None or build.pruned_at:
         return None
@@ -56,12 +58,30 @@ def first_error(build: Build, steps: Sequence[Step]) -> Spot | None:
     return _first_error(build.pk, build.finished_at, step.position)
 
 
-@functools.lru_cache(maxsize=1_000)
-def _first_error(build_id: int, finished_at: datetime | None, step: int) -> Spot | None:
+def _look_for_error(build_id: int, finished_at: datetime | None, step: int) -> Spot | None:
     """Once for a build: when it is over, its log changes no more. `finished_at` tells worlds apart."""
-    lines, _ = _tail(build_id, step, ERROR_LINES)
-    at = errorlines.first(line.text for line in lines)
-    return None if at is None else Spot(step, lines[at].number)
+    numbers: list[int] = []
+
+    def texts() -> Iterator[str]:
+        for line in _from_the_end(build_id, step):
+            numbers.append(line.number)
+            yield line.text
+
+    at = errorlines.earliest(texts())
+    return None if at is None else Spot(step, numbers[at])
+
+
+def _from_the_end(build_id: int, step: int) -> Iterator[Line]:
+    """The last lines of a step, the newest first, read as they are asked for."""
+    last, bite = printed.total_lines(build_id, step), _FIRST_BITE
+    least = max(last - ERROR_LINES + 1, 1)
+    while last >= least:
+        first = max(last - bite + 1, least)
+        yield from reversed(printed.lines(build_id, step, first, last))
+        last, bite = first - 1, _BITE
+
+
+_first_error = Once(_look_for_error, keep=1_000, seconds=0.5, waiting=7)
 
 
 def failed_step(build: Build, steps: Sequence[Step]) -> Step | None:
@@ -128,7 +148,11 @@ def last_passed(build: Build) -> Build | None:
 
 
 def compare(build: Build, steps: Sequence[Step]) -> Comparison | None:
-    """None: it did not fail in a step, or no build passed before it. About a second of work at most, done once."""
+    """None: it did not fail in a step, or no build passed before it. `Busy` where others have theirs compared.
+
+    Done once for a build. Reading takes most of a second where both logs are as long as they may be, and comparing
+    `difference.MOST_SECONDS` at most.
+    """
     step = failed_step(build, steps)
     passed = last_passed(build) if step is not None else None
     if step is None or passed is None:
@@ -140,20 +164,21 @@ def compare(build: Build, steps: Sequence[Step]) -> Comparison | None:
     then = passed.steps.filter(name=step.name).values_list("position", flat=True).first()
     if then is None:
         return replace(found, said=f"Build {passed.pk} had no step {step.name}.")
-    with _one_at_a_time:
-        ended = (build.finished_at, passed.finished_at)
-        rows, said, note = _compared(build.pk, step.position, passed.pk, then, ended)
+    ended = (build.finished_at, passed.finished_at)
+    rows, said, note = _compared(build.pk, step.position, passed.pk, then, ended)
     return replace(found, rows=list(rows), said=said, note=note)
 
 
-@functools.lru_cache(maxsize=200)
-def _compared(
+def _lay_beside(
     build_id: int, step: int, passed_id: int, step_then: int, ended: tuple[datetime | None, ...]
 ) -> tuple[tuple[Row, ...], str, str]:
     """Rows, and what is said without or beside them. `ended`: when both did; with that they are no other world's."""
     then, cut_then = _tail(passed_id, step_then, MOST_LINES)
     now, cut_now = _tail(build_id, step, MOST_LINES)
-    found = difference.first_difference((line.text for line in then), (line.text for line in now))
+    try:
+        found = difference.first_difference((line.text for line in then), (line.text for line in now))
+    except difference.TooLong:
+        return (), f"The logs are too long to be compared here: {len(then):,} and {len(now):,} lines.", ""
     note = f"Only the last {max(len(then), len(now)):,} lines were compared." if cut_then or cut_now else ""
     if found is None:
         same = "It printed nothing." if not now else "No difference in substance found: it failed with the same output."
@@ -176,6 +201,10 @@ def _compared(
     elif found.passed is None:
         note = f"There the output of build {passed_id} had come to its end. {note}".strip()
     return tuple(rows), "", note
+
+
+_compared = Once(_lay_beside, keep=200, seconds=1, waiting=3)
+"""Comparing keeps the interpreter busy; streams have to go on beside it, and other pages."""
 
 
 def _shown(line: Line) -> str:

@@ -14,6 +14,8 @@ from .. import events
 
 MOST_CHARACTERS = 1_000
 """Of each line; what is behind them counts as equal."""
+MOST_SECONDS = 1.0
+"""Of a processor: some 30,000 lines of 170 characters on either side, more where many of them are the same."""
 _SLICE = 250
 """After so many lines other threads get a turn."""
 _NEAR = 200
@@ -54,15 +56,18 @@ _RUNS = ("---", "===", "...", "***", "###", "___", "~~~", "+++", "██", "━�
 _PADDING = re.compile(r"([-=.*#_~+█━])\1{2,}")
 
 
+class TooLong(Exception):
+    """Comparing would take longer than `MOST_SECONDS`."""
+
+
 class Difference(NamedTuple):
     """By index, from 0, into the lines that were compared."""
 
     failed: int
     """The first line that says something else."""
     passed: int | None
-    """What stood there when it passed; None: that was the end of the output."""
-    common: tuple[int, int] | None
-    """The nearest line before it that both have: where in the passed one, and where in the failed one."""
+    """What stood there when it passed, behind the nearest line before it that both have; None: that was the end of the
+    output."""
     is_surplus: bool
     """The passed output has that line, too, but not as often, and nothing else differs."""
 
@@ -87,15 +92,16 @@ def normalise(text: str) -> str:
 def first_difference(passed: Iterable[str], failed: Iterable[str]) -> Difference | None:
     """None: every line of `failed` is in `passed` as often, numbers and the like set aside.
 
-    A line that `passed` does not have at all counts before one that it has less often, wherever they stand.
+    A line that `passed` does not have at all counts before one that it has less often, wherever they stand. `TooLong`.
     """
     forms: dict[str, str] = {}  # most lines come again just as they were
-    then = list(_forms(passed, forms))
+    until = time.thread_time() + MOST_SECONDS
+    then = list(_forms(passed, forms, until))
     known = Counter(then)
     left = Counter(known)
     now: list[str] = []
     surplus: int | None = None
-    for at, form in enumerate(_forms(failed, forms)):
+    for at, form in enumerate(_forms(failed, forms, until)):
         now.append(form)
         if not form:
             continue
@@ -107,10 +113,12 @@ def first_difference(passed: Iterable[str], failed: Iterable[str]) -> Difference
     return None if surplus is None else _beside(then, now, surplus, is_surplus=True)
 
 
-def _forms(texts: Iterable[str], forms: dict[str, str]) -> Iterator[str]:
+def _forms(texts: Iterable[str], forms: dict[str, str], until: float) -> Iterator[str]:
     for at, text in enumerate(texts):
         if at % _SLICE == 0:
             time.sleep(0)  # whoever waits for the interpreter gets it
+            if at and time.thread_time() > until:
+                raise TooLong
         form = forms.get(text)
         if form is None:
             form = forms[text] = normalise(text)
@@ -124,9 +132,9 @@ def _beside(then: Sequence[str], now: Sequence[str], at: int, *, is_surplus: boo
         form = now[before]
         if form and form in known:
             places = [place for place, one in enumerate(then) if one == form]
-            common = places[min(now[: before + 1].count(form), len(places)) - 1]
-            return Difference(at, _said_after(then, common + 1), (common, before), is_surplus)
-    return Difference(at, _said_after(then, 0), None, is_surplus)
+            same = places[min(now[: before + 1].count(form), len(places)) - 1]
+            return Difference(at, _said_after(then, same + 1), is_surplus)
+    return Difference(at, _said_after(then, 0), is_surplus)
 
 
 def _said_after(forms: Sequence[str], start: int) -> int | None:

@@ -1,16 +1,23 @@
-"""Which line of a log looks like an error. Pure.
+"""Which line of a log looks like an error. Pure, but for the time that it may take.
 
 What compilers, test runners and tools print when they fail, told apart from lines that only speak of errors: counts of
 none, names of flags and files.
 """
 
 import re
+import time
 from collections.abc import Iterable
 
 from .. import events
 
-MOST_CHARACTERS = 2_000
+MOST_CHARACTERS = 500
 """Of each line: what is behind them is not looked at."""
+MOST_TEXT = 256 * 1024
+"""Characters of all lines together, of each as many as are looked at."""
+MOST_SECONDS = 0.3
+"""Of a processor, with what it takes to get the lines."""
+_SLICE = 50
+"""After so many lines other threads get a turn."""
 
 _WORDS = (
     *("error", "fail", "fatal", "panic", "traceback", "exception", "not ok", "*** ", "fault", "undefined reference"),
@@ -63,6 +70,22 @@ def looks_like_an_error(text: str) -> bool:
     return _ERROR.search(text) is not None
 
 
-def first(texts: Iterable[str]) -> int | None:
-    """The index of the first one; None: none does."""
-    return next((at for at, text in enumerate(texts) if looks_like_an_error(text)), None)
+def earliest(newest_first: Iterable[str]) -> int | None:
+    """Which of the last lines of a log is the first that looks like an error; None: none of them does.
+
+    The lines come from the end, and so does their index. Where they are too many for the bounds above, the first
+    error is the first among those that were looked at: the end of a log tells most about its failure.
+    """
+    found, size = None, 0
+    until = time.thread_time() + MOST_SECONDS
+    for at, text in enumerate(newest_first):
+        if at % _SLICE == 0:
+            time.sleep(0)  # whoever waits for the interpreter gets it
+            if at and time.thread_time() > until:
+                break
+        if looks_like_an_error(text):
+            found = at
+        size += min(len(text), MOST_CHARACTERS)
+        if size >= MOST_TEXT:
+            break
+    return found

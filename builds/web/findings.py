@@ -10,40 +10,60 @@ from ninja import Router
 from ..access import Caller
 from ..models import Build
 from . import schemas
-from .comparison import Spot
+from .comparison import Comparison, Spot
 from .door import for_callers
 from .insight import Insight
+from .once import Busy
 from .problems import Problem
 
 router = Router()
+
+AGAIN_SECONDS = 3
 
 
 @require_safe
 @for_callers
 def page(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
-    """For browsers. A build's page takes the part `#failure` out of it, once the build has failed."""
+    """For browsers. A build's page takes the part `#failure` out of it, once the build has failed.
+
+    503 while others have theirs compared: it loads itself again.
+    """
     build = get_object_or_404(caller.builds().select_related("project"), pk=build_id)
-    insight = _insight(build)
-    context = {"build": build, "project": build.project, "insight": insight, "comparison": insight.compare()}
-    return render(request, "builds/difference.html", context)
+    context: dict[str, Any] = {"build": build, "project": build.project}
+    try:
+        insight, comparison = _look(build)
+    except Busy:
+        answer = render(request, "builds/difference.html", context | {"again": AGAIN_SECONDS}, status=503)
+        answer["Retry-After"] = str(AGAIN_SECONDS)
+        return answer
+    return render(request, "builds/difference.html", context | {"insight": insight, "comparison": comparison})
 
 
-@router.get("/builds/{int:build_id}/difference", response={200: schemas.Failure, 404: schemas.Details})
+@router.get(
+    "/builds/{int:build_id}/difference", response={200: schemas.Failure, 404: schemas.Details, 503: schemas.Details}
+)
 def answer(request: HttpRequest, build_id: int) -> Any:
     """Of a build that failed: its first error, and where its output first differs from the last passed build's."""
     found = request.auth.builds().select_related("project").filter(pk=build_id).first()  # type: ignore[attr-defined]
     if found is None:
         raise Problem(404, f"There is no build {build_id} that you may see.")
-    insight = _insight(found)
-    spot, comparison = insight.first_error, insight.compare()
+    try:
+        insight, comparison = _look(found)
+    except Busy:
+        raise Problem(503, "Other builds are being compared just now; try again.") from None
+    spot = insight.first_error
     return {
         "first_error": spot and _error(insight, spot),
         "difference": comparison and comparison.json,
     }
 
 
-def _insight(build: Build) -> Insight:
-    return Insight(build, list(build.steps.all()))
+def _look(build: Build) -> tuple[Insight, Comparison | None]:
+    """`Busy`."""
+    insight = Insight(build, list(build.steps.all()))
+    if insight.is_busy:
+        raise Busy
+    return insight, insight.compare()
 
 
 def _error(insight: Insight, spot: Spot) -> dict[str, Any]:

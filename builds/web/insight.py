@@ -15,6 +15,7 @@ from ..states import Status
 from . import comparison, words
 from .comparison import Comparison, Spot
 from .landmarks import place
+from .once import Busy
 from .rows import last_durations, usual_range
 
 
@@ -118,9 +119,22 @@ class Insight:
 
     # --- Failure ---
 
-    @cached_property
+    @property
     def first_error(self) -> Spot | None:
-        return comparison.first_error(self.build, self.steps)
+        """None also where it was not looked for: the page does without it, and opens at its end."""
+        return self._looked_for[0]
+
+    @property
+    def is_busy(self) -> bool:
+        """The first error was not looked for: others have theirs looked for just now."""
+        return self._looked_for[1]
+
+    @cached_property
+    def _looked_for(self) -> tuple[Spot | None, bool]:
+        try:
+            return comparison.first_error(self.build, self.steps), False
+        except Busy:
+            return None, True
 
     @property
     def first_error_step(self) -> str:
@@ -128,11 +142,10 @@ class Insight:
 
     @cached_property
     def first_error_text(self) -> str:
-        spot = self.first_error
-        found = printed.lines(self.build.pk, spot.step, spot.line, spot.line) if spot else []
-        said = self._annotated
-        if found and said:
+        spot, said = self.first_error, self._annotated
+        if said:  # its line may be gone: the log is cut where it is too long, and what it says of itself stays
             return ": ".join(filter(None, (place(said.file, said.file_line, said.column), said.message)))
+        found = printed.lines(self.build.pk, spot.step, spot.line, spot.line) if spot else []
         return events.plain(found[0].text).strip()[:500] if found else ""
 
     @property
@@ -147,16 +160,21 @@ class Insight:
         at = landmarks.annotations(self.build.pk)
         return next((one.said for one in at if Spot(one.step, one.line) == self.first_error), None)
 
+    @property
+    def failed_step(self) -> Step | None:
+        return comparison.failed_step(self.build, self.steps)
+
     @cached_property
     def last_passed(self) -> Build | None:
         """Of a build that failed in a step: what it is compared with."""
-        return comparison.last_passed(self.build) if comparison.failed_step(self.build, self.steps) else None
+        return comparison.last_passed(self.build) if self.failed_step else None
 
     @property
     def says_why(self) -> bool:
         return bool(self.first_error_text or self.last_passed)
 
     def compare(self) -> Comparison | None:
+        """`Busy` where others have theirs compared just now."""
         return comparison.compare(self.build, self.steps)
 
 

@@ -24,9 +24,11 @@ def of_build(build: Build) -> dict[int, list[dict[str, Any]]]:
     return found
 
 
-def groups_beyond(build: Build) -> int:
-    """How many more groups were printed, which are not kept."""
-    return max(build.groups_told - MAX_GROUPS, 0)
+def plain_groups(build: Build) -> str:
+    """`231 more groups are not folded`: those that are not kept, as the page has them. Empty: all are, or the log is
+    pruned."""
+    beyond = 0 if build.pruned_at else max(build.groups_told - MAX_GROUPS, 0)
+    return f"{words.count(beyond, 'more group')} {'is' if beyond == 1 else 'are'} not folded" if beyond else ""
 
 
 def listed(build: Build) -> dict[str, Any]:

@@ -7,7 +7,11 @@ from typing import Any
 
 from django.http import HttpResponse
 
-_HEADERS: dict[int, dict[str, str]] = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "60"}}
+_HEADERS: dict[int, dict[str, str]] = {
+    401: {"WWW-Authenticate": "Bearer"},
+    429: {"Retry-After": "60"},
+    503: {"Retry-After": "3"},
+}
 
 
 class Problem(Exception):

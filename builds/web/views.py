@@ -112,6 +112,7 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         "worker": words.worker(found.worker, found.status),
         "axis": steps.axis(found, own),
         "annotations": landmarks.panel(found, own),
+        "plain_groups": landmarks.plain_groups(found),
         "insight": Insight(found, own),
         "place": place,
         "waits": waits(place),
