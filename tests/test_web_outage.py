@@ -21,7 +21,7 @@ class OutageTest(TestCase):
         self.client = Client(raise_request_exception=False)
         self.client.force_login(User.objects.create_superuser("root"))
 
-    def away(self, where: str = "builds.web.views.Caller", error: Exception = AWAY):
+    def away(self, where: str = "builds.web.door.Caller", error: Exception = AWAY):
         return patch(where, side_effect=error)
 
     def test_a_page_is_503_loads_itself_again_and_tells_no_secret(self) -> None:

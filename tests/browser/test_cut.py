@@ -119,7 +119,7 @@ class CutTest(BrowserCase):
         self.assertEqual(page.locator(".gap").all_text_contents(), [said(45, 11, 55)])
         self.assertEqual(page.locator("[data-slot=total]").inner_text(), "15 lines stored, 45 left out")
         self.assertEqual(page.locator("[data-slot=log]").inner_text(), "cut: 45 of 60 lines left out")
-        self.assertIn("60 lines, 45 left out", page.locator("summary").first.inner_text())
+        self.assertIn("60 lines, 45 left out", page.locator(".sect summary").first.inner_text())
 
     def long(self) -> None:
         """50,000 lines, of which the first 2,000 and the last 2,000 are kept."""

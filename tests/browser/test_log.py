@@ -5,6 +5,7 @@ from typing import Any
 
 from builds import events, lifecycle
 from builds.events import Chunk, Lease
+from builds.worker.landmarks import Finder
 from tests.support.board import Board
 from tests.support.browser import BrowserCase, read_log
 from tests.support.processes import eventually
@@ -152,6 +153,105 @@ class MillionTest(LogCase):
         expect(self.row("3:2000")).to_be_in_viewport()
 
 
+class PlaceTest(LogCase):
+    """Whatever comes, ends or changes its size: the newest line is in view, or what is read stays where it is."""
+
+    def top(self) -> tuple[str, float]:
+        """The first line that is wholly in view, and how far down."""
+        find = """lines => {
+          const edge = lines.getBoundingClientRect().top + 30;
+          for (const row of lines.querySelectorAll(".ln")) {
+            const { top } = row.getBoundingClientRect();
+            if (top >= edge) return [row.id, top - edge];
+          }
+        }"""
+        row, below = self.page.locator("#lines").evaluate(find)
+        return str(row), float(below)
+
+    def test_the_newest_line_is_in_view_however_many_steps_wait(self) -> None:
+        from playwright.sync_api import expect
+
+        names = ["first", *(f"later-{number}" for number in range(23))]
+        self.board.project("many-steps", f"steps: [{', '.join(f'{{name: {name}, run: x}}' for name in names)}]")
+        build_id = self.board.enqueue("many-steps")
+        with self.board.database():
+            lease = lifecycle.claim("test:1", "token of many steps")
+            assert lease is not None
+            lifecycle.begin_step(lease, 0)
+        self.print(lease, 0, 1, 300)
+        for width, height in ((1280, 800), (390, 700)):
+            self.page.set_viewport_size({"width": width, "height": height})
+            self.open(build_id)
+            self.page.locator("#lines").scroll_into_view_if_needed()
+            expect(self.row("1:300")).to_be_attached()
+            row, log = self.row("1:300").bounding_box(), self.page.locator("#lines").bounding_box()
+            self.assertAlmostEqual(row["y"] + row["height"], log["y"] + log["height"], delta=2)
+        self.page.set_viewport_size({"width": 1280, "height": 800})
+        self.print(lease, 0, 301, 400)
+        expect(self.row("1:400")).to_be_in_viewport()
+        expect(self.page.locator("#follow")).to_have_attribute("aria-pressed", "true")
+
+    def test_a_group_that_ends_does_not_fold_under_its_reader_and_one_above_does_not_move_them(self) -> None:
+        from playwright.sync_api import expect
+
+        lease = self.begin("groups")
+        finder = Finder()
+
+        def say(first: int, *lines: str) -> None:
+            with self.board.database():
+                events.append(lease, *finder.look([Chunk(1, first, lines)]))
+
+        say(1, "::group::one", *(f"line {number}" for number in range(2, 201)))
+        self.open(lease.build_id, "#2:150")
+        expect(self.row("2:150")).to_be_in_viewport()
+        before = self.top()
+        say(201, "::endgroup::", "::group::two", *(f"line {number}" for number in range(203, 400)))
+        expect(self.page.locator("[data-slot=total]")).to_have_text("439 lines")
+        self.assertEqual(self.top(), before, "the group in which one reads has ended")
+        self.page.evaluate("location.hash = '#2:300'")
+        expect(self.row("2:300")).to_be_in_viewport()
+        before = self.top()
+        self.page.locator("#lines").evaluate("lines => { lines.scrollTop -= 1 }")
+        say(400, "::endgroup::", "the end")
+        expect(self.page.locator("[data-slot=total]")).to_have_text("441 lines")
+        after = self.top()
+        self.assertEqual(after[0], before[0])
+        self.assertAlmostEqual(after[1], before[1], delta=2)
+
+    def test_other_heights_leave_the_reader_where_they_are(self) -> None:
+        from playwright.sync_api import expect
+
+        lease = self.begin("resized")
+        self.print(lease, 1, 1, 3_000, "line {} " + "word " * 60)
+        self.open(lease.build_id, "#2:2000")
+        expect(self.row("2:2000")).to_be_in_viewport()
+        self.page.locator("#lines").evaluate("lines => { lines.scrollTop -= 3 }")
+        for change in (
+            lambda: self.page.keyboard.press("w"),
+            lambda: self.page.set_viewport_size({"width": 1280, "height": 640}),
+            lambda: self.page.set_viewport_size({"width": 700, "height": 800}),
+            lambda: self.page.set_viewport_size({"width": 390, "height": 800}),
+            lambda: self.page.keyboard.press("w"),
+        ):
+            row = self.top()[0]
+            change()
+            self.page.wait_for_timeout(400)
+            number = int(row.split(":")[1])
+            self.assertLessEqual(abs(int(self.top()[0].split(":")[1]) - number), 1, f"away from {row}")
+
+    def test_a_view_higher_than_any_other_is_full(self) -> None:
+        from playwright.sync_api import expect
+
+        lease = self.begin("high")
+        self.print(lease, 1, 1, 2_000)
+        self.page.set_viewport_size({"width": 3840, "height": 4320})
+        self.open(lease.build_id)
+        expect(self.row("2:2000")).to_be_in_viewport()
+        box = self.page.locator("#lines").bounding_box()
+        last = self.row("2:2000").bounding_box()
+        self.assertLess(box["y"] + box["height"] - last["y"] - last["height"], 80)
+
+
 class FloodTest(LogCase):
     def test_five_thousand_lines_a_second_leave_the_page_usable(self) -> None:
         from playwright.sync_api import expect
@@ -246,6 +346,38 @@ class ReaderTest(LogCase):
         expect(self.page.locator("#keys")).to_contain_text("search in the log")
         press("Escape")
         expect(self.page.locator("#keys")).to_be_hidden()
+
+    def test_a_link_to_where_the_address_is_already_leads_there_again(self) -> None:
+        from playwright.sync_api import expect
+
+        self.open(self.lease.build_id, "#2:50")
+        expect(self.row("2:50")).to_be_in_viewport()
+        box, log = self.row("2:50").bounding_box(), self.page.locator("#lines").bounding_box()
+        self.assertAlmostEqual(box["y"] - log["y"], log["height"] / 3, delta=2)  # and not where the browser puts it
+        self.scroll(1)
+        expect(self.row("2:50")).not_to_be_in_viewport()
+        self.page.evaluate("""() => {
+          const link = document.createElement("a");
+          link.href = "#2:50";
+          link.id = "again";
+          link.textContent = "again";
+          document.querySelector(".head").append(link);
+        }""")
+        self.page.click("#again")
+        expect(self.row("2:50")).to_be_in_viewport()
+
+    def test_a_reader_by_keyboard_gets_past_the_log_and_keeps_the_focus_in_it(self) -> None:
+        self.open(self.lease.build_id, "#2:50")
+        self.page.wait_for_selector("[id='2:50']")
+        self.page.focus("#lines")
+        for _ in range(8):
+            self.page.keyboard.press("Tab")
+        self.assertFalse(self.page.evaluate("document.getElementById('lines').contains(document.activeElement)"))
+        self.page.locator("[id='2:50'] > a").focus()
+        for _ in range(5):
+            self.page.keyboard.press("PageDown")
+            self.page.wait_for_timeout(60)
+        self.assertEqual(self.page.evaluate("document.activeElement.id"), "lines")
 
     def test_wrapped_lines_are_as_high_as_they_are_and_the_place_stays(self) -> None:
         from playwright.sync_api import expect

@@ -16,7 +16,12 @@ function bench() {
   const world = {
     Date: { now: () => moment },
     AbortController,
-    setTimeout: (work, wait) => timers.push({ work, at: moment + wait }),
+    setTimeout: (work, wait) => {
+      const timer = { work, at: moment + wait };
+      timers.push(timer);
+      return timer;
+    },
+    clearTimeout: (timer) => timers.includes(timer) && timers.splice(timers.indexOf(timer), 1),
     fetch: (url, { signal }) =>
       new Promise((resolve, reject) => {
         const from = Number(new URL(url, "http://x").searchParams.get("from"));
@@ -27,6 +32,7 @@ function bench() {
           from,
           signal,
           answer: (more = {}) => resolve({ ok: true, json: async () => ({ ...answer, ...more }) }),
+          refuse: (status) => resolve({ ok: false, status }),
           fail: () => reject(new Error("away")),
         });
       }),
@@ -34,7 +40,7 @@ function bench() {
   const arrived = [];
   const failed = [];
   const pages = new Pages(
-    { url: "/log/", names: ["a", "b"], arrived: (step, answer) => arrived.push([step, answer.from]), failed: () => failed.push(1) },
+    { url: "/log/", names: ["a", "b"], total: () => 9_000, arrived: (step, answer) => arrived.push([step, answer.from]), failed: () => failed.push(1) },
     world,
   );
   const pass = async (milliseconds = 0) => {
@@ -98,6 +104,51 @@ test("what fails is asked for again, ever more slowly", async () => {
   await pass();
   assert.equal(pages.get(0, 10)?.text, "line 10");
   assert.equal(pages.failures, 0);
+});
+
+test("what an answer leaves out is gone, and not asked for again", async () => {
+  const { pages, asked, pass } = bench();
+  const stretch = [{ step: 0, first: 8_990, last: 9_000 }];
+  pages.put(0, 8_995, line("heard"), true);
+  pages.want(stretch);
+  asked[0].answer({ lines: [], at: [], to: 8_500, total: 0, pruned_at: "2026-01-02T00:00:00Z" });
+  await pass();
+  assert.deepEqual([8_995, 8_996, 9_000, 9_001].map((number) => pages.get(0, number)?.gone), [undefined, true, true, undefined]);
+  assert.equal(pages.get(0, 8_995)?.text, "heard");
+  pages.put(0, 9_000, line("come after all"), true);
+  assert.equal(pages.get(0, 9_000)?.text, "come after all");
+  assert.equal(asked.length, 1);
+});
+
+test("who is refused asks no more", async () => {
+  const { pages, asked, failed, pass } = bench();
+  pages.want([{ step: 0, first: 1, last: 10 }]);
+  asked[0].refuse(401);
+  await pass();
+  await pass(60_000);
+  pages.want([{ step: 0, first: 4_000, last: 4_010 }]);
+  assert.deepEqual([asked.length, failed.length, pages.isRefused], [1, 1, true]);
+});
+
+test("an answer that never comes is given up, and asked for again", async () => {
+  const { pages, asked, pass } = bench();
+  pages.want([{ step: 0, first: 1, last: 10 }]);
+  await pass(30_000);
+  assert.ok(asked[0].signal.aborted);
+  await pass(1_000);
+  asked[1].answer();
+  await pass();
+  assert.equal(pages.get(0, 10)?.text, "line 10");
+  assert.ok(!asked[1].signal.aborted);
+});
+
+test("a replay waits for lines of its own", async () => {
+  const { pages, asked, pass } = bench();
+  pages.want([{ step: 0, first: 1, last: 10 }]);
+  pages.want([{ step: 1, first: 4_000, last: 4_010 }], "replay");
+  pages.want([{ step: 0, first: 1, last: 10 }]);
+  await pass();
+  assert.deepEqual(asked.map(({ signal }) => signal.aborted), [false, false]);
 });
 
 test("memory is bounded: what was shown longest ago goes", () => {

@@ -14,6 +14,10 @@ export function listenForCopies(root, log) {
   let ends = null;
   document.addEventListener("selectionchange", () => {
     const selection = getSelection();
+    if (selection?.anchorNode && !root.contains(selection.anchorNode)) {
+      began = ends = null; // it began elsewhere: the browser's own copy is right
+      return;
+    }
     if (!selection || selection.isCollapsed) {
       if (selection?.anchorNode && root.contains(selection.anchorNode)) began = endOf(selection.anchorNode, selection.anchorOffset);
       else if (!selection?.anchorNode) began = null;

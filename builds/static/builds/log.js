@@ -19,6 +19,9 @@ import * as words from "./words.js";
  * @typedef {[number, number][]} Spans
  */
 
+/** Milliseconds in which a scroll is the browser's own. */
+const OWN_SCROLL = 150;
+
 export class LogView {
   /**
    * @param {HTMLElement} root holds one `details` per step, as the server has rendered it
@@ -33,6 +36,7 @@ export class LogView {
     this.pages = new Pages({
       url: options.url,
       names: options.names,
+      total: (step) => this.outline.parts[step].total,
       arrived: (step, answer) => this.arrived(step, answer),
       failed: () => this.schedule(),
     });
@@ -41,6 +45,9 @@ export class LogView {
     this.picked = null;
     /** A line that is to stay where it is until the reader moves. @type {{step: number, line: number, offset: number}|null} */
     this.pinned = null;
+    /** A browser scrolls by itself to the element that an address names: later, and to another place. Until then the
+     * next scroll is its own. */
+    this.ownUntil = 0;
     /** @type {(step: number, line: number) => Spans|undefined} */
     this.hitsOf = () => undefined;
     /** @type {{step: number, line: number}|null} the hit that is looked at */
@@ -54,6 +61,9 @@ export class LogView {
     this.adopt();
     this.window = new Window(root, this.outline, (body) => this.makeRows(body), {
       scrolled: (up, atEnd) => {
+        const own = this.pinned && performance.now() < this.ownUntil;
+        this.ownUntil = 0;
+        if (own) return this.schedule();
         this.pinned = null;
         this.follow.scrolled(up, atEnd);
       },
@@ -62,6 +72,7 @@ export class LogView {
     this.follow = new Follow(root, { changed: () => this.followChanged() });
     root.addEventListener("click", (event) => this.clicked(event));
     addEventListener("hashchange", () => this.goTo(location.hash));
+    document.addEventListener("click", (event) => this.followed(event));
     new ResizeObserver(() => this.resized()).observe(root);
     listenForCopies(root, this);
     root.classList.add("ready");
@@ -109,6 +120,7 @@ export class LogView {
       level: (step, line) => this.levels.get(`${step}:${line}`),
       time: (at) => this.options.time(at),
       fails: () => this.pages.failures > 0,
+      refused: () => this.pages.isRefused,
     });
     rows.isFolded = ({ step, segment }) => Boolean(segment.group && this.outline.parts[step].isFolded(segment.group));
     return rows;
@@ -145,7 +157,10 @@ export class LogView {
   /** A group began or ended. @param {any} data */
   group({ step, number, name, line, last }) {
     const position = this.options.names.indexOf(step);
-    if (position >= 0) this.outline.group(position, { number, name, line, last: last ?? null });
+    if (position < 0) return;
+    // It folds when it ends, but not under somebody who reads in it.
+    if (last && !this.follow.on && this.window.shows(position, line + 1, last)) this.outline.keepOpen(position, number);
+    this.outline.group(position, { number, name, line, last: last ?? null });
     this.schedule();
   }
 
@@ -188,10 +203,10 @@ export class LogView {
     outline.layOut();
     if (this.follow?.on) {
       this.seen = outline.total;
-      this.window.draw(outline.height);
+      this.window.draw(this.window.end);
     } else if (this.pinned) {
       this.window.draw({ row: outline.rowFor(this.pinned.step, this.pinned.line), offset: this.pinned.offset });
-    } else this.window.draw(this.window.anchor());
+    } else this.window.draw(this.window.held);
     this.follow?.offer(Math.max(outline.total - this.seen, 0));
     this.options.changed(outline.total, outline.missing);
   }
@@ -213,11 +228,7 @@ export class LogView {
       if (last && last.step === step && line <= last.last + 20) last.last = line;
       else missing.push({ step, first: line, last: line });
     }
-    if (missing.length || !this.isReplaying) this.pages.want(missing);
-  }
-
-  get isReplaying() {
-    return this.outline.parts.some((part) => part.limit < Infinity);
+    this.pages.want(missing);
   }
 
   /** How many lines each step has. */
@@ -248,8 +259,7 @@ export class LogView {
   /** The newest line into view, without following. */
   toEnd() {
     this.unfoldNewest();
-    this.outline.layOut();
-    this.window.draw(this.outline.height);
+    this.window.draw(this.window.end);
   }
 
   unfoldNewest() {
@@ -274,11 +284,12 @@ export class LogView {
     const place = placeOf(hash, this.totals());
     if (!place) return;
     this.picked = place.first ? place : null;
-    this.show(place.step, place.first, { folded: false, pick: false });
+    if (document.getElementById(hash.slice(1))) this.ownUntil = performance.now() + OWN_SCROLL;
+    this.show(place.step, place.first, { pick: false });
   }
 
   /** A line comes into view, a third below the top, whatever hides it. @param {number} step its position
-   * @param {number} line 0: the step's heading @param {{folded?: boolean, pick?: boolean}} [how] */
+   * @param {number} line 0: the step's heading @param {{pick?: boolean}} [how] */
   show(step, line, { pick = true } = {}) {
     this.follow.stop();
     this.touched.add(step);
@@ -298,6 +309,14 @@ export class LogView {
   look(step, line) {
     this.hit = { step, line };
     this.show(step, line, { pick: false });
+  }
+
+  /** A link to where the address is already: the browser does nothing, and the reader has scrolled away.
+   * @param {MouseEvent} event */
+  followed(event) {
+    const link = /** @type {Element} */ (event.target).closest?.("a");
+    if (!link || event.defaultPrevented || this.root.contains(link)) return;
+    if (link.hash && link.href === location.href) this.goTo(link.hash);
   }
 
   /** @param {MouseEvent} event */

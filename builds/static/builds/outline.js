@@ -93,6 +93,8 @@ export class Outline {
     /** @type {Segment[]} */
     this.segments = [];
     this.height = 0;
+    /** Where the newest line ends; headings of steps that have printed nothing yet may follow. */
+    this.bottom = 0;
     this.stale = true;
   }
 
@@ -156,6 +158,12 @@ export class Outline {
     this.stale = true;
   }
 
+  /** The reader has not chosen, and it stays unfolded. @param {number} step @param {number} number of the group */
+  keepOpen(step, number) {
+    const { chosen } = this.parts[step];
+    if (!chosen.has(number)) chosen.set(number, false);
+  }
+
   /** Whatever hides this line is unfolded. @param {number} step @param {number} line */
   unfold(step, line) {
     this.fold(step, false);
@@ -197,6 +205,7 @@ export class Outline {
     if (!this.stale) return;
     this.stale = false;
     this.segments = [];
+    this.bottom = 0;
     let top = 0;
     const add = (/** @type {Omit<Segment, "top">} */ segment) => {
       this.segments.push({ ...segment, top });
@@ -205,6 +214,7 @@ export class Outline {
     this.parts.forEach((part, step) => {
       add({ kind: "head", step, first: 0, last: 0, height: this.sizes.head });
       if (!part.folded) for (const segment of this.inside(part, step)) add(segment);
+      if (part.shown) this.bottom = top;
     });
     this.height = top;
   }

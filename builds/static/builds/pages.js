@@ -7,6 +7,8 @@ const MOST_BLOCKS = 120;
 const MOST_CHARACTERS = 24_000_000;
 const AT_ONCE = 2;
 const REST = 1_000;
+const PATIENCE = 30_000;
+const REFUSALS = new Set([401, 403, 404, 410]);
 
 /**
  * @typedef {import("./ansi.js").Run} Run
@@ -19,8 +21,8 @@ const REST = 1_000;
 
 export class Pages {
   /**
-   * @param {{url: string, names: string[], arrived: (step: number, answer: Answer) => void, failed: () => void}} options
-   *   arrived: lines came from the server, and are here; failed: they did not, and will be asked for again
+   * @param {{url: string, names: string[], total: (step: number) => number, arrived: (step: number, answer: Answer) => void, failed: () => void}} options
+   *   total: how many lines the step has, as far as is known here; arrived: lines came from the server, and are here; failed: they did not, and will be asked for again
    * @param {any} [world] what it touches: fetch, timers
    */
   constructor(options, world = globalThis) {
@@ -37,6 +39,8 @@ export class Pages {
     /** @type {{step: number, at: number}[]} blocks to be asked for, the most wanted first */
     this.wanted = [];
     this.failures = 0;
+    /** The board will not answer this page any more: it is signed out, or the build is gone. */
+    this.isRefused = false;
     this.restUntil = 0;
   }
 
@@ -127,6 +131,7 @@ export class Pages {
   }
 
   askNext() {
+    if (this.isRefused) return;
     const rest = this.restUntil - this.world.Date.now();
     if (rest > 0) {
       this.timer ??= this.world.setTimeout(() => {
@@ -147,17 +152,20 @@ export class Pages {
     const mine = new this.world.AbortController();
     this.asking.set(key, mine);
     const first = at * BLOCK + 1;
+    const limit = this.world.setTimeout(() => mine.abort(), PATIENCE);
     try {
       const query = new URLSearchParams({ step: this.options.names[step], from: String(first), to: String(first + BLOCK - 1) });
       const answer = await this.world.fetch(`${this.options.url}?${query}`, {
         headers: { Accept: "application/json" },
         signal: mine.signal,
       });
+      this.isRefused = REFUSALS.has(answer.status);
       if (!answer.ok) throw new Error(`status ${answer.status}`);
       const page = await answer.json();
       if (this.asking.get(key) !== mine) return;
       this.failures = 0;
       this.take(step, page);
+      this.giveUp(step, first);
     } catch {
       if (this.asking.get(key) !== mine) return; // nobody waits for it
       this.failures += 1;
@@ -166,10 +174,21 @@ export class Pages {
       this.options.failed();
       this.askNext();
       return;
+    } finally {
+      this.world.clearTimeout(limit);
     }
     this.asking.delete(key);
     this.wanted = this.wanted.filter((one) => one.step !== step || one.at !== at);
     this.askNext();
+  }
+
+  /** Of a block that was answered: what is not here now will not come. Its log was pruned, or the board was restored.
+   * @param {number} step @param {number} first */
+  giveUp(step, first) {
+    const last = Math.min(first + BLOCK - 1, this.options.total(step));
+    for (let line = first; line <= last; line += 1) {
+      if (!this.get(step, line)) this.put(step, line, { text: "", at: "", open: false, gone: true });
+    }
   }
 
   /** @param {number} step @param {Answer} answer */

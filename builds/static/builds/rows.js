@@ -11,7 +11,7 @@ import { count } from "./words.js";
  * @typedef {{line: (step: number, line: number) => Line|undefined, heading: (step: number) => Heading,
  *   hits: (step: number, line: number) => [number, number][]|undefined, current: (step: number, line: number) => boolean,
  *   picked: (step: number, line: number, last?: number) => boolean, gap: (step: number, line: number) => string, level: (step: number, line: number) => string|undefined,
- *   time: (at: string) => string, names: string[], fails: () => boolean}} Source
+ *   time: (at: string) => string, names: string[], fails: () => boolean, refused: () => boolean}} Source
  */
 
 export class Rows {
@@ -33,6 +33,7 @@ export class Rows {
     let above = null;
     for (const [key, element] of this.elements) {
       if (keep.has(key)) continue;
+      if (element.contains(document.activeElement)) this.body.closest("[tabindex]")?.focus({ preventScroll: true });
       if (anchor && element.contains(anchor) && element.classList.contains("ln")) {
         element.classList.add("kept");
         if (isAbove(element, rows[rows.length - 1])) above = element;
@@ -69,6 +70,7 @@ export class Rows {
     const number = /** @type {HTMLAnchorElement} */ (made("a", ""));
     number.href = `#${element.id}`;
     number.textContent = String(row.line);
+    number.tabIndex = -1; // a million of them: whoever comes by keyboard is let through
     element.append(number, made("time", ""));
     if (row.kind === "group") {
       const button = made("button", "grpname");
@@ -129,10 +131,10 @@ export class Rows {
     const look = [
       source.picked(row.step, row.line) && "picked",
       level && `l-${level}`,
-      hits && "hit",
       source.current(row.step, row.line) && "current",
-      !line && "awaited",
-      !line && source.fails() && "failing",
+      !line && !source.refused() && "awaited",
+      !line && !source.refused() && source.fails() && "failing",
+      !line && source.refused() && "gone",
       line?.gone && "gone",
     ]
       .filter(Boolean)
@@ -141,18 +143,20 @@ export class Rows {
     if (before && before.line === line && before.hits === hits && before.look === look && !group) return;
     this.shown.set(element, { line, hits, look });
     element.className = `${group ? "ln grp" : "ln"}${look && ` ${look}`}`;
-    const [, time, text] = /** @type {HTMLElement[]} */ ([...element.children]);
+    const [number, time, text] = /** @type {HTMLElement[]} */ ([...element.children]);
+    number.tabIndex = source.picked(row.step, row.line) || source.current(row.step, row.line) ? 0 : -1;
     setText(time, line ? source.time(line.at) : "");
     if (line?.at && time.title !== line.at) time.title = line.at;
     if (group) {
       const folded = row.segment.group && this.isFolded(row);
       setText(text, group.name || "group");
+      text.title = group.name;
       text.dataset.lines = group.last === null ? "" : count(group.last - group.line, "line");
       if (text.getAttribute("aria-expanded") !== String(!folded)) text.setAttribute("aria-expanded", String(!folded));
       return;
     }
     text.className = line?.open ? "open" : "";
-    if (!line) text.replaceChildren();
+    if (!line) text.textContent = source.refused() ? "not loaded: load the page again" : "";
     else if (line.gone) text.textContent = "not stored any more";
     else renderRuns(text, (line.runs ??= runs(line.text)), hits);
   }

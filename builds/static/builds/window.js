@@ -5,7 +5,9 @@
 import { LIMIT, scrollerHeight, scrollOf, topOf } from "./scale.js";
 
 /** @typedef {import("./outline.js").Row} Row */
+/** @typedef {{row: {step: number, line: number}, offset: number}} Anchor  offset: pixels from the view's top, down */
 
+/** Of a view that itself has more they are all drawn, and none beyond it. */
 const MOST_ROWS = 300;
 const NEAR = 4;
 const IDLE = 150;
@@ -33,6 +35,11 @@ export class Window {
     /** The rows in the document, in order; a heading that sticks is not among them. @type {Row[]} */
     this.drawn = [];
     this.top = 0;
+    /** What stood at the top of the view when it was last drawn, and how far above that it began: it is found again there,
+     * whatever has come or gone above it. @type {Anchor} */
+    this.held = { row: { step: 0, line: 0 }, offset: 0 };
+    /** Where the newest line ended then. */
+    this.bottom = 0;
     this.shift = 0;
     this.bar = 0;
     this.wraps = false;
@@ -53,7 +60,13 @@ export class Window {
 
   /** Of what is drawn: where the view has grown, the browser itself moves it up to there, and lines may have come since. */
   get atEnd() {
-    return this.root.scrollHeight - this.view - this.root.scrollTop < NEAR;
+    return this.bottom - this.view - this.shift - this.root.scrollTop < NEAR;
+  }
+
+  /** Where the view begins if the newest line is to end it. */
+  get end() {
+    this.outline.layOut();
+    return Math.max(this.outline.bottom - this.view, 0);
   }
 
   /** The first line in view, below the heading that sticks. @returns {Row} */
@@ -62,27 +75,33 @@ export class Window {
     return this.outline.rowAt(this.top + this.outline.sizes.head);
   }
 
+  /** Whether one of these lines is in view. @param {number} step @param {number} first @param {number} last */
+  shows(step, first, last) {
+    const inView = (/** @type {Row} */ row) => row.top < this.top + this.view && row.top + row.height > this.top;
+    return this.drawn.some((row) => row.step === step && row.line >= first && row.line <= last && inView(row));
+  }
+
   moved() {
     const { scrollTop } = this.root;
     const delta = scrollTop - this.bar;
     if (Math.abs(delta) < 0.5) return;
     this.bar = scrollTop;
     const { atEnd } = this;
-    this.outline.layOut();
-    const { height } = this.outline;
+    const { height } = this.outline; // as it is drawn: what has come since moves nothing before it is drawn, too
     const limit = scrollerHeight(height);
     if (height <= LIMIT) this.top = scrollTop;
     else if (Math.abs(delta) < 4 * this.view) this.top += delta;
     else this.top = topOf(scrollTop, height - this.view, limit - this.view);
     this.top = Math.min(Math.max(this.top, 0), this.lowest);
+    this.held = this.anchor();
     this.hooks.scrolled(delta < 0, atEnd);
-    this.draw(this.top, true);
+    this.draw(this.held, true);
     clearTimeout(this.idle);
     // Where the reader has moved on, their event is on its way, and drawing here would take them back.
-    this.idle = setTimeout(() => Math.abs(this.root.scrollTop - this.bar) < 0.5 && this.draw(this.top), IDLE);
+    this.idle = setTimeout(() => Math.abs(this.root.scrollTop - this.bar) < 0.5 && this.draw(this.held), IDLE);
   }
 
-  /** Draw the rows there. @param {number | {row: Row, offset: number}} place pixels from the log's top; or a row that
+  /** Draw the rows there. @param {number | Anchor} place pixels from the log's top; or a row that
    *   is to stand so many pixels below the view's top, whatever rows above it turn out to be @param {boolean} [moving] */
   draw(place, moving = false) {
     const { outline } = this;
@@ -96,16 +115,18 @@ export class Window {
       outline.layOut();
       this.settle(this.topFor(anchor), moving);
     }
+    this.held = this.anchor();
+    this.bottom = outline.bottom;
     this.hooks.drawn();
   }
 
-  /** The row at the top of the view, and how far above that it begins. */
+  /** The row at the top of the view, and how far above that it begins. @returns {Anchor} */
   anchor() {
     const row = this.outline.rowAt(this.top);
     return { row, offset: row.top - this.top };
   }
 
-  /** @param {{row: Row, offset: number}} anchor */
+  /** @param {Anchor} anchor */
   topFor({ row, offset }) {
     return this.outline.rowFor(row.step, row.line).top - offset;
   }
@@ -122,11 +143,11 @@ export class Window {
 
   paint() {
     const { outline, view } = this;
-    const from = this.top - view;
-    const to = this.top + 2 * view;
+    const beyond = Math.min(view, Math.max((MOST_ROWS * outline.sizes.line - view) / 2, 0));
+    const to = this.top + view + beyond;
     /** @type {Row[]} */
     const drawn = [];
-    for (let row = /** @type {Row|null} */ (outline.rowAt(from)); row && row.top < to && drawn.length < MOST_ROWS; row = outline.after(row)) {
+    for (let row = /** @type {Row|null} */ (outline.rowAt(this.top - beyond)); row && row.top < to; row = outline.after(row)) {
       drawn.push(row);
     }
     this.drawn = drawn;
