@@ -104,11 +104,12 @@ class Build(models.Model):
     log_note = models.CharField(max_length=200, blank=True, editable=False)
     """The rule by which its log was pruned, or why it could not be compacted: part of a sentence; else empty."""
 
-    errors_told = models.BigIntegerField(default=0, editable=False)
-    warnings_told = models.BigIntegerField(default=0, editable=False)
-    notices_told = models.BigIntegerField(default=0, editable=False)
-    groups_told = models.BigIntegerField(default=0, editable=False)
-    """How many annotations of each level, and groups, its steps have printed, those that are not kept included."""
+    errors_told = models.BigIntegerField(default=0, db_default=0, editable=False)
+    warnings_told = models.BigIntegerField(default=0, db_default=0, editable=False)
+    notices_told = models.BigIntegerField(default=0, db_default=0, editable=False)
+    groups_told = models.BigIntegerField(default=0, db_default=0, editable=False)
+    """How many annotations of each level, and groups, its steps have printed, those that are not kept included. The
+    database has the defaults as well: while a board is upgraded, webs that do not know the columns start builds."""
 
     objects = BuildQuerySet.as_manager()
 
