@@ -368,7 +368,10 @@ class HistoryTest(TestCase):
 
     def grow(self, count: int) -> None:
         now = timezone.now()
-        over: dict[str, Any] = {"started_at": now, "finished_at": now, "worker": "w", "ref": "main", "started_by": "bob"}
+        over: dict[str, Any] = {"started_at": now, "finished_at": now, "worker": "w"} | {
+            "ref": "main",
+            "started_by": "bob",
+        }
         Build.objects.bulk_create(
             Build(project=self.project, recipe="x", status="passed" if at % 5 else "failed", **over)
             for at in range(count)
@@ -471,3 +474,11 @@ class InputsTest(TestCase):
 
     def test_a_value_is_needed_where_there_is_no_default(self) -> None:
         self.assertContains(self.client.post("/projects/p/start/", {}), "A value is needed.", status_code=422)
+
+    def test_more_than_a_build_may_have_is_refused_with_the_number(self) -> None:
+        recipe = "inputs: {a: {}, b: {}, c: {}, d: {}, e: {}}\nsteps: [{name: a, run: x}]"
+        Project.objects.filter(slug="p").update(recipe=recipe)
+        answer = self.client.post("/projects/p/start/", {f"input-{name}": "x" * 2_000 for name in "abcde"})
+        said = "Inputs: expected at most 8,192 bytes in all, names and values as JSON and defaults included, "
+        self.assertContains(answer, said + "not 10,036.", status_code=409)
+        self.assertFalse(Build.objects.exists())
