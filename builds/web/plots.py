@@ -20,8 +20,6 @@ HEIGHT = 192
 """Of the plot of durations with the waits below it."""
 TOP, FLOOR = 18, 126
 """Durations lie between these: the axis ends at the one, and zero is the other."""
-FOOT = 132
-"""Here stands a foot under every build that did not pass."""
 WAIT_TOP, WAIT_FLOOR = 156, 186
 RATE_HEIGHT, RATE_TOP, RATE_FLOOR = 168, 20, 160
 SLOTS = 12
