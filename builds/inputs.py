@@ -3,8 +3,9 @@
 A step finds each as BUILDBOARD_INPUT_<NAME>: text as it is, numbers in decimals, booleans as `true` or `false`.
 """
 
-import math
+import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -17,13 +18,23 @@ MAX_INPUTS = 50
 MAX_CHOICES = 200
 MAX_TEXT = 2_000
 """Characters of one value."""
+MAX_BYTES = 8 * 1024
+"""Of all inputs of a build, names and values as JSON: every event of the build repeats them, to every board."""
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}\Z")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?\Z", re.ASCII)
+_MOST = 10**15
+"""Numbers stay below."""
+_LONGEST = 10**MAX_TEXT
+"""And below this where they are text."""
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
 class InputError(ValueError):
     """A value does not fit, or a name is not one: a sentence that names it and says what is expected."""
+
+
+class Missing(InputError):
+    """A value is needed, and none was given."""
 
 
 @dataclass(frozen=True)
@@ -51,25 +62,35 @@ class Input:
         if self.type == "choice":
             return f"expected {' or '.join(self.choices)}"
         words = {
-            "text": f"expected text of up to {MAX_TEXT:,} characters, without control characters other than line feeds",
+            "text": f"expected text of up to {MAX_TEXT:,} characters, without control characters "
+            "other than tabs and line feeds",
             "number": "expected a number, such as 4 or 0.5",
             "boolean": "expected true or false",
         }
         return words[self.type]
 
+    def taken(self, given: Any) -> Value:
+        """What a build gets that was given this: the value, or the default where nothing was given. None is nothing,
+        and so is an empty text, but that a text which has a default may be emptied. `Missing`: there is no default."""
+        if given is not None and (given != "" or (self.type == "text" and not self.required)):
+            return self.value(given)
+        if self.default is None:
+            raise Missing(f"input {self.name}: it has no default; {self.expected}")
+        return self.default
+
     def value(self, given: Any) -> Value:
         """`given` as this type, also where it is the text of one. `InputError` where it is not."""
         found = getattr(self, f"_{self.type}")(given)
         if found is None:
-            shown = given if isinstance(given, str) else repr(given)
-            raise InputError(f"input {self.name}: {self.expected}, not {str(shown)[:40]!r}")
+            raise InputError(f"input {self.name}: {self.expected}, not {_shown(given)}")
         return found  # type: ignore[no-any-return]
 
     def _text(self, given: Any) -> str | None:
-        if isinstance(given, bool) or not isinstance(given, str | int | float):
+        text = _plain(given)
+        if text is None:
             return None
-        text = str(given).replace("\r\n", "\n")
-        wrong = any(not (c.isprintable() or c in "\n\t") or "\ud800" <= c <= "\udfff" for c in text)
+        text = text.replace("\r\n", "\n")
+        wrong = any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t" for char in text)
         return None if wrong or len(text) > MAX_TEXT else text
 
     def _number(self, given: Any) -> int | float | None:
@@ -78,7 +99,7 @@ class Input:
             return float(text) if "." in text else int(text)
         if isinstance(given, bool) or not isinstance(given, int | float):
             return None
-        return given if abs(given) < 10**15 and math.isfinite(given) else None
+        return given if abs(given) < _MOST else None
 
     def _boolean(self, given: Any) -> bool | None:
         if isinstance(given, bool):
@@ -86,7 +107,7 @@ class Input:
         return _WORDS.get(given.strip().lower()) if isinstance(given, str) else None
 
     def _choice(self, given: Any) -> str | None:
-        text = str(given) if isinstance(given, str | int | float) and not isinstance(given, bool) else None
+        text = _plain(given)
         return text if text in self.choices else None
 
 
@@ -98,15 +119,19 @@ def values(inputs: Sequence[Input], given: Mapping[str, Any]) -> dict[str, Value
         if name not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes none"
             raise InputError(f"the recipe has no input {str(name)[:80]!r}; {takes}")
-    found: dict[str, Value] = {}
-    for one in inputs:
-        if one.name in given and given[one.name] is not None:
-            found[one.name] = one.value(given[one.name])
-        elif one.default is not None:
-            found[one.name] = one.default
-        else:
-            raise InputError(f"input {one.name}: it has no default; {one.expected}")
+    found = {one.name: one.taken(given.get(one.name)) for one in inputs}
+    check_size(found)
     return found
+
+
+def check_size(found: Mapping[str, Value]) -> None:
+    """`InputError` where they are too much together."""
+    size = len(json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode())
+    if size > MAX_BYTES:
+        raise InputError(
+            f"inputs: expected at most {MAX_BYTES:,} bytes in all, names and values as JSON and defaults included, "
+            f"not {size:,}"
+        )
 
 
 def environment(inputs: Sequence[Input], given: Mapping[str, Any]) -> dict[str, str]:
@@ -119,3 +144,22 @@ def text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+# --- Inside ---
+
+
+def _plain(given: Any) -> str | None:
+    """The text that was given, or that of a number; None: it was neither."""
+    if isinstance(given, str):
+        return given
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return None
+    return str(given) if abs(given) < _LONGEST else None  # nor is one that is infinite, or none
+
+
+def _shown(given: Any) -> str:
+    """As a refusal says it, cut."""
+    if isinstance(given, int) and abs(given) >= _LONGEST:
+        return f"one of more than {MAX_TEXT:,} digits"
+    return repr((given if isinstance(given, str) else repr(given))[:40])

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 from django.conf import settings
 
-from .inputs import MAX_CHOICES, MAX_INPUTS, NAME, TYPES, Input, InputError, Value, values
+from .inputs import MAX_CHOICES, MAX_INPUTS, NAME, TYPES, Input, InputError, Value, check_size, values
 
 MAX_NAME = 80
 MAX_TEXT = 120 * 1024
@@ -152,6 +152,7 @@ def _inputs(node: yaml.Node | None) -> Iterator[Input]:
     if len(node.value) > MAX_INPUTS:
         raise RecipeError(f"inputs: expected at most {MAX_INPUTS}, not {len(node.value)}", _line(node))
     seen: dict[str, str] = {}
+    defaults: dict[str, Value] = {}
     for key, value in node.value:
         found = _input(_text(key, "inputs"), value, _line(key))
         if found.variable in seen:
@@ -160,7 +161,13 @@ def _inputs(node: yaml.Node | None) -> Iterator[Input]:
                 _line(key),
             )
         seen[found.variable] = found.name
+        if found.default is not None:
+            defaults[found.name] = found.default
         yield found
+    try:
+        check_size(defaults)
+    except InputError as error:
+        raise RecipeError(str(error), _line(node)) from None
 
 
 def _input(name: str, node: yaml.Node, line: int) -> Input:

@@ -149,6 +149,28 @@ class StartTests(ApiCase):
                 self.assert_problem(self.ask("POST", "/projects/open/builds", body), status, text)
         self.assertFalse(Build.objects.exists())
 
+    def test_inputs_that_do_not_fit_are_told_what_was_expected(self) -> None:
+        self.open.recipe = "inputs: {a: {}, b: {default: ''}, c: {default: ''}, d: {default: ''}, e: {default: ''}}\n"
+        self.open.recipe += "steps: [{name: say, run: echo}]"
+        self.open.save()
+        digits = b"1" + b"0" * 3_000
+        for body, text in (
+            ({}, "Input a: it has no default"),
+            ({"inputs": {"a": ""}}, "Input a: it has no default"),
+            (b'{"inputs": {"a": 1e999}}', "Input a: expected text of up to 2,000 characters"),
+            (b'{"inputs": {"a": %b}}' % digits, "Input a: expected text"),
+            ({"inputs": {"a": "x\u0085"}}, "without control characters other than tabs and line feeds"),
+            (
+                {"inputs": dict.fromkeys("abcde", "x" * 2_000)},
+                "Inputs: expected at most 8,192 bytes in all, names and values as JSON and defaults included, "
+                "not 10,036.",
+            ),
+        ):
+            with self.subTest(text=text):
+                self.assert_problem(self.ask("POST", "/projects/open/builds", body), 422, text)
+        self.assertFalse(Build.objects.exists())
+        self.assertEqual(self.ask("POST", "/projects/open/builds", {"inputs": {"a": "1\u00a0€"}}).status_code, 201)
+
     def test_a_body_of_one_mebibyte_and_one_of_three_are_413(self) -> None:
         for size in (2**20, 3 * 2**20):
             self.assert_problem(self.ask("POST", "/projects/open/builds", b" " * size), 413, "256 KiB")

@@ -65,10 +65,10 @@ class ValuesTest(SimpleTestCase):
         self.inputs = recipe.parse(RECIPE).inputs
 
     def values(self, **given: Any) -> dict[str, Any]:
-        return inputs.values(self.inputs, {"version": "1", "note": ""} | given)
+        return inputs.values(self.inputs, {"version": "1", "note": "n"} | given)
 
     def test_what_is_not_given_is_the_default(self) -> None:
-        expected = {"target": "staging", "jobs": 4, "verbose": False, "version": "1", "note": ""}
+        expected = {"target": "staging", "jobs": 4, "verbose": False, "version": "1", "note": "n"}
         self.assertEqual(self.values(), expected)
 
     def test_text_of_a_value_is_the_value(self) -> None:
@@ -92,15 +92,59 @@ class ValuesTest(SimpleTestCase):
             ("version", ["1"], "expected text"),
             ("version", "a\x00b", "expected text"),
             ("version", "x" * 2_001, "up to 2,000"),
+            ("version", "a\x85b", "without control characters other than tabs and line feeds, not 'a\\x85b'"),
+            ("version", "a\rb", "without control characters"),
+            ("version", "\ud800", "expected text"),
+            ("version", float("inf"), "expected text of up to 2,000 characters"),
+            ("version", float("nan"), "expected text"),
+            ("version", 10**3_000, "not one of more than 2,000 digits"),
+            ("version", "", "input version: it has no default"),
+            ("target", float("inf"), "expected staging"),
             ("nothing", "1", "has no input 'nothing'; it takes target, jobs"),
         ]:
             with self.subTest(name=name, value=str(value)[:20]), self.assertRaises(InputError) as caught:
                 self.values(**{name: value})
             self.assertIn(said, str(caught.exception))
         with self.assertRaisesRegex(InputError, "input version: it has no default; expected text"):
-            inputs.values(self.inputs, {"note": ""})
+            inputs.values(self.inputs, {"note": "n"})
+        with self.assertRaisesRegex(InputError, "not one of more than 2,000 digits"):
+            self.values(jobs=10**5_000)  # more than Python makes a text of
         with self.assertRaisesRegex(InputError, "it takes none"):
             inputs.values((), {"a": 1})
+
+    def test_text_is_what_people_write(self) -> None:
+        for text in (
+            "10\u00a0000 €",
+            "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+            "می\u200cخواهم",
+            "a\tb\n\nc",
+            "\u2028",
+        ):
+            self.assertEqual(self.values(version=text)["version"], text)
+        self.assertEqual(self.values(version="a\r\nb")["version"], "a\nb")
+        self.assertEqual(self.values(version=10**20)["version"], "1" + "0" * 20)
+
+    def test_an_empty_text_is_nothing_but_for_text_that_has_a_default(self) -> None:
+        found = self.values(target="", jobs="", verbose="")
+        self.assertEqual((found["target"], found["jobs"], found["verbose"]), ("staging", 4, False))
+        self.assertEqual(Input("a", "text", "x").taken(""), "")
+        self.assertEqual(Input("a", "text", "x").taken(None), "x")
+        for kind in ("text", "number", "boolean"):
+            with self.assertRaises(inputs.Missing):
+                Input("a", kind).taken("")
+
+    def test_all_together_are_bounded_by_their_json(self) -> None:
+        own = tuple(Input(f"a{number}", "text", "") for number in range(5))
+        room = inputs.MAX_BYTES - len('{"a0":"","a1":"","a2":"","a3":"","a4":""}')
+        given = dict.fromkeys(("a0", "a1", "a2", "a3"), "x" * 2_000) | {"a4": "x" * (room - 8_000)}
+        self.assertEqual(inputs.values(own, given), given)
+        said = "inputs: expected at most 8,192 bytes in all, names and values as JSON and defaults included, not 8,193"
+        with self.assertRaisesMessage(InputError, said):
+            inputs.values(own, given | {"a4": given["a4"] + "x"})
+        self.assertTrue(inputs.values(own, {"a0": "\U0001f600" * 2_000}), "the longest value fits by itself")
+        long = "\n".join(f"  a{number}: {{default: {'x' * 2_000}}}" for number in range(5))
+        with self.assertRaisesMessage(recipe.RecipeError, "line 2: inputs: expected at most 8,192 bytes"):
+            recipe.parse(f"inputs:\n{long}\nsteps: [{{name: a, run: x}}]")
 
     def test_steps_get_text(self) -> None:
         found = inputs.environment(self.inputs, self.values(verbose=True, jobs=2.5))
@@ -111,7 +155,7 @@ class ValuesTest(SimpleTestCase):
                 "BUILDBOARD_INPUT_JOBS": "2.5",
                 "BUILDBOARD_INPUT_VERBOSE": "true",
                 "BUILDBOARD_INPUT_VERSION": "1",
-                "BUILDBOARD_INPUT_NOTE": "",
+                "BUILDBOARD_INPUT_NOTE": "n",
             },
         )
 

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, Group, User
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.test import TestCase, override_settings
 from django.utils import timezone
 
@@ -52,6 +52,17 @@ class ConstraintsTests(TestCase):
             with self.subTest(status):
                 self.build(status=status, **needs).delete()
         self.build(status="cancelled", started_at=NOW, finished_at=NOW, worker="w")
+
+    def test_a_build_is_taken_from_webs_that_do_not_know_the_columns_of_landmarks(self):
+        columns = [field for field in Build._meta.concrete_fields if not field.name.endswith("_told")]
+        row = self.build()
+        row.pk = row.pk + 1
+        values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in columns]
+        names, marks = ", ".join(f'"{field.column}"' for field in columns), ", ".join(["%s"] * len(columns))
+        with connection.cursor() as cursor:
+            cursor.execute(f"INSERT INTO builds_build ({names}) VALUES ({marks})", values)  # noqa: S608
+        stored = Build.objects.get(pk=row.pk)
+        self.assertEqual((stored.annotations_told, stored.groups_told), ({"error": 0, "warning": 0, "notice": 0}, 0))
 
     def test_impossible_builds_are_refused(self):
         queued = self.build()

@@ -9,7 +9,7 @@ from hypothesis.extra.django import TestCase as PropertyCase
 
 from builds import blocks, events, retention
 from builds.events import Chunk, Fact
-from builds.models import Build, Event
+from builds.models import Build, Event, Project
 from builds.retention import Pace
 from builds.search import BadCursor, Match, Slice, compile, look, pieces
 from builds.search.pieces import Place
@@ -105,6 +105,16 @@ class RunningTests(TransactionTestCase):
         self.assertEqual(one.unfinished, [], "named where the newest event was reached, and nowhere else")
         one = look(lease.build_id, compile("a", False, True), one.cursor, limit=3)
         self.assertEqual((places(one.matches), one.lines, one.more), ([(0, 4)], 1, False))
+
+    def test_the_number_of_queries_does_not_grow_with_steps(self) -> None:
+        steps = ", ".join(f"{{name: s{number}, run: x}}" for number in range(50))
+        Project.objects.filter(pk=live.project("many").pk).update(recipe=f"steps: [{steps}]")
+        lease = live.running("many")
+        for step in range(0, 50, 2):
+            live.printed(lease, 1, "half", "ha", step=step, is_open=step % 4 == 0)
+        with self.assertNumQueries(3):
+            standing = pieces.standing(lease.build_id)
+        self.assertEqual([(one.step, one.line, one.text) for one in standing], [(n, 2, "ha") for n in range(0, 50, 4)])
 
     def test_a_cut_is_no_text_and_a_line_that_went_on_in_it_is_gone(self) -> None:
         lease = live.running()

@@ -54,6 +54,10 @@ class StartTests(TestCase):
         self.assertIn("expected NAME=VALUE", self.refused("open", "--input", "=9"))
         self.assertIn("given twice", self.refused("open", "--input", "a=1", "--input", "a=2"))
         self.assertIn("ref", self.refused("open", "--ref", "a\nb"))
+        Project.objects.update(recipe="inputs: {a: {}, b: {}, c: {}, d: {}, e: {}}\nsteps: [{name: a, run: x}]")
+        self.assertIn("Input a: it has no default", self.refused("open", "--input", "a="))
+        given = [word for name in "abcde" for word in ("--input", f"{name}={'x' * 2_000}")]
+        self.assertIn("Inputs: expected at most 8,192 bytes in all", self.refused("open", *given))
 
     def test_a_full_queue_is_an_error(self) -> None:
         with override_settings(BUILDBOARD_MAX_QUEUED=1):

@@ -25,6 +25,16 @@ class ExcerptTest(SimpleTestCase):
         self.assertEqual(html, "…" + "a" * 80 + "<mark>hit</mark>" + "b" * 317 + "…")
         self.assertEqual(find.excerpt(Match(0, 1, [(0, 2000)], text[:1000] * 2)), f"<mark>{'a' * 400}</mark>…")
 
+    def test_no_character_is_cut_in_two(self) -> None:
+        text = "a" + "\U0001f600" * 200 + "hit" + "\U0001f600" * 200
+        html = find.excerpt(Match(0, 1, [(401, 404)], text))
+        self.assertEqual(html, "…" + "\U0001f600" * 40 + "<mark>hit</mark>" + "\U0001f600" * 158 + "…")
+        html = find.excerpt(Match(0, 1, [(402, 405)], "b" + text))
+        self.assertEqual(html, "…" + "\U0001f600" * 40 + "<mark>hit</mark>" + "\U0001f600" * 158 + "…")
+        html = find.excerpt(Match(0, 1, [(480, 483)], text[:201] + "y" * 79 + text[201:]))
+        self.assertNotIn("\ufffd", html)
+        self.assertTrue(html.startswith("…" + "y" * 79 + "<mark>"), html)
+
 
 class FindTest(PagesCase):
     def find(self, build_id: int, status: int = 200, **query: str) -> str:

@@ -44,6 +44,24 @@ class InputsTest(SimpleTestCase):
         self.assertTrue(form.is_valid(), form.errors)
         self.assertEqual(form.values(), {"target": "production", "jobs": 8, "verbose": False, "note": "a <b>"})
 
+    def test_what_is_left_empty_is_the_default_and_a_text_may_be_emptied(self) -> None:
+        text = Input("text", "text", "x")
+        form = StartForm({"input-jobs": "", "input-text": ""}, inputs=(*self.INPUTS[1:], text))
+        self.assertTrue(form.is_valid(), form.errors)
+        self.assertEqual(form.values(), {"jobs": 4, "verbose": False, "note": "", "text": ""})
+        form = StartForm({"input-version": ""}, inputs=[Input("version")])
+        self.assertEqual(form.errors["input-version"], ["A value is needed."])
+
+    def test_a_default_of_several_lines_is_a_field_of_several_lines(self) -> None:
+        own = [Input("note", "text", "\na <b>\nb")]
+        made = str(StartForm(inputs=own)["input-note"])
+        self.assertInHTML(
+            '<textarea name="input-note" cols="40" rows="4" id="id_input-note">\n\na &lt;b&gt;\nb</textarea>', made
+        )
+        form = StartForm({"input-note": "\r\na <b>\r\nb"}, inputs=own)
+        self.assertTrue(form.is_valid())
+        self.assertEqual(form.values(), {"note": "\na <b>\nb"})
+
     def test_what_does_not_fit_is_said_at_its_field(self) -> None:
         form = self.form(target="", jobs="many")
         self.assertFalse(form.is_valid())

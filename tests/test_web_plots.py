@@ -48,6 +48,7 @@ class ScaleTest(SimpleTestCase):
     def test_two_builds_are_both_on_the_axis_unless_they_are_worlds_apart(self) -> None:
         self.assertEqual(scale([10.0, 29.0]).beyond, [])
         self.assertEqual(scale([10.0, 3_000.0]).beyond, [3_000.0])
+        self.assertEqual(scale([0.03125, 0.125], 2).beyond, [], "the last tick reaches as far")
 
     def test_nothing_and_zero_have_an_axis(self) -> None:
         for values in ([], [0.0], [0.0, 0.0, 5_000.0]):

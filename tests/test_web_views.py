@@ -5,8 +5,10 @@ from typing import Any
 from unittest import mock
 
 from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
 from django.test import Client, TestCase, override_settings
 from django.urls import reverse
+from django.utils import timezone
 
 from builds import beats, events, lifecycle
 from builds.events import Chunk, Lease
@@ -343,6 +345,62 @@ class BoardTest(PagesCase):
             self.page("/")
 
 
+class HistoryTest(TestCase):
+    """A board does not read its history: counted in the instructions of SQLite's machine, not by a clock."""
+
+    ADDRESSES = (
+        "/",
+        "/?project=p",
+        "/?branch=main",
+        "/?who=bob",
+        "/?status=failed",
+        "/?status=passed&status=failed&status=lost",
+        "/?project=p&status=passed&status=failed",
+        "/?when=30d",
+        "/?from=2031-01-01&to=2031-01-02",
+        "/projects/p/",
+    )
+
+    def setUp(self) -> None:
+        self.project = Project.objects.create(name="p", slug="p", recipe="steps: [{name: a, run: x}]")
+        alice = User.objects.create_user("alice")
+        self.client.force_login(alice, backend="django.contrib.auth.backends.ModelBackend")
+
+    def grow(self, count: int) -> None:
+        now = timezone.now()
+        over: dict[str, Any] = {"started_at": now, "finished_at": now, "worker": "w"} | {
+            "ref": "main",
+            "started_by": "bob",
+        }
+        Build.objects.bulk_create(
+            Build(project=self.project, recipe="x", status="passed" if at % 5 else "failed", **over)
+            for at in range(count)
+        )
+
+    def work(self, address: str) -> int:
+        steps = 0
+
+        def more() -> None:
+            nonlocal steps
+            steps += 1
+
+        connection.connection.set_progress_handler(more, 100)
+        try:
+            self.assertEqual(self.client.get(address).status_code, 200)
+        finally:
+            connection.connection.set_progress_handler(None, 0)
+        return steps
+
+    def test_pages_cost_the_same_with_a_history_ten_times_as_long(self) -> None:
+        self.grow(400)
+        lifecycle.enqueue(self.project, by="bob", ref="main")
+        before = [(self.work(address), self.work(address))[1] for address in self.ADDRESSES]
+        self.grow(3_600)
+        for address, steps in zip(self.ADDRESSES, before, strict=True):
+            with self.subTest(address):
+                self.assertLess(self.work(address), 1.3 * steps + 20)
+
+
 class Within(int):
     """Equal to every number up to itself."""
 
@@ -416,3 +474,11 @@ class InputsTest(TestCase):
 
     def test_a_value_is_needed_where_there_is_no_default(self) -> None:
         self.assertContains(self.client.post("/projects/p/start/", {}), "A value is needed.", status_code=422)
+
+    def test_more_than_a_build_may_have_is_refused_with_the_number(self) -> None:
+        recipe = "inputs: {a: {}, b: {}, c: {}, d: {}, e: {}}\nsteps: [{name: a, run: x}]"
+        Project.objects.filter(slug="p").update(recipe=recipe)
+        answer = self.client.post("/projects/p/start/", {f"input-{name}": "x" * 2_000 for name in "abcde"})
+        said = "Inputs: expected at most 8,192 bytes in all, names and values as JSON and defaults included, "
+        self.assertContains(answer, said + "not 10,036.", status_code=409)
+        self.assertFalse(Build.objects.exists())

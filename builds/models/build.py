@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils import timezone
 
@@ -32,7 +32,8 @@ from .shared import (
 
 class BuildQuerySet(models.QuerySet["Build"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> "BuildQuerySet":
-        return self.filter(project__in=Project.objects.visible_to(user).values("pk"))
+        # Not `project__in`: SQLite would read every build of each project, and sort them.
+        return self.filter(Exists(Project.objects.visible_to(user).filter(pk=OuterRef("project_id"))))
 
     def queued(self) -> "BuildQuerySet":
         """Oldest first: the order in which workers take them."""
@@ -43,7 +44,8 @@ class BuildQuerySet(models.QuerySet["Build"]):
 
     def finished(self) -> "BuildQuerySet":
         """Newest first."""
-        return self.filter(status__in=FINAL_NAMES).order_by("-id")
+        # Not `status__in`, which is the same: SQLite would read every build of each status, and sort them.
+        return self.filter(finished_at__isnull=False).order_by("-id")
 
 
 class Build(models.Model):
@@ -104,11 +106,12 @@ class Build(models.Model):
     log_note = models.CharField(max_length=200, blank=True, editable=False)
     """The rule by which its log was pruned, or why it could not be compacted: part of a sentence; else empty."""
 
-    errors_told = models.BigIntegerField(default=0, editable=False)
-    warnings_told = models.BigIntegerField(default=0, editable=False)
-    notices_told = models.BigIntegerField(default=0, editable=False)
-    groups_told = models.BigIntegerField(default=0, editable=False)
-    """How many annotations of each level, and groups, its steps have printed, those that are not kept included."""
+    errors_told = models.BigIntegerField(default=0, db_default=0, editable=False)
+    warnings_told = models.BigIntegerField(default=0, db_default=0, editable=False)
+    notices_told = models.BigIntegerField(default=0, db_default=0, editable=False)
+    groups_told = models.BigIntegerField(default=0, db_default=0, editable=False)
+    """How many annotations of each level, and groups, its steps have printed, those that are not kept included. The
+    database has the defaults as well: while a board is upgraded, webs that do not know the columns start builds."""
 
     objects = BuildQuerySet.as_manager()
 

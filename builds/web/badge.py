@@ -22,7 +22,8 @@ from .marks import MARKS
 from .problems import Problem
 
 LOOKED_AT = 1_000
-"""The newest finished builds of a project among which one of a branch is looked for: there is no index of branches."""
+"""The newest finished builds of a project among which one of a branch is looked for. The index of refs is no bound: it
+is of all projects, and the way to a project that seldom builds `main` leads through the builds of all that often do."""
 MAX_LABEL = 60
 MAX_BRANCH = 200
 NO_BUILDS = "no builds"

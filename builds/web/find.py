@@ -99,7 +99,9 @@ def excerpt(match: Match) -> SafeString:
     units = match.text.encode("utf-16-le", "replace")
     size = len(units) // 2
     begin = max(match.spans[0][0] - _BEFORE, 0) if size > _WIDTH else 0
+    begin += _is_second(units, begin)
     end = min(begin + _WIDTH, size)
+    end -= _is_second(units, end)
     parts: list[tuple[SafeString, SafeString]] = []
     at = begin
     for first, last in match.spans:
@@ -109,6 +111,11 @@ def excerpt(match: Match) -> SafeString:
         at = min(last, end)
     line = format_html_join("", "{}{}", parts) + _html(units, at, end)
     return format_html("{}{}{}", "…" if begin else "", line, "…" if end < size else "")
+
+
+def _is_second(units: bytes, at: int) -> bool:
+    """Whether a surrogate pair would be cut in two there."""
+    return 0xDC <= int.from_bytes(units[at * 2 + 1 : at * 2 + 2]) <= 0xDF
 
 
 def _html(units: bytes, begin: int, end: int) -> SafeString:

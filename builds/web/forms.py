@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 
-from ..inputs import Input, InputError, Value, text
+from ..inputs import Input, InputError, Missing, Value, text
 
 
 def new_request_key() -> str:
@@ -55,26 +55,33 @@ class InputField(forms.Field):
         super().__init__(label=own.name, help_text=own.help, required=False, **kwargs)
 
     def clean(self, given: Any) -> Value:
-        if given is None or (given == "" and self._own.type != "text"):
-            given = False if self._own.type == "boolean" else ""
-        if given == "" and self._own.required:
-            raise forms.ValidationError("A value is needed.")
         try:
-            return self._own.value(given)
+            return self._own.taken(given)
+        except Missing as error:
+            raise forms.ValidationError("A value is needed.") from error
         except InputError as error:
             said = str(error).split(": ", 1)[1]
             raise forms.ValidationError(f"{said[0].upper()}{said[1:]}.") from error
 
 
 def _field(own: Input) -> InputField:
-    widgets: dict[str, type[forms.Widget]] = {"boolean": forms.CheckboxInput, "choice": forms.Select}
     initial = own.default if own.type == "boolean" or own.default is None else text(own.default)
-    attributes = {"inputmode": "decimal"} if own.type == "number" else {}
-    field = InputField(own, widget=widgets.get(own.type, forms.TextInput)(attrs=attributes), initial=initial)
+    field = InputField(own, widget=_widget(own), initial=initial)
     if isinstance(field.widget, forms.Select):
         blank = [] if own.default is not None else [("", "choose …")]
         field.widget.choices = [*blank, *((one, one) for one in own.choices)]
     return field
+
+
+def _widget(own: Input) -> forms.Widget:
+    if own.type == "boolean":
+        return forms.CheckboxInput()
+    if own.type == "choice":
+        return forms.Select()
+    if own.type == "number":
+        return forms.TextInput(attrs={"inputmode": "decimal"})
+    lines = str(own.default or "").count("\n") + 1  # a field of one line would lose the line feeds
+    return forms.Textarea(attrs={"rows": min(lines + 1, 8)}) if lines > 1 else forms.TextInput()
 
 
 class LoginForm(AuthenticationForm):

@@ -20,8 +20,6 @@ HEIGHT = 192
 """Of the plot of durations with the waits below it."""
 TOP, FLOOR = 18, 126
 """Durations lie between these: the axis ends at the one, and zero is the other."""
-FOOT = 132
-"""Here stands a foot under every build that did not pass."""
 WAIT_TOP, WAIT_FLOOR = 156, 186
 RATE_HEIGHT, RATE_TOP, RATE_FLOOR = 168, 20, 160
 SLOTS = 12
@@ -178,12 +176,12 @@ def scale(values: Sequence[float], most_ticks: int = 4) -> Scale:
     ordered = sorted(values)
     kept = ordered[: len(ordered) - max(len(ordered) // 20, 1)] or ordered
     limit = kept[-1] * BEYOND if kept and kept[-1] > 0 else math.inf
-    beyond = [value for value in ordered if value > limit]
     most = max([value for value in ordered if value <= limit], default=0.0) or 1.0
     step = tick(most)
     while math.ceil(most / step) > most_ticks:
         step = tick(step * 5.01)
     end = max(math.ceil(most / step), 1)
+    beyond = [value for value in ordered if value > limit and value > end * step]  # the last tick may reach as far
     return Scale(end * step, [(at * step, label(at * step, step)) for at in range(end + 1)], beyond)
 
 

@@ -3,6 +3,7 @@ comes again over the stream and changes nothing. Every verb is `lifecycle`'s; wh
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from django.contrib import messages
@@ -21,6 +22,7 @@ from ..models import Board, Build, Project, iso
 from ..states import BUILD_STATUSES
 from . import front, landmarks, logtail, projectpage, steps, words
 from .door import for_callers
+from .filters import Filter
 from .forms import LoginForm, RetryForm, StartForm
 from .insight import Insight
 from .rows import rows, waits
@@ -29,6 +31,8 @@ PAGE = 25
 """Finished builds on one page of a history."""
 QUEUED = 100
 """Queued builds on one page."""
+MOST_NUMBERS = 1_000
+"""So many are looked up one by one; for more, a walk through the builds that a filter asks for is faster."""
 
 
 @require_safe
@@ -41,9 +45,9 @@ def board(request: HttpRequest, caller: Caller) -> HttpResponse:
     builds = asked.filter.narrow(caller.builds(), timezone.now()).select_related("project").prefetch_related("steps")
     builds = builds.defer("recipe", "project__recipe")  # long texts, and no row shows them
     outlook = queue.outlook()
-    history = _history(request, builds)
-    waiting = _queue(builds, outlook)
-    running = rows(builds.running())
+    history = _history(request, builds, asked.filter.statuses)
+    waiting = _queue(builds, outlook, _waiting(builds, outlook, asked.filter))
+    running = rows(_running(builds) if asked.filter else builds.running())
     is_empty = not (running or waiting["queued"] or history["recent"])
     context = {
         **live,
@@ -212,7 +216,7 @@ def _project_page(
     live = _live_board()
     builds = found.builds.select_related("project").prefetch_related("steps").defer("recipe", "project__recipe")
     outlook = queue.outlook()
-    running, waiting = rows(_running(builds, found)), _queue(builds, outlook, outlook.of(found.pk))
+    running, waiting = rows(_running(builds)), _queue(builds, outlook, outlook.of(found.pk))
     try:
         names, wrong = [step.name for step in recipe.parse(found.recipe).steps], ""
     except recipe.RecipeError as error:
@@ -242,31 +246,43 @@ def _inputs(project: Project) -> Sequence[Input]:
         return ()
 
 
-def _running(builds: Any, found: Project) -> Any:
-    """Oldest first. The board's running builds are few, and found at once; asked for those of one project, SQLite reads
-    all builds that the project ever had."""
-    running = Build.objects.running().values_list("pk", "project_id")
-    return builds.filter(pk__in=[pk for pk, project_id in running if project_id == found.pk]).running()
+def _running(builds: Any) -> Any:
+    """Oldest first. All that run are few, and found at once; asked for those of one project, branch or person alone,
+    SQLite reads all builds that it ever had."""
+    return builds.filter(pk__in=list(Build.objects.running().values_list("pk", flat=True))).running()
 
 
-def _history(request: HttpRequest, builds: Any) -> dict[str, Any]:
-    """Finished builds, newest first, a page below number `?before=`: by number, so that new builds move no page."""
+def _history(request: HttpRequest, builds: Any, statuses: Sequence[str] = ()) -> dict[str, Any]:
+    """Finished builds, newest first, a page below number `?before=`: by number, so that new builds move no page.
+
+    `statuses`: those that `builds` are narrowed to, if they are."""
     text = request.GET.get("before", "")
     before = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
     finished = builds.finished()
     if before is not None:
         finished = finished.filter(pk__lt=before)
+    if len(statuses) > 1:
+        # Each for itself: asked for all at once, SQLite reads every build that has one of them, and sorts those.
+        newest = [finished.filter(status=one).values_list("pk", flat=True)[: PAGE + 1] for one in statuses]
+        finished = finished.filter(pk__in=sorted(chain.from_iterable(newest), reverse=True)[: PAGE + 1])
     found = list(finished[: PAGE + 1])
     older = found[PAGE - 1].pk if len(found) > PAGE else None
     return {"recent": rows(found[:PAGE]), "older": older, "before": before}
 
 
-def _queue(builds: Any, outlook: queue.Outlook, numbers: Iterable[int] | None = None) -> dict[str, Any]:
-    """Those of `builds` that wait: the first to be taken, in that order; how many more there are; and the oldest.
+def _waiting(builds: Any, outlook: queue.Outlook, wanted: Filter) -> list[int]:
+    """The numbers of those of `builds` that wait. As with those that run: looked for among all that wait."""
+    queued = builds.queued()
+    if wanted and len(outlook.waiting) <= MOST_NUMBERS:
+        known = outlook.of(wanted.project.pk) if wanted.project else [one.build_id for one in outlook.waiting]
+        queued = queued.filter(pk__in=known)
+    return list(queued.values_list("pk", flat=True))
 
-    `numbers`: theirs, where the caller knows them."""
-    waiting = builds.queued().values_list("pk", flat=True) if numbers is None else numbers
-    places = {pk: outlook.places[pk] for pk in waiting if pk in outlook.places}
+
+def _queue(builds: Any, outlook: queue.Outlook, numbers: Iterable[int]) -> dict[str, Any]:
+    """Those of `builds` that wait, which have these `numbers`: the first to be taken, in that order; how many more
+    there are; and the oldest."""
+    places = {pk: outlook.places[pk] for pk in numbers if pk in outlook.places}
     first = sorted(places, key=lambda pk: places[pk].position)[:QUEUED]
     found = {row.build.pk: row for row in rows(builds.queued().filter(pk__in=first), places)}
     oldest = builds.filter(pk=min(places)).values_list("created_at", flat=True).first() if places else None
