@@ -6,7 +6,7 @@ import time
 from django.conf import settings
 
 from ..support.board import Board
-from ..support.browser import BrowserCase, session_cookie
+from ..support.browser import BrowserCase, read_log, session_cookie
 from ..support.servers import Postgres
 
 SLOW = "steps: [{name: count, run: 'i=0; while [ $i -lt 600 ]; do i=$((i+1)); echo line $i of it; sleep 0.1; done'}]"
@@ -37,12 +37,12 @@ class DatabaseAwayTest(BrowserCase):
             expect(other.get_by_role("heading", name="The database is away")).to_be_visible()
             other.goto(f"{web.url}/projects/slow/")
             expect(other.get_by_role("heading", name="The database is away")).to_be_visible()
-            shown = self.page.locator(".ln").count()
+            shown = int(self.page.locator(".ln > a").last.inner_text())
             postgres.resume()
             expect(pill).to_contain_text("Live", timeout=15_000)
-            expect(self.page.locator(".ln").nth(shown + 20)).to_be_attached(timeout=20_000)
+            expect(self.page.locator(f"[id='1:{shown + 20}']")).to_be_attached(timeout=20_000)
             self.assertTrue(self.page.evaluate("window.sameDocument"), "the page was not loaded again")
-            numbers = [int(text) for text in self.page.locator(".ln > a").all_text_contents()]
+            numbers = [int(row.split(":")[1]) for row, _ in read_log(self.page)]
             self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
             expect(other.get_by_role("button", name="Start build")).to_be_visible(timeout=20_000)
 
