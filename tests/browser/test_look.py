@@ -77,3 +77,58 @@ class LookTest(BrowserCase):
             self.page.wait_for_selector(".lines.ready")
             with self.subTest(scheme):
                 self.assertEqual(self.unreadable("[id='1:1'] .iv, [id='1:2'] .iv", 512), [])
+
+    def test_a_hit_is_readable_whatever_its_colour(self) -> None:
+        for scheme in ("light", "dark"):
+            self.open("?q=error#1:3", color_scheme=scheme)
+            self.page.wait_for_selector("[id='1:4'] mark")
+            self.page.press("#query", "Enter")
+            self.page.wait_for_selector("[id='1:3'].current mark")
+            with self.subTest(scheme):
+                self.assertEqual(self.unreadable("[id='1:3'] mark i", 18), [])
+                self.assertEqual(self.unreadable("[id='1:4'] mark i", 18), [])
+
+    def test_only_what_is_picked_looks_picked(self) -> None:
+        self.open("#1:6")
+        self.page.wait_for_selector("[id='1:6'].picked")
+        self.page.click("[id='1:9'] > a")
+        self.page.wait_for_selector("[id='1:9'].picked")
+        self.page.hover("#query")
+        picked, before, other = (
+            self.page.locator(f"[id='1:{line}']").evaluate("e => getComputedStyle(e).backgroundColor")
+            for line in (9, 6, 7)
+        )
+        self.assertEqual(before, other)
+        self.assertNotEqual(picked, other)
+
+    def test_a_long_name_of_a_group_is_one_line_also_where_lines_wrap(self) -> None:
+        self.open("#1:6")
+        self.page.wait_for_selector(".lines.ready")
+        self.page.click("#wrap")
+        group = """(lines) => {
+          const row = lines.querySelector(".ln").cloneNode(true);
+          const name = document.createElement("button");
+          name.className = "grpname";
+          name.textContent = "a long name of a group ".repeat(20);
+          row.className = "ln grp";
+          row.lastElementChild.replaceWith(name);
+          lines.append(row);
+          return [row.offsetHeight, name.scrollWidth > name.clientWidth, getComputedStyle(name).textOverflow];
+        }"""
+        self.assertEqual(self.page.locator("#lines").evaluate(group), [20, True, "ellipsis"])
+
+    def test_on_a_phone_the_bar_of_a_replay_is_there_as_a_whole(self) -> None:
+        for touch in (False, True):
+            context = self.new_context(viewport={"width": 360, "height": 740}, has_touch=touch, is_mobile=touch)
+            self.sign_in(self.board, context=context)
+            page = context.new_page()
+            page.goto(f"{self.board.webs[0].url}/builds/{self.build_id}/")
+            page.click("#replay")
+            page.wait_for_selector("#replaybar")
+            bar = page.locator("#replaybar")
+            self.assertLessEqual(bar.evaluate("e => e.scrollWidth - e.clientWidth"), 0)
+            right = bar.bounding_box()["x"] + bar.bounding_box()["width"]
+            for part in ("#play", "#moment", "#played", "#speed"):
+                box = page.locator(part).bounding_box()
+                self.assertLessEqual(box["x"] + box["width"], right, part)
+            self.assertGreater(page.locator("#moment").bounding_box()["width"], 250)
