@@ -132,3 +132,22 @@ class LookTest(BrowserCase):
                 box = page.locator(part).bounding_box()
                 self.assertLessEqual(box["x"] + box["width"], right, part)
             self.assertGreater(page.locator("#moment").bounding_box()["width"], 250)
+
+    def test_in_forced_colours_what_is_on_picked_or_current_differs(self) -> None:
+        for scheme in ("light", "dark"):
+            self.open("?q=error#1:6", color_scheme=scheme, forced_colors="active")
+            self.page.wait_for_selector("[id='1:6'].picked")
+            self.page.wait_for_selector("[id='1:4'] mark")
+            ground = "e => getComputedStyle(e).backgroundColor"
+            edge = "e => getComputedStyle(e).borderLeftColor"
+
+            def look(selector: str, what: str) -> str:
+                return str(self.page.locator(selector).first.evaluate(what))
+
+            self.page.click("#wrap")
+            self.assertNotEqual(look("#wrap", ground), look("#replay", ground))
+            self.assertNotEqual(look("[id='1:6']", edge), look("[id='1:7']", edge))
+            self.assertNotEqual(look("[id='1:6'] > a", ground), look("[id='1:7'] > a", ground))
+            self.page.press("#query", "Enter")
+            self.page.wait_for_selector(".ln.current mark")
+            self.assertNotEqual(look(".ln.current mark", ground), look(".ln:not(.current) mark", ground))
