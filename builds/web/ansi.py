@@ -30,7 +30,7 @@ _ENDS = {21: ("bo",), 22: ("bo", "di"), 23: ("it",), 24: ("un",), 27: ("iv",), 2
 
 class Run(NamedTuple):
     classes: str
-    """Class names separated by spaces: c0–c15 text, b0–b15 ground, bo di it un iv st."""
+    """Class names separated by spaces: c0–c255 text, b0–b255 ground, bo di it un iv st."""
     href: str
     """Empty, or an http(s) address."""
     text: str

@@ -37,12 +37,7 @@ export function runs(line) {
   return found;
 }
 
-/** The line's text into `target`, by text nodes only. @param {Element} target @param {string} line */
-export function renderLine(target, line) {
-  renderRuns(target, runs(line));
-}
-
-/** The same from its runs. @param {Element} target @param {Run[]} found
+/** A line's runs into `target`, by text nodes only. @param {Element} target @param {Run[]} found
  * @param {[number, number][]} [hits] stretches to be marked: UTF-16 units of the plain text, in order, apart */
 export function renderRuns(target, found, hits) {
   target.replaceChildren(
