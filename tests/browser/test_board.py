@@ -174,9 +174,22 @@ class FilterTest(BoardPageCase):
         number = page.locator(f"[data-key=build-{build_id}] .no")
         self.assertEqual((number.inner_text(), number.is_visible()), (str(build_id), True))
         self.assertFalse(page.locator("#filter").is_visible())
+        self.expect(page.locator("#pill")).to_contain_text("Live")
         page.get_by_role("link", name="Filter").click()
-        self.assertTrue(page.locator("#filter").is_visible())
+        page.wait_for_timeout(1_000)
+        self.assertTrue(page.locator("#filter").is_visible(), "it was unfolded, and folded itself again")
         self.assertLessEqual(page.evaluate("document.documentElement.scrollWidth - innerWidth"), 0)
+        page.get_by_label("Project", exact=True).select_option("quick")
+        self.expect(page.locator(".said")).to_contain_text("Showing builds of quick")
+        page.go_back()
+        self.expect(page.locator(".said")).to_have_count(0)
+        self.expect(page.get_by_label("Project", exact=True)).to_have_value("")
+        self.assertTrue(page.locator("#filter").is_visible(), "what one was at stays unfolded")
+        page.go_back()
+        self.expect(page.locator("#filter")).to_be_hidden()
+        page.get_by_role("link", name="Filter").click()
+        page.wait_for_timeout(500)
+        self.assertTrue(page.locator("#filter").is_visible())
 
 
 class KeysTest(BoardPageCase):
