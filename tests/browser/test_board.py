@@ -250,6 +250,35 @@ class KeysTest(BoardPageCase):
         self.expect(self.page.get_by_label("Go to a build by its number")).to_be_focused()
 
 
+    def test_the_focus_stays_on_a_link_whose_address_changes(self) -> None:
+        for _ in range(26):
+            self.board.wait(self.board.start("quick"))
+        self.open()
+        older = self.page.get_by_role("link", name="Older builds")
+        before = older.get_attribute("href")
+        older.focus()
+        self.board.wait(self.board.start("quick"))
+        self.expect(older).not_to_have_attribute("href", before)
+        self.expect(older).to_be_focused()
+
+
+class SilentTest(BoardPageCase):
+    def test_a_page_that_is_never_answered_is_asked_for_again(self) -> None:
+        hung: list[Any] = []
+        self.page.add_init_script("""
+          const limit = AbortSignal.timeout.bind(AbortSignal);
+          AbortSignal.timeout = (milliseconds) => limit(milliseconds / 30);
+        """)
+        self.open()
+        self.page.route(
+            lambda url: url == self.web.url + "/",
+            lambda route: route.continue_() if hung else hung.append(route),
+        )
+        build_id = self.board.start("gpu")
+        eventually(lambda: self.page.evaluate("1") and hung, 10, "the page was not asked for")
+        self.expect(self.row(build_id)).to_be_visible()
+
+
 class StillTest(BoardPageCase):
     def watch(self, build_id: int) -> None:
         self.row(build_id).hover()
