@@ -24,7 +24,7 @@ export function keepPlace(place, waits, connection) {
     const fresh = await rendered();
     if (waits() && !connection.over) show(place, fresh);
     const now = performance.now();
-    due = now + Math.max(EVERY, 20 * (now - began)); // at the pace that the server can well bear
+    due = now + (fresh ? Math.max(EVERY, 20 * (now - began)) : EVERY); // at the pace that the server can well bear
     asking = false;
   });
 }
