@@ -174,9 +174,22 @@ class FilterTest(BoardPageCase):
         number = page.locator(f"[data-key=build-{build_id}] .no")
         self.assertEqual((number.inner_text(), number.is_visible()), (str(build_id), True))
         self.assertFalse(page.locator("#filter").is_visible())
+        self.expect(page.locator("#pill")).to_contain_text("Live")
         page.get_by_role("link", name="Filter").click()
-        self.assertTrue(page.locator("#filter").is_visible())
+        page.wait_for_timeout(1_000)
+        self.assertTrue(page.locator("#filter").is_visible(), "it was unfolded, and folded itself again")
         self.assertLessEqual(page.evaluate("document.documentElement.scrollWidth - innerWidth"), 0)
+        page.get_by_label("Project", exact=True).select_option("quick")
+        self.expect(page.locator(".said")).to_contain_text("Showing builds of quick")
+        page.go_back()
+        self.expect(page.locator(".said")).to_have_count(0)
+        self.expect(page.get_by_label("Project", exact=True)).to_have_value("")
+        self.assertTrue(page.locator("#filter").is_visible(), "what one was at stays unfolded")
+        page.go_back()
+        self.expect(page.locator("#filter")).to_be_hidden()
+        page.get_by_role("link", name="Filter").click()
+        page.wait_for_timeout(500)
+        self.assertTrue(page.locator("#filter").is_visible())
 
 
 class KeysTest(BoardPageCase):
@@ -235,6 +248,35 @@ class KeysTest(BoardPageCase):
         self.page.keyboard.press("Escape")
         self.page.keyboard.press("/")
         self.expect(self.page.get_by_label("Go to a build by its number")).to_be_focused()
+
+
+    def test_the_focus_stays_on_a_link_whose_address_changes(self) -> None:
+        for _ in range(26):
+            self.board.wait(self.board.start("quick"))
+        self.open()
+        older = self.page.get_by_role("link", name="Older builds")
+        before = older.get_attribute("href")
+        older.focus()
+        self.board.wait(self.board.start("quick"))
+        self.expect(older).not_to_have_attribute("href", before)
+        self.expect(older).to_be_focused()
+
+
+class SilentTest(BoardPageCase):
+    def test_a_page_that_is_never_answered_is_asked_for_again(self) -> None:
+        hung: list[Any] = []
+        self.page.add_init_script("""
+          const limit = AbortSignal.timeout.bind(AbortSignal);
+          AbortSignal.timeout = (milliseconds) => limit(milliseconds / 30);
+        """)
+        self.open()
+        self.page.route(
+            lambda url: url == self.web.url + "/",
+            lambda route: route.continue_() if hung else hung.append(route),
+        )
+        build_id = self.board.start("gpu")
+        eventually(lambda: self.page.evaluate("1") and hung, 10, "the page was not asked for")
+        self.expect(self.row(build_id)).to_be_visible()
 
 
 class StillTest(BoardPageCase):

@@ -1,5 +1,7 @@
 """What a queued build waits for, as pages show it while others come and go: no reload, and no word that is not so."""
 
+from typing import Any
+
 from builds import lifecycle
 from builds.models import Project
 
@@ -42,6 +44,24 @@ class QueueTest(BrowserCase):
         self.cancel(first)
         expect(self.page.locator("[data-slot=phrase]")).to_have_text("running wait, step 1 of 1")
         expect(place).to_be_hidden()
+
+    def test_a_place_that_is_never_answered_is_asked_for_again(self) -> None:
+        from playwright.sync_api import expect
+
+        first, second = (self.board.enqueue("p") for _ in range(2))
+        self.page.add_init_script("""
+          const limit = AbortSignal.timeout.bind(AbortSignal);
+          AbortSignal.timeout = (milliseconds) => limit(milliseconds / 30);
+        """)
+        url = f"{self.web.url}/builds/{second}/"
+        self.page.goto(url)
+        place = self.page.locator("[data-slot=place]")
+        expect(place).to_have_text("2nd in the queue: no worker is running")
+        hung: list[Any] = []
+        self.page.route(url, lambda route: route.continue_() if hung else hung.append(route))
+        self.cancel(first)
+        expect(place).to_have_text("1st in the queue: no worker is running", timeout=20_000)
+        self.assertTrue(hung)
 
     def test_a_build_that_nothing_is_known_of_draws_no_axis_and_no_empty_log_and_never_had_a_worker(self) -> None:
         from playwright.sync_api import expect

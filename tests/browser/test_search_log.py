@@ -3,6 +3,7 @@
 import re
 
 from tests.browser.test_log import LogCase
+from tests.support.processes import eventually
 
 
 class SearchTest(LogCase):
@@ -31,3 +32,27 @@ class SearchTest(LogCase):
         query.press("Escape")
         expect(self.page.locator("mark")).to_have_count(0)
         expect(self.page.locator(".current")).to_have_count(0)
+
+    def test_who_listens_is_told_the_first_count_and_the_match_gone_to_and_not_each_new_line(self) -> None:
+        from playwright.sync_api import expect
+
+        lease = self.begin("told")
+        self.print(lease, 1, 1, 1, "a needle, {}")
+        self.open(lease.build_id)
+        expect(self.page.locator("#pill")).to_contain_text("Live")
+        self.page.evaluate("""() => {
+          window.told = [];
+          const line = document.getElementById("announce");
+          new MutationObserver(() => window.told.push(line.textContent)).observe(line, { childList: true });
+        }""")
+        query, found = self.page.locator("#query"), self.page.locator("#found")
+        query.fill("needle")
+        expect(found).to_have_text("1 line")
+        eventually(lambda: "1 line" in self.page.evaluate("told"), 10, "the count is not told")
+        for number in (2, 3):
+            self.print(lease, 1, number, number, "a needle, {}")
+            expect(found).to_have_text(f"{number} lines")
+            self.page.wait_for_timeout(5_500)
+        self.assertEqual(self.page.evaluate("told.filter(one => one.includes('lines'))"), [])
+        query.press("Enter")
+        eventually(lambda: self.page.evaluate("told.at(-1)") == "1 of 3", 10, "the match is not told")

@@ -86,6 +86,38 @@ test("a tab that is to tell of the end looks every few seconds, and none looks o
   assert.equal(connection.state.name, "resting");
 });
 
+test("hidden for so long that its timers come once a minute, it opens one stream when it is looked at", async () => {
+  const { connection, sources, pass, jump } = setUp({ answers: Array(20).fill({ events: [], head: 0, upto: 0, final: false }) });
+  connection.start();
+  sources[0].send("ping");
+  connection.hide();
+  await pass(6);
+  for (let minute = 0; minute < 6; minute += 1) {
+    jump(59);
+    await pass(1);
+  }
+  jump(40);
+  connection.show();
+  assert.equal(sources.length, 2);
+  await pass(2);
+  sources[1].send("ping");
+  await pass(3);
+  assert.deepEqual([sources.length, sources[1].closed, connection.state.name], [2, false, "live"]);
+});
+
+test("a machine that slept within the grace of a hidden tab has a new stream when it is looked at", async () => {
+  const { connection, sources, pass, jump } = setUp();
+  connection.start();
+  sources[0].send("ping");
+  connection.hide();
+  await pass(2);
+  jump(15);
+  connection.show();
+  assert.deepEqual([sources.length, sources[0].closed], [2, true]);
+  await pass(2);
+  assert.equal(sources.length, 2);
+});
+
 test("a tab that was opened behind another has no stream before it is looked at", async () => {
   const { connection, sources, pass } = setUp();
   connection.start(false, true);

@@ -178,6 +178,78 @@ test("a database that is away, and a network that is not there, are asked again"
   assert.equal(search.words(null), "2 lines");
 });
 
+test("a refusal is final, whatever its body", async () => {
+  for (const status of [400, 401, 403, 404, 410]) {
+    for (const body of [{ detail: "No." }, null, { detail: { of: "another kind" } }]) {
+      search.ask({ ...error, q: `${status} ${JSON.stringify(body)}` });
+      const count = asked.length;
+      await asked[count - 1].answer(body, status);
+      assert.equal(search.words(null), body?.detail === "No." ? "No." : `The search was refused (${status}).`);
+      search.grown();
+      mock.timers.tick(600_000);
+      assert.equal(asked.length, count);
+    }
+  }
+});
+
+test("it is asked again ever less often while nothing answers, and at the usual pace when something did", async () => {
+  mock.method(Math, "random", () => 1);
+  search.ask(error);
+  /** @type {number[]} */
+  const waited = [];
+  for (let n = 0; n < 8; n += 1) {
+    await asked[n].answer({}, n % 2 ? 503 : 429);
+    const from = Date.now();
+    while (asked.length === n + 1) mock.timers.tick(100);
+    waited.push(Date.now() - from);
+  }
+  assert.deepEqual(waited, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
+  await asked[8].answer(slice([hit("one", 1)], { more: true }));
+  await asked[9].fail();
+  mock.timers.tick(1_000);
+  assert.equal(asked.length, 11);
+});
+
+test("while nobody looks nothing is asked, and it goes on when somebody does", async () => {
+  let hidden = false;
+  search = new Search({ url: "/builds/1/search/", names: ["one"], changed: () => {}, hidden: () => hidden });
+  search.shown();
+  search.ask(error);
+  await asked[0].fail();
+  hidden = true;
+  mock.timers.tick(3_600_000);
+  search.grown();
+  mock.timers.tick(3_600_000);
+  assert.equal(asked.length, 1);
+  hidden = false;
+  search.shown();
+  search.shown();
+  assert.equal(asked.length, 2);
+  await asked[1].answer(slice([hit("one", 1)], { next: null }));
+  assert.equal(search.words(null), "1 line");
+  hidden = true;
+  search.ask({ ...error, q: "x" });
+  assert.deepEqual([asked.length, search.words(null)], [2, "…"]);
+  search.ask(null);
+  hidden = false;
+  search.shown();
+  assert.equal(asked.length, 2);
+});
+
+test("an answer that does not come is given up, and asked for again", async () => {
+  const limit = new AbortController();
+  mock.method(AbortSignal, "timeout", (/** @type {number} */ milliseconds) => {
+    assert.equal(milliseconds, 30_000);
+    return limit.signal;
+  });
+  search.ask(error);
+  limit.abort();
+  await settle();
+  assert.match(search.words(null), /No answer just now/);
+  mock.timers.tick(3_000);
+  assert.equal(asked.length, 2);
+});
+
 test("a log that was compacted meanwhile is searched again, and one that was pruned says so", async () => {
   search.ask(error);
   await asked[0].answer(slice([hit("one", 1)], { more: true }));

@@ -29,6 +29,8 @@ let over = false;
 /** The address asks for other rows than those that are shown; `history`: the form is to be set by it, too.
  * @type {""|"form"|"history"} */
 let turned = "";
+/** An answer that takes longer will not come. */
+const PATIENCE = 30_000;
 /** @type {Map<number, words.Build>} what was heard while the page was being rendered again, and may be newer than that */
 const late = new Map();
 
@@ -85,7 +87,7 @@ async function load() {
   const began = performance.now();
   try {
     const query = location.search;
-    const answer = await fetch(main.dataset.page + query, { cache: "no-store" });
+    const answer = await fetch(main.dataset.page + query, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
     const text = await answer.text();
     if (query !== location.search) {
       dirty = true; // asked for before the filter was changed

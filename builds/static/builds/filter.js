@@ -17,7 +17,12 @@ export function liveFilter(main, show) {
     event.preventDefault();
     apply();
   });
-  addEventListener("popstate", () => show(true));
+  let shown = location.search;
+  addEventListener("popstate", () => {
+    if (location.search === shown) return; // only an anchor, such as the one that unfolds the form
+    shown = location.search;
+    show(true);
+  });
   document.addEventListener("click", (event) => shutMenus(/** @type {Node} */ (event.target)));
   document.addEventListener("keydown", (event) => event.key === "Escape" && leave());
 
@@ -29,6 +34,7 @@ export function liveFilter(main, show) {
     if (chosen) chosen.textContent = fields.getAll("status").join(", ") || "Any status";
     if (query === location.search) return;
     history.pushState(null, "", location.pathname + query + location.hash);
+    shown = location.search;
     show(false);
   }
 }
@@ -41,10 +47,11 @@ export function enterFilter() {
   first?.select();
 }
 
-/** The form as it is in the page that the server rendered for the address. @param {Document} fresh */
+/** The form as it is in the page that the server rendered for the address; it stays the target of an anchor, and unfolded.
+ * @param {Document} fresh */
 export function restore(fresh) {
   const next = fresh.getElementById("filter");
-  if (next) form()?.replaceWith(document.importNode(next, true));
+  if (next) form()?.replaceChildren(...document.importNode(next, true).childNodes);
 }
 
 /** The address of what the fields ask for, as the server would shorten it: `?project=p&status=failed`, or nothing. Pure.

@@ -97,14 +97,19 @@ function replacePart(part, next) {
   part.className = made.className;
 }
 
-/** Whoever walks through the rows stays on theirs, also when it moves to another list.
+/** Whoever walks through the rows stays on theirs, also when it moves to another list, and on a link whose address
+ * changes: such a one says by `rel` which it is.
  * @param {HTMLElement} main @param {() => void} work */
 function keepFocus(main, work) {
   const focused = main.contains(document.activeElement) ? document.activeElement : null;
-  const address = focused?.getAttribute("href");
+  const same = ["id", "href", "rel"].flatMap((name) => {
+    const value = focused?.getAttribute(name);
+    return value ? [`[${name}="${CSS.escape(value)}"]`] : [];
+  });
   work();
-  if (!address || document.activeElement === focused) return;
-  /** @type {HTMLElement|null} */ (main.querySelector(`[href="${CSS.escape(address)}"]`))?.focus({ preventScroll: true });
+  if (document.activeElement === focused) return;
+  const found = same.map((one) => /** @type {HTMLElement|null} */ (main.querySelector(one))).find(Boolean);
+  found?.focus({ preventScroll: true });
 }
 
 /** Whether both are rendered from the same state: what only counts on by the clock is set aside. */

@@ -5,6 +5,8 @@
 import { everySecond } from "./clock.js";
 
 const EVERY = 3_000;
+/** An answer that takes longer will not come. */
+const PATIENCE = 30_000;
 
 /**
  * @param {HTMLElement|null} place @param {() => boolean} waits whether the build is still queued
@@ -22,7 +24,7 @@ export function keepPlace(place, waits, connection) {
     const fresh = await rendered();
     if (waits() && !connection.over) show(place, fresh);
     const now = performance.now();
-    due = now + Math.max(EVERY, 20 * (now - began)); // at the pace that the server can well bear
+    due = now + (fresh ? Math.max(EVERY, 20 * (now - began)) : EVERY); // at the pace that the server can well bear
     asking = false;
   });
 }
@@ -30,7 +32,7 @@ export function keepPlace(place, waits, connection) {
 /** As the server renders it now; null where it does not, or cannot be asked. @returns {Promise<Element|null>} */
 async function rendered() {
   try {
-    const answer = await fetch(location.pathname, { cache: "no-store" });
+    const answer = await fetch(location.pathname, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
     if (!answer.ok || answer.redirected) return null;
     return new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-slot=place]");
   } catch {

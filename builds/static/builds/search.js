@@ -2,12 +2,14 @@
 // Search in the whole log: the server looks, a slice at a time, and this holds what it found. It knows nothing of the
 // page; the form in the log's tools is searchpanel.js.
 
+import { delay } from "./sequence.js";
 import { count } from "./words.js";
 
 /** At most so many places are held; the count goes on beyond. */
 export const HELD = 20_000;
 const AGAIN = 1_000;
-const RETRY = 3_000;
+/** An answer that takes longer will not come. */
+const PATIENCE = 30_000;
 
 /** @typedef {[number, number][]} Spans  start and end, in UTF-16 code units of the line as it is shown */
 /** @typedef {{step: string, line: number, spans: Spans}} Hit */
@@ -15,13 +17,19 @@ const RETRY = 3_000;
 /** @typedef {{q: string, regex: boolean, case: boolean}} Query */
 
 export class Search {
-  /** @param {{url: string, names: string[], changed: () => void}} options  names: of the steps, in their order */
+  /**
+   * @param {{url: string, names: string[], changed: () => void, hidden?: () => boolean}} options  names: of the steps, in
+   *   their order; hidden: whether nobody looks, and nothing is to be asked
+   */
   constructor(options) {
     this.options = options;
     this.order = new Map(options.names.map((name, at) => [name, at]));
     /** @type {Query|null} */
     this.query = null;
     this.round = 0;
+    this.failures = 0;
+    /** It goes on when the page is looked at. */
+    this.waits = false;
     this.begin();
   }
 
@@ -58,6 +66,13 @@ export class Search {
     this.request?.abort();
     clearTimeout(this.timer);
     this.timer = undefined;
+    this.failures = 0;
+    this.waits = false;
+  }
+
+  /** The page is looked at again. */
+  shown() {
+    if (this.waits) this.go();
   }
 
   /** The log has new lines: they are searched within a second. */
@@ -70,6 +85,8 @@ export class Search {
   async go() {
     this.timer = undefined;
     this.counting = true;
+    this.waits = Boolean(this.options.hidden?.());
+    if (this.waits) return;
     this.grew = false;
     this.asked = Date.now();
     const round = this.round;
@@ -91,10 +108,12 @@ export class Search {
     if (this.held >= HELD) asked.set("positions", "0");
     this.request = new AbortController();
     const { signal } = this.request;
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
     try {
-      const answer = await fetch(`${this.options.url}?${asked}`, { headers: { Accept: "application/json" }, signal });
+      const answer = await fetch(`${this.options.url}?${asked}`, { headers: { Accept: "application/json" }, signal: limited });
       if (answer.ok) return await answer.json();
-      const { detail = "" } = await answer.json().catch(() => ({}));
+      const said = (await answer.json().catch(() => null))?.detail;
+      const detail = typeof said === "string" ? said : "";
       if (answer.status < 500 && answer.status !== 429) this.fail(detail || `The search was refused (${answer.status}).`);
       else if (!signal.aborted) this.trouble = detail || "No answer just now; it is asked again.";
     } catch {
@@ -111,13 +130,15 @@ export class Search {
   }
 
   retry() {
-    this.timer = setTimeout(() => this.go(), RETRY);
+    this.failures += 1;
+    this.timer = setTimeout(() => this.go(), delay(this.failures, Math.random()));
     this.options.changed();
   }
 
   /** @param {any} answer */
   take(answer) {
     this.trouble = "";
+    this.failures = 0;
     if (answer.pruned_at) return this.fail("The log was pruned.");
     if (answer.reset) {
       this.begin(); // the log was compacted meanwhile: the same lines, from another place

@@ -19,11 +19,18 @@ export class SearchPanel {
     this.input = /** @type {HTMLInputElement} */ (form.querySelector("input[type=search]"));
     this.label = /** @type {HTMLElement} */ (form.querySelector(".found"));
     this.wrong = /** @type {HTMLElement} */ (form.querySelector(".wrong"));
-    this.search = new Search({ url: /** @type {string} */ (form.dataset.url), names, changed: () => this.changed() });
+    this.search = new Search({
+      url: /** @type {string} */ (form.dataset.url),
+      names,
+      changed: () => this.changed(),
+      hidden: () => document.hidden,
+    });
     /** @type {Place|null} */
     this.current = null;
     /** @type {"next"|"previous"|""} pressed before there was anything to go to */
     this.wish = "";
+    /** Whether the count of this query has been told to those who listen; after that it only grows with the log. */
+    this.told = false;
     for (const button of form.querySelectorAll("button")) button.hidden = false;
     this.label.hidden = false;
     const asked = new URLSearchParams(location.search);
@@ -33,6 +40,7 @@ export class SearchPanel {
     form.addEventListener("click", (event) => this.clicked(/** @type {HTMLElement} */ (event.target)));
     this.input.addEventListener("input", () => this.typed());
     this.input.addEventListener("keydown", (event) => this.pressed(event));
+    document.addEventListener("visibilitychange", () => document.hidden || this.search.shown());
     this.start();
   }
 
@@ -59,6 +67,7 @@ export class SearchPanel {
     if (JSON.stringify(query) === JSON.stringify(this.search.query)) return;
     this.current = null;
     this.wish = "";
+    this.told = false;
     this.search.ask(query);
     const url = new URL(location.href);
     for (const name of ["q", "regex", "case"]) url.searchParams.delete(name);
@@ -109,7 +118,7 @@ export class SearchPanel {
     if (!place) return;
     this.current = place;
     this.viewer.show(place.step, place.line);
-    this.say();
+    this.say(true);
   }
 
   changed() {
@@ -119,7 +128,8 @@ export class SearchPanel {
     this.say();
   }
 
-  say() {
+  /** @param {boolean} [asked] by the reader, who went to a match */
+  say(asked = false) {
     const { error, trouble, counting } = this.search;
     const wrong = error || trouble;
     const found = wrong ? "" : this.search.words(this.current);
@@ -129,6 +139,7 @@ export class SearchPanel {
     this.wrong.hidden = !wrong;
     this.form.classList.toggle("bad", Boolean(wrong));
     this.input.setAttribute("aria-invalid", String(Boolean(error)));
-    if (wrong || (found && !counting)) announce(wrong || found);
+    if (wrong || (found && (asked || (!counting && !this.told)))) announce(wrong || found);
+    if (found && !counting) this.told = true;
   }
 }

@@ -82,7 +82,9 @@ export class Connection {
   show() {
     this.hidden = false;
     this.timers.forget("rest");
-    this.wake();
+    // A hidden tab's timers are slow, which is no sleep: the next look is not to open a second stream for it.
+    if (this.pulse.tick() && !this.over) this.resume();
+    else this.wake();
   }
 
   /** Its tab is behind another one. */
