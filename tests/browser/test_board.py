@@ -249,7 +249,6 @@ class KeysTest(BoardPageCase):
         self.page.keyboard.press("/")
         self.expect(self.page.get_by_label("Go to a build by its number")).to_be_focused()
 
-
     def test_the_focus_stays_on_a_link_whose_address_changes(self) -> None:
         for _ in range(26):
             self.board.wait(self.board.start("quick"))
