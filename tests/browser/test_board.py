@@ -235,6 +235,26 @@ class KeysTest(BoardPageCase):
         self.expect(dialog).to_be_hidden()
         self.expect(hint).to_be_focused()
 
+    def test_keys_can_be_switched_off_and_the_browser_remembers_it(self) -> None:
+        self.board.start("gpu")
+        self.open()
+        dialog = self.page.get_by_role("dialog", name="Keys")
+        box = dialog.get_by_role("checkbox", name="Use these keys")
+        self.page.keyboard.press("?")
+        box.uncheck()
+        self.page.keyboard.press("Escape")
+        self.page.keyboard.press("j")
+        self.assertIsNone(self.focused())
+        self.page.reload()
+        self.page.keyboard.press("j")
+        self.assertIsNone(self.focused())
+        self.page.keyboard.press("?")
+        self.expect(box).not_to_be_checked()
+        box.check()
+        self.page.keyboard.press("Escape")
+        self.page.keyboard.press("j")
+        self.assertIsNotNone(self.focused())
+
     def test_keys_are_letters_where_one_types_and_the_browsers_own_with_a_modifier(self) -> None:
         self.board.start("gpu")
         self.open()

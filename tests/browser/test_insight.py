@@ -154,5 +154,7 @@ class InsightTests(BrowserCase):
         self.addCleanup(worker.close)
         build_id = self.board.enqueue("eyes")
         self.open(build_id)
-        self.page.get_by_text("First error").wait_for()
+        self.page.locator("#failure").get_by_text("First error").wait_for()
         self.assertIn("error: no tide", self.page.inner_text("#failure .cause.first"))
+        self.page.keyboard.press("e")
+        self.page.wait_for_selector("[id='2:1'].picked")

@@ -490,4 +490,5 @@ class ReplayTest(LogCase):
         expect(self.page.locator("[data-slot=phrase]")).to_have_text(re.compile("^failed"))
         self.page.locator("#replay").click()
         expect(self.page.locator("#replaybar")).to_be_hidden()
+        expect(self.page.locator("#follow")).to_be_hidden()
         self.assertEqual(len(read_log(self.page)), 31)

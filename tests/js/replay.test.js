@@ -68,3 +68,20 @@ test("any moment is found by halving", async () => {
   await replay.seek(-5, async (_, line) => line);
   assert.deepEqual(replay.counts, [0]);
 });
+
+test("of two seeks the newer one counts, also where the older one is answered last", async () => {
+  const replay = new Replay([{ started: 0, finished: 1_000, total: 100 }], (_, line) => line * 10);
+  let answer = (/** @type {number} */ _at) => {};
+  const older = replay.seek(100, () => new Promise((resolve) => (answer = resolve)));
+  assert.equal(await replay.seek(700, async (_, line) => line * 10), true);
+  answer(500);
+  assert.equal(await older, false);
+  assert.deepEqual([replay.moment, replay.counts], [700, [70]]);
+});
+
+test("where a line's time cannot be had it stays where it was", async () => {
+  const replay = new Replay([{ started: 0, finished: 1_000, total: 100 }], (_, line) => line * 10);
+  replay.advance(200);
+  await assert.rejects(replay.seek(700, () => Promise.reject(new Error("status 503"))), /503/);
+  assert.deepEqual([replay.moment, replay.counts], [200, [20]]);
+});

@@ -2,6 +2,8 @@
 // The keys of a page: what each does, and the dialog that lists them. A page binds its own with `bindKeys`; `?` comes
 // with them where the page has the dialog (templates/builds/keys.html).
 
+import { remember, remembered } from "./memory.js";
+
 /**
  * @typedef {object} Key
  * @property {string} key as in `KeyboardEvent.key`: `j`, `N`, `/`
@@ -24,8 +26,12 @@ export function bindKeys(keys) {
   const help = { key: "?", does: "this list", run: () => dialog?.showModal() };
   const all = dialog ? [...keys, help] : keys;
   if (dialog) list(dialog, all);
+  const box = /** @type {HTMLInputElement|null} */ (document.getElementById("keys-on"));
+  if (box) box.checked = remembered("keys") !== "0";
+  box?.addEventListener("change", () => remember("keys", box.checked ? "1" : "0"));
+  addEventListener("storage", ({ key, newValue }) => box && key === "keys" && (box.checked = newValue !== "0")); // of another tab
   document.addEventListener("keydown", (event) => {
-    const found = document.querySelector("dialog[open]") ? null : pressed(all, event);
+    const found = document.querySelector("dialog[open]") ? null : pressed(!box || box.checked ? all : [help], event);
     if (!found) return;
     event.preventDefault();
     found.run(event);

@@ -9,7 +9,11 @@
 
 /** @param {LogView} log @param {SearchPanel} search @returns {Key[]} */
 export function logKeys(log, search) {
-  const error = () => document.getElementById("log")?.dataset.firstError;
+  const error = () => {
+    const known = document.getElementById("log")?.dataset.firstError;
+    const link = /** @type {HTMLAnchorElement|null} */ (document.querySelector("#failure .cause.first a[href*='#']"));
+    return known ? `#${known}` : link?.hash; // it failed before one's eyes
+  };
   const go = (/** @type {number} */ by) => {
     const { step, line } = log.at();
     log.show(stepBeside(step, line, log.totals().length, by), 0);
@@ -20,7 +24,7 @@ export function logKeys(log, search) {
     { key: "N", does: "previous match", run: () => search.go("previous"), repeats: true },
     { key: "j", does: "next step", run: () => go(1), repeats: true },
     { key: "k", does: "this step's beginning, then the previous step", run: () => go(-1), repeats: true },
-    ...(error() ? [{ key: "e", does: "first error", run: () => log.goTo(`#${error()}`) }] : []),
+    { key: "e", does: "first error, of a build that failed", run: () => log.goTo(error() || "") },
     { key: ".", does: "newest line", run: () => newest(log) },
     { key: "f", does: "follow the newest line, or stop", run: () => !log.follow.toggle.hidden && log.follow.toggle.click() },
     { key: "w", does: "wrap long lines, or not", run: () => document.getElementById("wrap")?.click() },

@@ -25,6 +25,8 @@ export class Replay {
     this.counts = steps.map(() => 0);
     /** The line whose time is waited for. @type {{step: number, line: number}|null} */
     this.awaits = null;
+    /** How many moments were asked for. */
+    this.sought = 0;
   }
 
   get isOver() {
@@ -58,9 +60,10 @@ export class Replay {
     return goal;
   }
 
-  /** To any moment: lines are found by halving. @param {number} moment
-   * @param {(step: number, line: number) => Promise<number|null>} find a line's time, wherever it is */
+  /** To any moment: lines are found by halving. False: another one was asked for meanwhile. Where `find` fails it stays.
+   * @param {number} moment @param {(step: number, line: number) => Promise<number|null>} find a line's time, wherever it is */
   async seek(moment, find) {
+    const mine = ++this.sought;
     const goal = Math.min(Math.max(moment, this.began), this.ends);
     const counts = [];
     for (const { started, total } of this.steps) {
@@ -71,6 +74,7 @@ export class Replay {
         while (low < high) {
           const middle = (low + high + 1) >> 1;
           const at = await find(counts.length, middle);
+          if (mine !== this.sought) return false;
           if (at === null || at <= goal) low = middle;
           else high = middle - 1;
         }
@@ -80,6 +84,7 @@ export class Replay {
     this.moment = goal;
     this.counts = counts;
     this.awaits = null;
+    return true;
   }
 
   /** How the step stood then. @param {number} step @param {string} status in the end */

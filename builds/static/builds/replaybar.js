@@ -5,6 +5,8 @@ import { Replay } from "./replay.js";
 import { duration } from "./words.js";
 
 const SLICE = 100;
+/** An answer that takes longer will not come. */
+const PATIENCE = 30_000;
 
 /**
  * @typedef {import("./words.js").Build} Build
@@ -50,7 +52,10 @@ class Bar {
       total: totals[index],
     }));
     this.replay = new Replay(spans, (step, line) => timeIn(page.log, step, line));
-    this.seeking = 0;
+    /** Of the newest seek, while it is under way. @type {AbortController|null} */
+    this.seeking = null;
+    /** Why the bar is not where it was put. */
+    this.trouble = "";
     this.playing = false;
     this.leave = new AbortController();
     const { signal } = this.leave;
@@ -72,6 +77,7 @@ class Bar {
 
   pause() {
     this.playing = false;
+    this.want(null);
     clearInterval(this.timer);
     this.show();
   }
@@ -82,33 +88,47 @@ class Bar {
     this.heardAt = now;
     if (this.seeking) return;
     this.replay.advance(passed * Number(this.speed.value));
-    const { awaits } = this.replay;
-    if (awaits) this.page.log.pages.want([{ step: awaits.step, first: awaits.line, last: awaits.line + 500 }]);
+    this.want(this.replay.awaits);
     if (this.replay.isOver) this.pause();
     else this.show();
   }
 
+  /** The lines that it waits for; null: it does not. @param {{step: number, line: number}|null} line */
+  want(line) {
+    if (line || this.wants) this.page.log.pages.want(line ? [{ step: line.step, first: line.line, last: line.line + 500 }] : [], "replay");
+    this.wants = Boolean(line);
+  }
+
   async seek() {
-    const mine = ++this.seeking;
-    await this.replay.seek(this.replay.began + Number(this.place.value), (step, line) => this.find(step, line));
-    if (mine !== this.seeking) return;
-    this.seeking = 0;
+    this.seeking?.abort();
+    const mine = (this.seeking = new AbortController());
+    const moment = this.replay.began + Number(this.place.value);
+    this.want(null);
+    try {
+      const isThere = await this.replay.seek(moment, (step, line) => this.find(step, line, mine.signal));
+      if (!isThere || mine !== this.seeking) return;
+      this.trouble = "";
+    } catch {
+      if (mine !== this.seeking) return;
+      this.trouble = "no answer for that moment";
+    }
+    this.seeking = null;
     this.show();
   }
 
-  /** A line's time, from here or from the server. @param {number} step @param {number} line @returns {Promise<number|null>} */
-  async find(step, line) {
+  /** A line's time, from here or from the server; an error: it cannot be had now.
+   * @param {number} step @param {number} line @param {AbortSignal} signal @returns {Promise<number|null>} */
+  async find(step, line, signal) {
+    signal.throwIfAborted();
     const { log } = this.page;
     const known = timeIn(log, step, line);
     if (known !== undefined) return known;
     const query = new URLSearchParams({ step: log.options.names[step], from: String(line), to: String(line) });
-    try {
-      const answer = await fetch(`${log.options.url}?${query}`, { headers: { Accept: "application/json" } });
-      const [at] = (await answer.json()).at;
-      return at ? Date.parse(at) : null;
-    } catch {
-      return null;
-    }
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
+    const answer = await fetch(`${log.options.url}?${query}`, { headers: { Accept: "application/json" }, signal: limited });
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    const [at] = (await answer.json()).at;
+    return at ? Date.parse(at) : null;
   }
 
   show() {
@@ -126,7 +146,7 @@ class Bar {
     const said = (/** @type {number} */ moment) => duration((moment - began) / 1000);
     this.place.value = String(replay.moment - replay.began);
     this.place.setAttribute("aria-valuetext", said(replay.moment));
-    this.said.textContent = `${said(replay.moment)} of ${said(replay.ends)}`;
+    this.said.textContent = `${this.trouble && `${this.trouble}, at `}${said(replay.moment)} of ${said(replay.ends)}`;
     const word = this.playing ? "Pause" : replay.isOver ? "Play again" : "Play";
     if (this.play.textContent !== word) this.play.textContent = word;
   }
@@ -134,8 +154,14 @@ class Bar {
   close() {
     clearInterval(this.timer);
     this.leave.abort();
+    this.seeking?.abort();
+    this.seeking = null;
+    this.want(null);
     this.root.hidden = true;
-    this.page.log.limit(null);
+    const { log } = this.page;
+    log.limit(null);
+    log.follow.stop();
+    log.follow.toggle.hidden = true; // of a finished build there is no newer line
     this.page.show(this.page.build(), null);
     this.closed();
   }
