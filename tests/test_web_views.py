@@ -120,8 +120,11 @@ class WhoTest(PagesCase):
 
     def test_verbs_are_posts(self) -> None:
         build = self.build()
-        for path in (f"/builds/{build.pk}/cancel/", f"/builds/{build.pk}/retry/", "/projects/lantern/start/"):
+        for path in (f"/builds/{build.pk}/cancel/", f"/builds/{build.pk}/retry/"):
             self.assertEqual(self.client.get(path).status_code, 405)
+        builds = Build.objects.count()
+        self.assertRedirects(self.client.get("/projects/lantern/start/"), "/projects/lantern/")  # a refused form's address
+        self.assertEqual(Build.objects.count(), builds)
 
 
 class VerbsTest(PagesCase):

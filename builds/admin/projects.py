@@ -33,7 +33,8 @@ steps:
 """A new project's recipe, to be changed: it has each key once, and its builds pass."""
 RECIPE_HELP = (
     "YAML. Steps run in order, each with a name, run (a script), and if need be shell (sh or bash), env and timeout; "
-    "env and timeout beside steps are for all of them."
+    "env and timeout beside steps are for all of them. "
+    "inputs beside steps are asked for when a build is started: each with a type, a default, choices or help."
 )
 
 LIMIT_EXPECTED = (

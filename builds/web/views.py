@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.templatetags.static import static
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from .. import events, lifecycle, queue, recipe, retention
 from ..access import Caller
@@ -68,10 +68,13 @@ def project(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
     return _project_page(request, caller, _project(caller, slug))
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @for_callers
 def start(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
+    """A form that was refused stays at this address: whoever asks for it again finds the form."""
     found = _project(caller, slug)
+    if request.method != "POST":
+        return redirect(found)
     if not caller.may_start():
         raise PermissionDenied("Starting a build needs the permission “Can start and retry builds”.")
     form = StartForm(request.POST, inputs=_inputs(found))
