@@ -123,7 +123,8 @@ class WhoTest(PagesCase):
         for path in (f"/builds/{build.pk}/cancel/", f"/builds/{build.pk}/retry/"):
             self.assertEqual(self.client.get(path).status_code, 405)
         builds = Build.objects.count()
-        self.assertRedirects(self.client.get("/projects/lantern/start/"), "/projects/lantern/")  # a refused form's address
+        # The address at which a form that was refused stays.
+        self.assertRedirects(self.client.get("/projects/lantern/start/"), "/projects/lantern/")
         self.assertEqual(Build.objects.count(), builds)
 
 
