@@ -243,6 +243,7 @@ class KeysTest(BoardPageCase):
         self.page.keyboard.press("?")
         box.uncheck()
         self.page.keyboard.press("Escape")
+        self.expect(dialog).to_be_hidden()
         self.page.keyboard.press("j")
         self.assertIsNone(self.focused())
         self.page.reload()
@@ -252,6 +253,7 @@ class KeysTest(BoardPageCase):
         self.expect(box).not_to_be_checked()
         box.check()
         self.page.keyboard.press("Escape")
+        self.expect(dialog).to_be_hidden()
         self.page.keyboard.press("j")
         self.assertIsNotNone(self.focused())
 
