@@ -31,11 +31,13 @@ class OldLogsTests(BrowserCase):
         return "Complete" in self.page.inner_text(".pill")
 
     def test_a_line_of_a_compacted_log_is_found_by_its_address_and_the_log_goes_on_upwards(self) -> None:
+        from playwright.sync_api import expect
+
         with self.board.database():
             retention.compact(self.build_id, Pace())
         self.open("#1:1234")
         self.page.wait_for_selector("[id='1:1234'].picked")
-        self.assertEqual(self.page.inner_text("[id='1:1234'] pre"), "line 33 of a log that is long enough")
+        expect(self.page.locator("[id='1:1234'] pre")).to_have_text("line 33 of a log that is long enough")
         self.page.evaluate("document.getElementById('lines').scrollTop = 0")
         self.page.wait_for_selector("[id='1:1'] pre:not(:empty)")
         eventually(self.is_complete, 10)
