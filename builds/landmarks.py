@@ -42,6 +42,15 @@ class Annotation(NamedTuple):
     file_line: int | None = None
     column: int | None = None
 
+    @property
+    def place(self) -> str:
+        return place(self.file, self.file_line, self.column)
+
+
+def place(file: str, file_line: int | None, column: int | None) -> str:
+    """`src/a.c:12:5`, or as much of it as is known."""
+    return ":".join(str(part) for part in (file, file_line, file_line and column) if part) if file else ""
+
 
 # --- What was printed → what it means. Pure. ---
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from builds import access, events, lifecycle, retention
 from builds.events import Chunk
-from builds.landmarks import MAX_ANNOTATIONS, MAX_GROUPS
+from builds.landmarks import MAX_ANNOTATIONS, MAX_GROUPS, place
 from builds.models import Build
 from builds.retention import Pace
 from builds.states import Status
@@ -193,7 +193,7 @@ class TwinTests(SimpleTestCase):
         def collect(told: dict, final: bool, file: str, line: int | None, column: int | None) -> None:
             cases.append(("heading", [told, final], landmarks.heading(told, final)))
             cases.append(("more", [told], landmarks.more(told)))
-            cases.append(("place", [file, line, column], landmarks.place(file, line, column)))
+            cases.append(("place", [file, line, column], place(file, line, column)))
 
         collect()
         answers = twins([(name, given_) for name, given_, _ in cases])

@@ -13,6 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
 from .. import cuts, lifecycle, printed, queue, retention
+from ..landmarks import place
 from ..models import Annotation, Build, Project, Step
 from ..states import BUILD_STATUSES
 from .eventlog import log_page
@@ -52,7 +53,7 @@ class AnnotationInline(Looked):
 
     @admin.display(description="file")
     def place(self, annotation: Annotation) -> str:
-        return ":".join(str(part) for part in (annotation.file, annotation.file_line, annotation.column) if part) or "–"
+        return place(annotation.file, annotation.file_line, annotation.column) or "–"
 
 
 class StatusFilter(admin.SimpleListFilter):

@@ -14,7 +14,6 @@ from ..silences import Silence
 from ..states import Status
 from . import comparison, words
 from .comparison import Comparison, Spot
-from .landmarks import place
 from .once import Busy
 from .rows import last_durations, usual_range
 
@@ -144,7 +143,7 @@ class Insight:
     def first_error_text(self) -> str:
         spot, said = self.first_error, self._annotated
         if said:  # its line may be gone: the log is cut where it is too long, and what it says of itself stays
-            return ": ".join(filter(None, (place(said.file, said.file_line, said.column), said.message)))
+            return ": ".join(filter(None, (said.place, said.message)))
         found = printed.lines(self.build.pk, spot.step, spot.line, spot.line) if spot else []
         return events.plain(found[0].text).strip()[:500] if found else ""
 

@@ -71,15 +71,10 @@ def more(told: Mapping[str, int]) -> str:
     return "and " + ", ".join(words.count(count, f"more {level}") for count, level in beyond) if beyond else ""
 
 
-def place(file: str, file_line: int | None, column: int | None) -> str:
-    """`src/a.c:12:5`, or as much of it as is known."""
-    return ":".join(str(part) for part in (file, file_line, file_line and column) if part) if file else ""
-
-
 def _item(one: AnnotationAt, step: str) -> dict[str, Any]:
     said = one.said
     anchor = f"{one.step + 1}:{one.line}"
-    return one.data(step) | {"place": place(said.file, said.file_line, said.column), "anchor": anchor}
+    return one.data(step) | {"place": said.place, "anchor": anchor}
 
 
 def _stored(build: Build) -> Sequence[AnnotationAt]:

@@ -10,6 +10,7 @@ import { goLive, pressOnce, set, tickTimes } from "./live.js";
 import { estimateOf, isFinal } from "./progress.js";
 import { merge } from "./merge.js";
 import { delay } from "./sequence.js";
+import { PATIENCE } from "./timers.js";
 import { walkKeys } from "./walk.js";
 import * as words from "./words.js";
 
@@ -29,8 +30,6 @@ let over = false;
 /** The address asks for other rows than those that are shown; `history`: the form is to be set by it, too.
  * @type {""|"form"|"history"} */
 let turned = "";
-/** An answer that takes longer will not come. */
-const PATIENCE = 30_000;
 /** @type {Map<number, words.Build>} what was heard while the page was being rendered again, and may be newer than that */
 const late = new Map();
 

@@ -60,8 +60,7 @@ const connection = goLive(main, {
     else if (kind === "annotation") {
       annotations.add(data);
       log?.annotate(data);
-    }
-    else if (kind === "build") change(data);
+    } else if (kind === "build") change(data);
     else if (kind === "step") changeStep(data);
     else if (kind === "progress") changeStep({ name: data.step, progress: data.progress });
   },

@@ -19,12 +19,11 @@ export function listenForCopies(root, log) {
       return;
     }
     if (!selection || selection.isCollapsed) {
-      if (selection?.anchorNode && root.contains(selection.anchorNode)) began = endOf(selection.anchorNode, selection.anchorOffset);
-      else if (!selection?.anchorNode) began = null;
+      began = selection?.anchorNode ? endOf(selection.anchorNode, selection.anchorOffset) : null;
       ends = null;
       return;
     }
-    if (selection.anchorNode && root.contains(selection.anchorNode)) began = endOf(selection.anchorNode, selection.anchorOffset) || began;
+    if (selection.anchorNode) began = endOf(selection.anchorNode, selection.anchorOffset) || began;
     if (selection.focusNode && root.contains(selection.focusNode)) ends = endOf(selection.focusNode, selection.focusOffset) || ends;
   });
   document.addEventListener("copy", (event) => {

@@ -2,12 +2,13 @@
 // The lines that this page has, by step and number: a bounded memory of blocks, filled by the stream and by number from
 // the server. Of what was fetched or heard longest ago, the least recently shown goes.
 
+import { PATIENCE } from "./timers.js";
+
 const BLOCK = 500;
 const MOST_BLOCKS = 120;
 const MOST_CHARACTERS = 24_000_000;
 const AT_ONCE = 2;
 const REST = 1_000;
-const PATIENCE = 30_000;
 const REFUSALS = new Set([401, 403, 404, 410]);
 
 /**

@@ -3,10 +3,9 @@
 // nothing: so it is asked for again, and while it cannot be known it is not shown.
 
 import { everySecond } from "./clock.js";
+import { PATIENCE } from "./timers.js";
 
 const EVERY = 3_000;
-/** An answer that takes longer will not come. */
-const PATIENCE = 30_000;
 
 /**
  * @param {HTMLElement|null} place @param {() => boolean} waits whether the build is still queued

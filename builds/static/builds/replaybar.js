@@ -2,11 +2,10 @@
 // The bar that plays a finished build again: play and pause, 1×, 10×, 60×, and any moment of it.
 
 import { Replay } from "./replay.js";
+import { PATIENCE } from "./timers.js";
 import { duration } from "./words.js";
 
 const SLICE = 100;
-/** An answer that takes longer will not come. */
-const PATIENCE = 30_000;
 
 /**
  * @typedef {import("./words.js").Build} Build

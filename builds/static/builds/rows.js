@@ -128,14 +128,14 @@ export class Rows {
     const hits = source.hits(row.step, row.line);
     const level = source.level(row.step, row.line);
     const group = row.segment.group;
+    const refused = !line && source.refused();
     const look = [
       source.picked(row.step, row.line) && "picked",
       level && `l-${level}`,
       source.current(row.step, row.line) && "current",
-      !line && !source.refused() && "awaited",
-      !line && !source.refused() && source.fails() && "failing",
-      !line && source.refused() && "gone",
-      line?.gone && "gone",
+      !line && !refused && "awaited",
+      !line && !refused && source.fails() && "failing",
+      (refused || line?.gone) && "gone",
     ]
       .filter(Boolean)
       .join(" ");
@@ -156,7 +156,7 @@ export class Rows {
       return;
     }
     text.className = line?.open ? "open" : "";
-    if (!line) text.textContent = source.refused() ? "not loaded: load the page again" : "";
+    if (!line) text.textContent = refused ? "not loaded: load the page again" : "";
     else if (line.gone) text.textContent = "not stored any more";
     else renderRuns(text, (line.runs ??= runs(line.text)), hits);
   }

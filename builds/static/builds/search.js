@@ -3,13 +3,12 @@
 // page; the form in the log's tools is searchpanel.js.
 
 import { delay } from "./sequence.js";
+import { PATIENCE } from "./timers.js";
 import { count } from "./words.js";
 
 /** At most so many places are held; the count goes on beyond. */
 export const HELD = 20_000;
 const AGAIN = 1_000;
-/** An answer that takes longer will not come. */
-const PATIENCE = 30_000;
 
 /** @typedef {[number, number][]} Spans  start and end, in UTF-16 code units of the line as it is shown */
 /** @typedef {{step: string, line: number, spans: Spans}} Hit */

@@ -1,6 +1,9 @@
 // @ts-check
 // Timers by name: setting one again moves it.
 
+/** Milliseconds: an answer that takes longer will not come. */
+export const PATIENCE = 30_000;
+
 export class Timers {
   /** @param {{setTimeout: Function, clearTimeout: Function}} world */
   constructor(world) {
