@@ -9,6 +9,7 @@ import time
 from django.test import SimpleTestCase
 
 from builds.live import reading
+from builds.live.hub import LINGER_SECONDS
 from tests import live
 from tests.bench import crowd
 from tests.bench.figures import Answer
@@ -66,15 +67,17 @@ class ComeAndGoTest(SimpleTestCase):
         """When its hub has stopped: no viewer, and no tail either, which would keep the readers at work.
 
         SQLite keeps the files of closed connections for the next ones while another is open, and this process keeps
-        one open, so that a full disk can still be read: its threads tell when the readers have ended.
+        one open, so that a full disk can still be read: its threads tell when the readers have ended. Until then a
+        tail lingers, and readers idle, which together looks like rest.
         """
+        longest = LINGER_SECONDS + 2 * reading.IDLE_SECONDS
         seen = [live.threads(pid), time.monotonic()]
 
         def rests() -> bool:
             now = live.threads(pid)
             if now != seen[0]:
                 seen[:] = now, time.monotonic()
-            return time.monotonic() - seen[1] > 2 * reading.IDLE_SECONDS
+            return time.monotonic() - seen[1] > longest
 
         eventually(rests, 60, "readers go on")
         return {"threads": live.threads(pid), "files": live.files(pid), "memory": live.memory(pid)}

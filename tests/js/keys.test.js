@@ -28,6 +28,7 @@ test("no key fires while one types", () => {
   for (const localName of ["input", "textarea", "select"]) assert.equal(press("n", { target: { localName } }), null);
   assert.equal(press("n", { target: { localName: "div", isContentEditable: true } }), null);
   assert.equal(press("n", { target: { localName: "a" } }), KEYS[1]);
+  for (const type of ["checkbox", "submit"]) assert.equal(press("n", { target: { localName: "input", type } }), KEYS[1]);
   assert.equal(isField(null), false);
 });
 

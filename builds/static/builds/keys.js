@@ -19,6 +19,8 @@ import { remember, remembered } from "./memory.js";
  */
 
 const FIELDS = new Set(["input", "textarea", "select"]);
+/** Inputs that take no letters. A box that is no longer shown keeps the focus for a moment. */
+const SILENT = new Set(["button", "checkbox", "color", "file", "image", "radio", "reset", "submit"]);
 
 /** Listens for `keys` as long as the page is there. @param {Key[]} keys */
 export function bindKeys(keys) {
@@ -50,7 +52,9 @@ export function pressed(keys, event) {
 /** Whether what is typed goes into `target`. @param {unknown} target */
 export function isField(target) {
   const element = /** @type {HTMLElement|null} */ (target);
-  return Boolean(element && (FIELDS.has(element.localName) || element.isContentEditable));
+  if (!element) return false;
+  const { type } = /** @type {HTMLInputElement} */ (element);
+  return element.isContentEditable || (FIELDS.has(element.localName) && !SILENT.has(type));
 }
 
 /** @param {HTMLDialogElement} dialog @param {Key[]} keys */
