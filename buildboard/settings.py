@@ -2,10 +2,14 @@
 
 import logging
 import secrets
+from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Any
 
 import dj_database_url
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
@@ -108,6 +112,26 @@ except OSError as _error:
     raise ImproperlyConfigured(f"BUILDBOARD_DATA={str(BUILDBOARD_DATA)!r}: cannot be written: {_error}.") from _error
 SECRET_KEY_FALLBACKS = _env.items("SECRET_KEY_FALLBACKS")
 
+
+def _secrets_keys() -> list[str]:
+    """The newest first: it seals, all of them unseal. The last ones follow from SECRET_KEY, so that a board which was
+    given no others has them, and one that is given some later still reads what it has."""
+    given = _env.items("BUILDBOARD_SECRETS_KEYS")
+    for key in given:
+        try:
+            Fernet(key)
+        except ValueError as error:
+            what = "Fernet keys (32 random bytes in URL-safe base64), separated by commas, the newest first"
+            raise refused("BUILDBOARD_SECRETS_KEYS", "", what) from error  # not shown: it may be nearly one
+    derived = [
+        urlsafe_b64encode(HKDF(SHA256(), 32, None, b"buildboard secrets").derive(key.encode())).decode()
+        for key in (SECRET_KEY, *SECRET_KEY_FALLBACKS)
+    ]
+    return [*given, *derived]
+
+
+BUILDBOARD_SECRETS_KEYS = _secrets_keys()
+
 _https = any(origin.startswith("https://") for origin in CSRF_TRUSTED_ORIGINS)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
@@ -208,8 +232,7 @@ def _database() -> dict:
     if engine not in ("sqlite3", "postgresql"):
         raise refused("DATABASE_URL", "", f"{expected} (SQLite and PostgreSQL are supported)")
     own = _SQLITE if engine == "sqlite3" else _POSTGRESQL
-    if engine == "postgresql":
-        database["ENGINE"] = "buildboard.postgresql"
+    database["ENGINE"] = f"buildboard.{engine}"
     database["OPTIONS"] = {**own, **database.get("OPTIONS", {})}
     database["CONN_MAX_AGE"] = 0
     return database

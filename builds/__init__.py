@@ -7,9 +7,11 @@ this order.
     states.py      statuses of builds and steps, and what may become what
     inputs.py      typed parameters of a recipe, given at the start of a build
     recipe.py      YAML → Recipe, with errors that name the line
+    source.py      what a build is made of, and what started it
     progress.py    how far, and how long still: arithmetic on step durations
     gauges.py      what a process counts about its streams, for /metrics
     labels.py      what a worker has and what a build needs: words
+    vault.py       secrets at rest: sealed and unsealed
     wakes.py       topics; wake() and listen(): the doorbell, and the only file that imports channels
     models/        the tables, with the constraints that refuse impossible states
     blocks.py      what the log of a build that is long over has become: compressed lines

@@ -20,6 +20,7 @@ from .events import Fact, Lease, LeaseLost
 from .inputs import InputError
 from .models import Board, Build, Project, Step
 from .progress import expected_seconds
+from .source import Source
 from .states import FINAL, Status, may_become, step_may_become
 
 HISTORY = 10
@@ -50,6 +51,7 @@ def enqueue(
     *,
     by: str,
     ref: str = "",
+    source: Source | None = None,
     inputs: Mapping[str, Any] | None = None,
     request_key: str | None = None,
     retry_of: Build | None = None,
@@ -57,15 +59,16 @@ def enqueue(
 ) -> Build:
     """A new queued build of `project`, or the one that `request_key` (a one-time key) has started before.
 
-    `by`: who asks, as it is shown. A retry runs the recipe of the build that it repeats, on workers with the labels
-    that the project asks for now. `Refused`: the project is disabled, its recipe is not valid, `ref` or `inputs` do not
-    fit, or the queue is full.
+    `by`: who asks, as it is shown; `source`: what is known of what is built, and what started it. A retry has the
+    source of the build that it repeats, and runs its recipe, on workers with the labels that the project asks for now.
+    `Refused`: the project is disabled, its recipe is not valid, `ref` or `inputs` do not fit, or the queue is full.
     """
     known = request_key and Build.objects.filter(project=project, request_key=request_key).first()
     if known:
         return known
     _check_start(project, ref, request_key)
     text = retry_of.recipe if retry_of else project.recipe
+    source = _source_of(retry_of) if retry_of else source or Source()
     try:
         plan = recipe.parse(text)
         values = plan.values(inputs or {})
@@ -82,6 +85,14 @@ def enqueue(
             build = Build.objects.create(
                 project=project,
                 ref=ref,
+                trigger=source.trigger,
+                branch=source.branch[:200],
+                tag=source.tag[:200],
+                commit=source.commit,
+                commit_title=_sentence(source.title, 200),
+                commit_author=_sentence(source.author, 200),
+                pull_request=source.pull_request,
+                fork=source.fork,
                 inputs=values,
                 recipe=text,
                 started_by=by[:150],
@@ -341,6 +352,19 @@ def _check_start(project: Project, ref: str, request_key: str | None) -> None:
         raise Refused("ref: expected a branch, tag or commit: up to 200 printable characters, not beginning with '-'.")
     if request_key is not None and not (request_key.isascii() and 1 <= len(request_key) <= 64):
         raise Refused("request_key: expected 1 to 64 ASCII characters.")
+
+
+def _source_of(build: Build) -> Source:
+    return Source(
+        build.trigger,
+        build.branch,
+        build.tag,
+        build.commit,
+        build.commit_title,
+        build.commit_author,
+        build.pull_request,
+        build.fork,
+    )
 
 
 def _check_queue(*, room: int) -> int:

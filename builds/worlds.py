@@ -6,17 +6,12 @@ its queued ones do not run by themselves; its workers' leases are gone; and no b
 may have had.
 """
 
-import contextlib
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import connection, connections, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.signals import connection_created
 from django.db.models import F, Max
 
 from . import lifecycle
@@ -159,26 +154,11 @@ def leave_replaced() -> bool:
     """
     left = False
     for one in connections.all(initialized_only=True):
-        opened = getattr(one, "opened_file", None)
+        opened = getattr(one, "opened_file", None)  # of SQLite's alone
         if opened is None or one.connection is None or one.in_atomic_block:
             continue
-        if _file(one) not in (opened, None):  # nothing there yet: the next connection would make an empty one
+        # Nothing there yet: the next connection would make an empty one.
+        if one.file() not in (opened, None):  # type: ignore[attr-defined]
             one.close()
             left = True
     return left
-
-
-def note_file(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Receiver of `connection_created`: which file it is that was opened."""
-    if connection.vendor == "sqlite":
-        connection.opened_file = _file(connection)  # type: ignore[attr-defined]
-
-
-connection_created.connect(note_file, dispatch_uid="builds.note_file")
-
-
-def _file(one: BaseDatabaseWrapper) -> tuple[int, int] | None:
-    with contextlib.suppress(OSError):
-        found = os.stat(one.settings_dict["NAME"])
-        return found.st_dev, found.st_ino
-    return None

@@ -12,8 +12,9 @@ from django.test import SimpleTestCase, tag
 from .support import ROOT
 
 FLOORS = [
-    "states", "inputs", "recipe", "progress", "gauges", "labels", "wakes", "models", "blocks", "cuts", "landmarks",
-    "events", "printed", "silences", "beats", "queue", "lifecycle", "worlds", "retention", "leases", "access", "search",
+    "states", "inputs", "recipe", "source", "progress", "gauges", "labels", "vault", "wakes", "models",
+    "blocks", "cuts", "landmarks", "events", "printed", "silences", "beats", "queue", "lifecycle", "worlds",
+    "retention", "leases", "access", "search",
 ]  # fmt: skip
 """From the ground up: each imports only those before it."""
 WINGS = {"worker", "live", "web"}

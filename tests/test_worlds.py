@@ -8,9 +8,11 @@ import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from django.db import connection, transaction
+from django.db.backends.sqlite3.base import Database
 from django.test import SimpleTestCase, TransactionTestCase
 
 from builds import events, landmarks, lifecycle, worlds
@@ -249,6 +251,21 @@ class ReplacedFileTests(SimpleTestCase):
         self.assertEqual(Board.get().world, before, "SQLite itself never notices")
         self.assertTrue(worlds.leave_replaced())
         self.assertFalse(worlds.leave_replaced())
+        self.assertEqual(Board.get().world, world)
+
+    def test_a_file_that_is_replaced_while_it_is_opened_is_left(self) -> None:
+        copy, world = self.other()
+        connect = Database.connect
+
+        def slowly(*args: Any, **options: Any) -> Any:
+            made = connect(*args, **options)
+            made.execute("SELECT 1 FROM builds_board").fetchall()
+            os.replace(copy, self.file)
+            return made
+
+        with mock.patch.object(Database, "connect", slowly):
+            connection.connect()
+        self.assertTrue(worlds.leave_replaced())
         self.assertEqual(Board.get().world, world)
 
     def test_while_nothing_is_there_it_stays_and_makes_no_empty_one(self) -> None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from .. import recipe
 from ..progress import Estimate, StepTime, estimate
+from ..source import TRIGGERS
 from ..states import FINAL, Status
 from .project import Project
 from .shared import (
@@ -78,6 +79,22 @@ class Build(models.Model):
     """1, and one more for each time that it was retried by itself (`Project.auto_retries`)."""
     runs_on = models.CharField(max_length=200, blank=True)
     """Labels that its worker needs, as the project had them when it was started."""
+
+    trigger = models.CharField(max_length=20, default="manual", db_default="manual")
+    """What started it: one of `source.TRIGGERS`."""
+    branch = models.CharField(max_length=200, blank=True, default="", db_default="")
+    """That it is of, as far as is known; of a pull request: the one that it would be merged into."""
+    tag = models.CharField(max_length=200, blank=True, default="", db_default="")
+    commit = models.CharField(max_length=64, blank=True, default="", db_default="")
+    """That it is of, whole: from whoever started it, else since its checkout. Empty: not known, or no repository."""
+    commit_title = models.CharField(max_length=200, blank=True, default="", db_default="")
+    commit_author = models.CharField(max_length=200, blank=True, default="", db_default="")
+    committed_at = models.DateTimeField(null=True, blank=True)
+    pull_request = models.PositiveIntegerField(null=True, blank=True)
+    fork = models.BooleanField(default=False, db_default=False)
+    """Of a pull request from a repository that is not the project's: what it runs may be anybody's."""
+    recipe_path = models.CharField(max_length=200, blank=True, default="", db_default="")
+    """The file of the repository that its recipe is from; empty: it is the project's own."""
 
     head = models.BigIntegerField(default=0, editable=False)
     """The seq of its newest event."""
@@ -160,6 +177,7 @@ class Build(models.Model):
             rule("build_horizon", Q(horizon__gte=1, horizon__lte=models.F("head") + 1)),
             rule("build_revision_positive", Q(revision__gte=0)),
             rule("build_renewal", Q(renewal__gte=0)),
+            rule("build_trigger", Q(trigger__in=TRIGGERS)),
             rule("build_attempt", Q(attempt__gte=1)),
             rule("build_compacted_is_final", Q(compacted_at__isnull=True) | Q(status__in=FINAL_NAMES)),
             rule("build_pruned_is_final", Q(pruned_at__isnull=True) | Q(status__in=FINAL_NAMES)),
@@ -221,6 +239,16 @@ class Build(models.Model):
             "finished_at": iso(self.finished_at),
             "cancel_requested": self.cancel_requested_at is not None,
             "ref": self.ref,
+            "trigger": self.trigger,
+            "branch": self.branch,
+            "tag": self.tag,
+            "commit": self.commit,
+            "commit_title": self.commit_title,
+            "commit_author": self.commit_author,
+            "committed_at": iso(self.committed_at),
+            "pull_request": self.pull_request,
+            "fork": self.fork,
+            "recipe_path": self.recipe_path,
             "inputs": self.inputs,
             "started_by": self.started_by,
             "cancelled_by": self.cancelled_by,

@@ -21,6 +21,7 @@ from buildboard.presence import database
 from .. import lifecycle, queue, recipe
 from ..access import Caller
 from ..models import Build, Project
+from ..source import Source
 from . import findings, landmarks, schemas, stats
 from .door import Door
 from .items import project_items
@@ -104,7 +105,14 @@ def start(request: HttpRequest, slug: str, body: Given = None, key: Key = None) 
     _require(caller, caller.may_start(), "start", "start builds")
     wanted, once = body or schemas.Start(), _request_key(caller, key)
     try:
-        build = lifecycle.enqueue(found, by=caller.name, ref=wanted.ref, inputs=wanted.inputs, request_key=once)
+        build = lifecycle.enqueue(
+            found,
+            by=caller.name,
+            ref=wanted.ref,
+            source=Source("api"),
+            inputs=wanted.inputs,
+            request_key=once,
+        )
     except lifecycle.Refused as refusal:
         raise _refused(422 if found.enabled else 409, refusal) from refusal
     if (build.ref, build.retry_of_id) != (wanted.ref, None) or recipe.gives(

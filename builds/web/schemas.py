@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from ninja import Schema
 from pydantic import ConfigDict, Field
 
+from ..source import TRIGGERS
+
 Slug = Annotated[str, Field(pattern=r"^[-a-zA-Z0-9_]{1,100}$")]
 BuildStatus = Literal["queued", "running", "passed", "failed", "cancelled", "lost"]
 StepStatus = Literal["pending", "running", "passed", "failed", "cancelled", "lost", "skipped"]
@@ -83,6 +85,16 @@ class BuildItem(Schema):
     finished_at: datetime | None
     cancel_requested: bool
     ref: str
+    trigger: Annotated[str, Field(description=f"what started it: {', '.join(TRIGGERS)}")]
+    branch: str
+    tag: str
+    commit: Annotated[str, Field(description="whole; empty where it is not known yet, or there is no repository")]
+    commit_title: str
+    commit_author: str
+    committed_at: datetime | None
+    pull_request: int | None
+    fork: Annotated[bool, Field(description="of a pull request from a repository that is not the project's")]
+    recipe_path: Annotated[str, Field(description="file of the repository; empty: the project's own recipe")]
     inputs: dict[str, str | int | float | bool]
     started_by: str
     cancelled_by: str

@@ -21,6 +21,7 @@ from django.db import connection
 from builds import events, labels, lifecycle, queue, worlds
 from builds.management.replay import Header, Replay, Said
 from builds.models import Build, Project
+from builds.source import Source
 from builds.states import Status
 
 EXIT_CODES = {Status.PASSED: 0, Status.FAILED: 1, Status.CANCELLED: 2, Status.LOST: 3}
@@ -153,7 +154,8 @@ def _start(slug: str, ref: str, inputs: dict[str, str]) -> Build:
         if project is None:
             slugs = list(Project.objects.order_by("slug").values_list("slug", flat=True)[:20])
             raise CommandError(f"There is no project {slug!r}. Projects: {', '.join(slugs) or 'none'}.")
-        return lifecycle.enqueue(project, by=f"command ({_os_user()})", ref=ref, inputs=inputs)
+        by = f"command ({_os_user()})"
+        return lifecycle.enqueue(project, by=by, ref=ref, source=Source("command"), inputs=inputs)
     except lifecycle.Refused as refusal:
         raise CommandError(str(refusal)) from refusal
     except DatabaseError as error:

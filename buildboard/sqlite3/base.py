@@ -1,0 +1,30 @@
+"""Django's SQLite, whose connections know which file they have opened: one that was replaced under a process is left
+by it (`builds/worlds.py`)."""
+
+import contextlib
+import os
+from typing import Any
+
+from django.db.backends.sqlite3 import base
+
+File = tuple[int, int]
+"""Device and inode."""
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    opened_file: File | None = None
+    """What stood at its place just before it was opened; None: nothing did, or there is no place."""
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        # Before: were it replaced in between, one that is left for nothing does no harm, and one that is kept would.
+        before = self.file()
+        connection = super().get_new_connection(conn_params)
+        self.opened_file = before or self.file()
+        return connection
+
+    def file(self) -> File | None:
+        """What stands at its place now."""
+        with contextlib.suppress(OSError):
+            found = os.stat(self.settings_dict["NAME"])
+            return found.st_dev, found.st_ino
+        return None
