@@ -211,6 +211,7 @@ class Board:
         """In it, the models and floors of this thread (`lifecycle`, `events`, `Build.objects` …) use this board."""
         wanted: dict[str, Any] = dict(dj_database_url.parse(self.database_url))
         if wanted["ENGINE"].endswith("sqlite3"):
+            wanted["ENGINE"] = "buildboard.sqlite3"
             wanted["OPTIONS"] = copy.deepcopy(settings.DATABASES["default"].get("OPTIONS", {}))
             if not settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
                 wanted["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20}
