@@ -103,6 +103,13 @@ class ReadTest(TestCase):
                 self.assertIn(said, made.wrong[0])
                 self.assertFalse(made)
 
+    def test_two_wrong_days_are_both_named_and_a_right_one_beside_a_wrong_one_counts(self) -> None:
+        said = " ".join(self.read("from=yesterday&to=tomorrow").wrong)
+        self.assertIn("“yesterday”", said)
+        self.assertIn("“tomorrow”", said)
+        made = self.read("from=2026-03-01&to=tomorrow")
+        self.assertEqual((str(made.first), made.last, len(made.wrong)), ("2026-03-01", None, 1))
+
     def test_what_is_right_counts_beside_what_is_wrong(self) -> None:
         made = self.read("status=failed&status=faild&project=lantern&when=ever")
         self.assertEqual((made.statuses, made.project, len(made.wrong)), (("failed",), self.project, 2))

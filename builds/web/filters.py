@@ -189,11 +189,19 @@ def _when(query: QueryDict) -> Found:
         return
     if period not in ("", DATES):
         raise Wrong(f"when: expected one of {', '.join(PERIODS)}, or from and to, not {_quoted(period)}.")
-    first, last = _day(query, "from"), _day(query, "to")
+    days, wrong = {}, []
+    for name in ("from", "to"):
+        try:
+            days[name] = _day(query, name)
+        except Wrong as error:
+            wrong.append(str(error))
+    first, last = days.get("from"), days.get("to")
     if first and last and first > last:
         raise Wrong(f"from and to: expected a day and a later one; {first} is after {last}.")
     if first or last:
         yield from (("when", DATES), ("first", first), ("last", last))
+    if wrong:
+        raise Wrong(" ".join(wrong))
 
 
 def _day(query: QueryDict, name: str) -> date | None:
