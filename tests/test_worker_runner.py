@@ -254,7 +254,9 @@ class DatabaseTests(RunnerCase):
             if failures["append"]:
                 failures["append"] -= 1
                 if failures["append"] == 1:
-                    append(lease, chunks, counts)  # it lands, and only the answer is lost
+                    before = lease.head
+                    append(lease, chunks, counts)  # it lands, and only the answer is lost: nobody hears of the commit
+                    lease.head = before
                 raise OperationalError("gone")
             append(lease, chunks, counts)
 
