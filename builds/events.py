@@ -7,7 +7,6 @@ that lost its lease writes nothing more, and one whose commit landed while its a
 """
 
 import json
-import re
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -74,14 +73,6 @@ def compact(data: Any) -> str:
     """JSON without raw line breaks. Half of a surrogate pair, which UTF-8 cannot carry, becomes a question mark."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "replace").decode()
-
-
-_STYLING = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
-
-
-def plain(text: str) -> str:
-    """Stored text without colours and links, the only sequences that it has."""
-    return _STYLING.sub("", text)
 
 
 # --- Writing ---

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from buildboard.terminal.replay import Header, Replay
 from builds import cuts, events, lifecycle, printed
 from builds.blocks import Stretch
 from builds.cuts import Cut, Row, plan
 from builds.events import Chunk, Fact, LeaseLost
 from builds.live.logs import Writer
-from builds.management.replay import Header, Replay
 from builds.models import Build, Event, Step
 
 from .racing import answer_lost, leased, project, state

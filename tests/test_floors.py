@@ -38,11 +38,9 @@ TESTED_BY: dict[str, str] = {
     "printed": "test_events.py",
     "web/items": "test_api.py",
     "web/marks": "test_web_badge.py",
-    "worker/canvas": "test_worker_lines.py",
     "worker/guardian": "test_worker_process.py",
     "worker/leftovers": "test_worker_supervisor.py",
     "worker/running": "test_worker_runner.py",
-    "worker/style": "test_worker_lines.py",
 }
 """builds/<path without .py> → the test file that holds it, where that is not named after the module."""
 NO_TEST = {"__init__", "apps", "urls"}

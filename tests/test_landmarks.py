@@ -8,6 +8,7 @@ from django.test import SimpleTestCase, TestCase, TransactionTestCase, tag
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buildboard.terminal.style import plain
 from builds import events, landmarks, lifecycle
 from builds.events import Chunk, LeaseLost
 from builds.landmarks import Annotation, AnnotationAt, EndGroup, Group, GroupAt, candidates, parse
@@ -95,7 +96,7 @@ class ParseTests(SimpleTestCase):
         found = candidates(lines)
         self.assertEqual(found, sorted(set(found)))
         for index, line in enumerate(lines):
-            if parse(events.plain(line)) is not None:
+            if parse(plain(line)) is not None:
                 self.assertIn(index, found)
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as PropertyCase
 
+from buildboard.terminal.style import plain
 from builds import blocks, cuts, events, printed, retention
 from builds.access import new_token
 from builds.events import Fact
@@ -105,7 +106,7 @@ class OldLogsTests(TransactionTestCase):
                 if compacted:
                     await sync_to_async(retention.compact)(build_id, Pace())
                 self.assertEqual(await self.body(path, ansi=1, follow=follow), whole)
-                self.assertEqual(await self.body(path, follow=follow), events.plain(whole))
+                self.assertEqual(await self.body(path, follow=follow), plain(whole))
                 await sync_to_async(retention.prune)(build_id, "90 days after it ended", Pace())
                 said = await self.body(path, follow=follow)
                 self.assertRegex(

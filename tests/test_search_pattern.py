@@ -6,7 +6,7 @@ from django.test import SimpleTestCase, tag
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builds import events
+from buildboard.terminal.style import plain
 from builds.search.pattern import MAX_PROGRAM, MAX_QUERY, MAX_SPANS, BadQuery, compile
 
 STYLED = ["\x1b[31m", "\x1b[0m", "\x1b]8;;http://x/\x1b\\", "\x1b]8;;\x1b\\", "\x1b[1", "\x1b]8;;ab", "\x1b"]
@@ -37,7 +37,7 @@ class FindTest(SimpleTestCase):
     @settings(deadline=None)
     @given(TEXT, ANY, st.lists(st.sampled_from("aAbB .é\U0001f600+*("), min_size=1, max_size=3).map("".join))
     def test_a_literal_query_finds_what_stands_there(self, text: str, other: str, query: str) -> None:
-        shown = [events.plain(line) for line in f"{text}{other}a".split("\n")]
+        shown = [plain(line) for line in f"{text}{other}a".split("\n")]
         expected = {index: literally(line, query) for index, line in enumerate(shown) if query in line}
         found = list(compile(query, False, True).find(f"{text}{other}a"))
         self.assertEqual({hit.at: hit.spans for hit in found}, expected)
@@ -54,7 +54,7 @@ class FindTest(SimpleTestCase):
         self.assertEqual([(hit.at, hit.spans, hit.line) for hit in found], alone)
         self.assertEqual(pattern.count(text), len(found))
         for hit in found:
-            self.assertEqual(hit.line, events.plain(text.split("\n")[hit.at]))
+            self.assertEqual(hit.line, plain(text.split("\n")[hit.at]))
             size = units(hit.line, len(hit.line))
             ends = [0, *(place for span in hit.spans for place in span), size]
             self.assertEqual(ends, sorted(ends), "in order, within the line")

@@ -4,6 +4,8 @@ import json
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from buildboard.terminal.style import plain
+
 from .. import events, retention
 from ..models import Build
 
@@ -49,7 +51,7 @@ def summary(kind: str, data: str) -> str:
     """One line of text for an event; `data` is its JSON."""
     facts = json.loads(data)
     if kind == "log":
-        text = events.plain(facts["text"])
+        text = plain(facts["text"])
         lines = text.split("\n")
         first, last = facts["line"], facts["line"] + len(lines) - 1
         numbers = f"line {first}" if first == last else f"lines {first}–{last}"

@@ -15,6 +15,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpRe
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
+from buildboard.terminal.style import plain
+
 from .. import blocks, events, printed, retention
 from ..blocks import Cut, Part
 from ..models import Build, iso
@@ -169,7 +171,7 @@ class Writer:
 
     def _join(self, texts: list[str]) -> str:
         found = "".join(f"{text}\n" for text in texts)
-        return found if self._keeps_styling else events.plain(found)
+        return found if self._keeps_styling else plain(found)
 
 
 async def _stored(opened: Opening, *, keeps_styling: bool) -> AsyncIterator[bytes]:

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 from django.urls import reverse
 
-from .. import events, landmarks, printed
+from buildboard.terminal.style import plain
+
+from .. import landmarks, printed
 from ..blocks import Line
 from ..models import Build, Step
 from ..states import Status
@@ -208,7 +210,7 @@ _compared = Once(_lay_beside, keep=200, seconds=1, waiting=3)
 
 
 def _shown(line: Line) -> str:
-    return events.plain(line.text[: difference.MOST_CHARACTERS])
+    return plain(line.text[: difference.MOST_CHARACTERS])
 
 
 def _tail(build_id: int, step: int, most: int) -> tuple[list[Line], bool]:

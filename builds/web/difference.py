@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from .. import events
+from buildboard.terminal.style import plain
 
 MOST_CHARACTERS = 1_000
 """Of each line; what is behind them counts as equal."""
@@ -76,7 +76,7 @@ def normalise(text: str) -> str:
     """What a line says, without what is another in every build."""
     text = text[:MOST_CHARACTERS]
     if "\x1b" in text:
-        text = events.plain(text)
+        text = plain(text)
     if "tmp" in text or "emp\\" in text or "workspace" in text or "/var/folders/" in text:
         text = _PATHS.sub("~", text)
     if any(run in text for run in _RUNS):

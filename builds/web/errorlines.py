@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Iterable
 
-from .. import events
+from buildboard.terminal.style import plain
 
 MOST_CHARACTERS = 500
 """Of each line: what is behind them is not looked at."""
@@ -62,7 +62,7 @@ _HARMLESS = re.compile(
 def looks_like_an_error(text: str) -> bool:
     text = text[:MOST_CHARACTERS]
     if "\x1b" in text:
-        text = events.plain(text)
+        text = plain(text)
     lower = text.lower()
     if not any(word in lower for word in _WORDS) and not text.lstrip().startswith(_BEGINS):
         return False

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from .. import events, landmarks, printed, silences
+from buildboard.terminal.style import plain
+
+from .. import landmarks, printed, silences
 from ..landmarks import Annotation
 from ..models import Build, Step
 from ..progress import FEW, Forecast, forecast, spread
@@ -145,7 +147,7 @@ class Insight:
         if said:  # its line may be gone: the log is cut where it is too long, and what it says of itself stays
             return ": ".join(filter(None, (said.place, said.message)))
         found = printed.lines(self.build.pk, spot.step, spot.line, spot.line) if spot else []
-        return events.plain(found[0].text).strip()[:500] if found else ""
+        return plain(found[0].text).strip()[:500] if found else ""
 
     @property
     def is_annotated(self) -> bool:

@@ -7,6 +7,5 @@ runner.py       one build from its first step to its end (a step of it: running.
                 much of its log is kept: loglimit.py; whether its disk has room: disk.py
 process.py      a step's processes, on a terminal of their own, under a guardian (guardian.py)
 steplog.py      numbers a step's lines and decides when they are stored
-lines.py        bytes → lines; one line while it is written: canvas.py; its colours: style.py
 environment.py  what a step's processes find in their environment; workspace.py: the folder that they begin in
 """

@@ -6,7 +6,9 @@ Told of every chunk once, in order, before it is stored. A line counts when it i
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ..events import Chunk, plain
+from buildboard.terminal.style import plain
+
+from ..events import Chunk
 from ..landmarks import (
     LEVELS,
     MAX_ANNOTATIONS,

@@ -3,9 +3,10 @@
 Pure: the caller tells the time, in seconds of a monotonic clock.
 """
 
+from buildboard.terminal.canvas import LINE_BYTES
+from buildboard.terminal.lines import LineReader
+
 from ..events import MAX_CHUNK_LINES, Chunk
-from .canvas import LINE_BYTES
-from .lines import LineReader
 
 CHUNK_CHARACTERS = 64 * 1024
 """A chunk is closed when its lines have so many, or `MAX_CHUNK_LINES` lines."""

@@ -18,8 +18,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 from django.db import connection
 
+from buildboard.terminal.replay import Header, Replay, Said
 from builds import events, labels, lifecycle, queue, worlds
-from builds.management.replay import Header, Replay, Said
 from builds.models import Build, Project
 from builds.source import Source
 from builds.states import Status
@@ -73,7 +73,7 @@ class Command(BaseCommand):
                 self._show(replay.feed(record.kind, record.data))
             if replay.final is not None:
                 self._tell(f"Build {build_id} {replay.final}.{f' {replay.reason}' if replay.reason else ''}")
-                return replay.final
+                return Status(replay.final)
             if not records and replay.status == Status.QUEUED:
                 why = self._why_it_waits(build_id)
                 if why not in ("", told):

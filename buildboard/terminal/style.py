@@ -119,3 +119,11 @@ def change(before: Pen, after: Pen) -> str:
     if before.codes != after.codes:
         text += f"\x1b[{'0;' if before.codes else ''}{after.codes}m" if after.codes else RESET
     return text
+
+
+_STYLING = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+
+
+def plain(text: str) -> str:
+    """Stored text without colours and links, the only sequences that it has."""
+    return _STYLING.sub("", text)

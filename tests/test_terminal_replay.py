@@ -7,7 +7,7 @@ from django.test import SimpleTestCase, tag
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builds.management.replay import Header, Replay, Said
+from buildboard.terminal.replay import Header, Replay, Said
 
 
 def log(line: int, text: str, *, step: str = "compile", is_open: bool = False) -> tuple[str, dict[str, Any]]:

@@ -7,8 +7,10 @@ what it has printed.
 import json
 from typing import Any, NamedTuple
 
-from builds.events import plain
-from builds.states import FINAL, Status
+from .style import plain
+
+OVER = frozenset({"passed", "failed", "cancelled", "lost", "skipped"})
+"""Statuses of a build or a step that is over, as `builds.states` has them."""
 
 
 class Header(NamedTuple):
@@ -25,7 +27,7 @@ class Replay:
     """Feed it every event of one build, in order."""
 
     def __init__(self, *, colours: bool) -> None:
-        self.status = Status.QUEUED
+        self.status = "queued"
         self.reason = ""
         self._colours = colours
         self._current = ""
@@ -33,9 +35,9 @@ class Replay:
         self._held: dict[str, tuple[int, str]] = {}
 
     @property
-    def final(self) -> Status | None:
+    def final(self) -> str | None:
         """What the build has become, once it is over."""
-        return self.status if self.status in FINAL else None
+        return self.status if self.status in OVER else None
 
     def feed(self, kind: str, data: str) -> list[Said]:
         """What there is to be shown for this event; `data` is its JSON."""
@@ -51,17 +53,17 @@ class Replay:
         return []
 
     def _build(self, facts: dict[str, Any]) -> list[Said]:
-        self.status, self.reason = Status(facts["status"]), facts["reason"]
+        self.status, self.reason = facts["status"], facts["reason"]
         if self.final is None:
             return []
         return [said for step in list(self._held) for said in self._release(step)]
 
     def _step(self, facts: dict[str, Any]) -> list[Said]:
-        name, status = facts["name"], Status(facts["status"])
-        if status == Status.RUNNING:
+        name, status = facts["name"], facts["status"]
+        if status == "running":
             self._current = name
             return [Header(f"── {name}")]
-        if status not in FINAL:
+        if status not in OVER:
             return []
         exit_code = f", exit code {facts['exit_code']}" if facts["exit_code"] else ""
         reason = f": {facts['reason']}" if facts.get("reason") else ""

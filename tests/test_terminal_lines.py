@@ -6,8 +6,8 @@ from django.test import SimpleTestCase, tag
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from builds.worker.canvas import LINE_BYTES as MAX_BYTES
-from builds.worker.lines import LineReader
+from buildboard.terminal.canvas import LINE_BYTES as MAX_BYTES
+from buildboard.terminal.lines import LineReader
 
 RED, BOLD_RED, RESET = "\x1b[31m", "\x1b[1;31m", "\x1b[0m"
 ALLOWED_ESCAPE = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;;(?:https?://[\x21-\x7e]+)?\x1b\\")
