@@ -1,0 +1,21 @@
+"""The JSON API below `/api/v1/`, a module for each noun, with its operations on a router of its own.
+
+    base.py        the API itself: what every request and every refusal goes through
+    asking.py      what operations share: the project or build that is named, rights, one-time keys
+    projects.py    projects
+    starts.py      starting and retrying
+    builds.py      builds: looked at, cancelled, kept
+
+What is told on pages as well has its operation beside the page: `stats.py`, `findings.py`. A new noun is a module with
+a `router`, listed below; its shapes stand in `schemas.py`, or, where nobody else needs them, in the module itself. Its
+paths go into `docs/api.md`, and a test holds the two together.
+"""
+
+from .. import findings, stats
+from . import builds, projects, starts
+from .base import api
+
+for _router in (projects.router, stats.router, starts.router, builds.router, findings.router):
+    api.add_router("", _router)
+
+__all__ = ["api"]

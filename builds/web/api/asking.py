@@ -1,0 +1,69 @@
+"""What operations share: the project or build that is named, rights, one-time keys, answers."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Header
+from ninja.responses import Response
+from pydantic import Field
+
+from ... import lifecycle
+from ...access import Caller
+from ...models import Build, Project
+from ..problems import Problem
+
+_KEY_NOTE = "One-time key, 1 to 255 printable characters: asked again with it, the same build is answered."
+
+Key = Annotated[str | None, Header(None, alias="Idempotency-Key", description=_KEY_NOTE)]
+Number = Annotated[int, Field(ge=1, lt=2**63)]
+
+
+def caller(request: HttpRequest) -> Caller:
+    return request.auth
+
+
+def project(who: Caller, slug: str, *, reading: bool = False) -> Project:
+    """`Problem` 404. A token that may only start has to find the project too, without reading it."""
+    visible = who.projects() if reading else Project.objects.visible_to(who.user)
+    found = visible.filter(slug=slug).first()
+    if found is None:
+        raise Problem(404, f"There is no project {slug!r} that you may see.")
+    return found
+
+
+def build(who: Caller, build_id: int, *, reading: bool = False) -> Build:
+    """`Problem` 404. A token that may only cancel or start has to find the build too, without reading it."""
+    visible = who.builds() if reading else Build.objects.visible_to(who.user)
+    found = visible.select_related("project").filter(pk=build_id).first()
+    if found is None:
+        raise Problem(404, f"There is no build {build_id} that you may see.")
+    return found
+
+
+def require(who: Caller, allowed: bool, scope: str, what: str) -> None:
+    """`Problem` 403 where it is not `allowed`; it says whether the token's `scope` or the user's rights are short."""
+    if allowed:
+        return
+    if who.token is not None and scope not in who.token.scopes.split():
+        raise Problem(403, f"This API token has no scope {scope!r}.")
+    raise Problem(403, f"{who.user.get_username()} may not {what}.")
+
+
+def refused(status: int, refusal: lifecycle.Refused) -> Problem:
+    return Problem(429 if isinstance(refusal, lifecycle.QueueFull) else status, str(refusal))
+
+
+def request_key(who: Caller, key: str | None) -> str | None:
+    """Keys of different users are different keys: nobody is answered another's build."""
+    if key is None:
+        return None
+    if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise Problem(422, "Idempotency-Key: expected 1 to 255 printable ASCII characters.")
+    return hashlib.sha256(f"{who.user.pk}:{key}".encode()).hexdigest()
+
+
+def answer(data: Mapping[str, Any], status: int = 200) -> HttpResponse:
+    """As it is: a field that is added to the data of a build is in the answer, too."""
+    return Response(data, status=status)

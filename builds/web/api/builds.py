@@ -1,0 +1,89 @@
+"""Builds, for programs: looked at, cancelled, kept."""
+
+from typing import Annotated, Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router
+
+from ... import lifecycle, queue
+from .. import landmarks, schemas
+from ..problems import Problem
+from . import asking
+from .asking import Number
+
+router = Router()
+
+MAX_PAGE = 100
+
+
+@router.get("/builds", response={200: schemas.BuildList, 422: schemas.Details}, summary="Builds, newest first")
+def builds(
+    request: HttpRequest,
+    before: Annotated[Number | None, Query(None, description="only builds with a lower number")] = None,
+    project: Annotated[schemas.Slug | None, Query(None)] = None,
+    status: Annotated[schemas.BuildStatus | None, Query(None)] = None,
+    limit: Annotated[int, Query(50, ge=1, le=MAX_PAGE)] = 50,
+) -> Any:
+    found = asking.caller(request).builds().select_related("project").prefetch_related("steps").order_by("-id")
+    if before is not None:
+        found = found.filter(pk__lt=before)
+    if project is not None:
+        found = found.filter(project__slug=project)
+    if status is not None:
+        found = found.filter(status=status)
+    page = list(found[: limit + 1])
+    following = None
+    if len(page) > limit:
+        query = request.GET.copy()
+        query["before"] = str(page[limit - 1].pk)
+        following = request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
+    return asking.answer({"items": [one.data(list(one.steps.all())) for one in page[:limit]], "next": following})
+
+
+@router.get("/builds/{int:build_id}", response={200: schemas.BuildDetail, 404: schemas.Details})
+def build(request: HttpRequest, build_id: int) -> Any:
+    found = asking.build(asking.caller(request), build_id, reading=True)
+    place = queue.place(found)
+    return asking.answer(found.data() | {"queue": place and {"position": place.position, "reason": place.reason}})
+
+
+@router.get("/builds/{int:build_id}/annotations", response={200: schemas.AnnotationList, 404: schemas.Details})
+def annotations(request: HttpRequest, build_id: int) -> Any:
+    """What its steps have said as errors, warnings and notices, in the order in which it was printed."""
+    return asking.answer(landmarks.listed(asking.build(asking.caller(request), build_id, reading=True)))
+
+
+@router.post("/builds/{int:build_id}/cancel", response={200: schemas.BuildItem, 409: schemas.Details})
+def cancel(request: HttpRequest, build_id: int) -> Any:
+    """End a queued build now, or ask the worker of a running one to end it. Asking twice is asking once."""
+    caller = asking.caller(request)
+    asking.build(caller, build_id)
+    asking.require(caller, caller.may_cancel(), "cancel", "cancel builds")
+    try:
+        lifecycle.cancel(build_id, by=caller.name)
+    except lifecycle.Refused as refusal:
+        raise Problem(409, str(refusal)) from refusal
+    return asking.answer(asking.build(caller, build_id).data())
+
+
+@router.post("/builds/{int:build_id}/keep", response={200: schemas.BuildItem, 409: schemas.Details})
+def keep(request: HttpRequest, build_id: int) -> Any:
+    """The build's log is never pruned, from now on. Asking twice is asking once."""
+    return _keep(request, build_id, True)
+
+
+@router.delete("/builds/{int:build_id}/keep", response={200: schemas.BuildItem})
+def no_longer_keep(request: HttpRequest, build_id: int) -> Any:
+    """The build's log is pruned when its time comes."""
+    return _keep(request, build_id, False)
+
+
+def _keep(request: HttpRequest, build_id: int, kept: bool) -> HttpResponse:
+    caller = asking.caller(request)
+    asking.build(caller, build_id)
+    asking.require(caller, caller.may_keep(), "keep", "keep the logs of builds")
+    try:
+        lifecycle.keep(build_id, kept)
+    except lifecycle.Refused as refusal:
+        raise Problem(409, str(refusal)) from refusal
+    return asking.answer(asking.build(caller, build_id).data())
