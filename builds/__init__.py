@@ -14,6 +14,7 @@ this order.
     vault.py       secrets at rest: sealed and unsealed
     wakes.py       topics; wake() and listen(): the doorbell, and the only file that imports channels
     models/        the tables, with the constraints that refuse impossible states
+    rotation.py    all that is stored sealed: sealed anew with the newest key
     blocks.py      what the log of a build that is long over has become: compressed lines
     cuts.py        what stands in a log for a stretch of it that is not kept
     landmarks.py   groups and annotations: what output says about itself

@@ -12,6 +12,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Info, Tags, Warning, register
+from django.db import Error as DatabaseError
+
+from . import rotation
 
 GIVEN_TO_STEPS = frozenset({"BUILD", "BUILD_ID", "PROJECT", "REF", "STEP", "WORKSPACE"})
 """What follows BUILDBOARD_ in the names that a step finds in its environment: a board that a build starts has them."""
@@ -78,6 +81,25 @@ def readable_database(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
             f"Every user of this machine may read the database {database['NAME']}: logs, sessions, password hashes.",
             hint="chmod o-rwx the data folder (BUILDBOARD_DATA).",
             id="builds.W005",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def unreadable_secrets(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    """Nothing where there is no database to ask, or none that has the tables yet."""
+    try:
+        lost = rotation.unreadable()
+    except DatabaseError:
+        return []
+    if not lost:
+        return []
+    return [
+        Warning(
+            f"None of this board's keys opens what is sealed in {', '.join(lost[:3])}"
+            f"{f' and {len(lost) - 3:,} more' if len(lost) > 3 else ''}.",
+            hint="Give it the former key (BUILDBOARD_SECRETS_KEYS, SECRET_KEY_FALLBACKS), or write those secrets anew.",
+            id="builds.W006",
         )
     ]
 

@@ -3,8 +3,13 @@
 Whoever has the database alone cannot read them. A sealed text says nothing but its own length and age.
 """
 
+import re
+
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+
+_SEALED = re.compile(r"gAAAA[A-Za-z0-9_-]{90,}={0,2}\Z")
+"""A Fernet token: its version, a time, and at least an initial vector, one block and a signature."""
 
 
 class Unreadable(Exception):
@@ -33,6 +38,20 @@ def reseal(sealed: str) -> str:
         return _keys().rotate(sealed.encode()).decode()
     except InvalidToken:
         raise Unreadable("A secret cannot be read, so it cannot be sealed anew.") from None
+
+
+def is_sealed(text: str) -> bool:
+    """Whether it looks as `seal` makes them; only `unseal` knows whether this board can open it."""
+    return _SEALED.match(text) is not None
+
+
+def is_newest(sealed: str) -> bool:
+    """Whether the newest key has sealed it: `reseal` would change nothing but its age."""
+    try:
+        Fernet(settings.BUILDBOARD_SECRETS_KEYS[0]).decrypt(sealed.encode())
+    except InvalidToken:
+        return False
+    return True
 
 
 def _keys() -> MultiFernet:

@@ -13,7 +13,7 @@ from .support import ROOT
 
 FLOORS = [
     "states", "inputs", "recipe", "source", "progress", "gauges", "labels", "vault", "wakes", "models",
-    "blocks", "cuts", "landmarks", "events", "printed", "silences", "beats", "queue", "lifecycle", "worlds",
+    "rotation", "blocks", "cuts", "landmarks", "events", "printed", "silences", "beats", "queue", "lifecycle", "worlds",
     "retention", "leases", "access", "search",
 ]  # fmt: skip
 """From the ground up: each imports only those before it."""
@@ -33,6 +33,7 @@ TESTED_BY: dict[str, str] = {
     "management/commands/_postgresql": "test_backup_command.py",
     "management/commands/_sqlite": "test_backup_command.py",
     "management/commands/runserver": "test_web_command.py",
+    "management/commands/rotatesecrets": "test_rotation.py",
     "search/pieces": "test_search_slices.py",
     "web/api/asking": "test_api.py",
     "web/api/base": "test_api.py",

@@ -9,6 +9,8 @@ from .build import Build, BuildQuerySet, Step
 from .landmark import Annotation, LogGroup
 from .log import Event, LogBlock
 from .project import Project, ProjectQuerySet, validate_recipe
+from .sealed import SealedField
+from .secret import Secret
 from .shared import iso
 from .token import ALL_SCOPES, ApiToken
 from .worker import Worker
@@ -25,6 +27,8 @@ __all__ = [
     "LogGroup",
     "Project",
     "ProjectQuerySet",
+    "SealedField",
+    "Secret",
     "Step",
     "Worker",
     "iso",
