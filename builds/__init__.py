@@ -8,6 +8,7 @@ this order.
     inputs.py      typed parameters of a recipe, given at the start of a build
     recipe.py      YAML → Recipe, with errors that name the line
     source.py      what a build is made of, and what started it
+    hooks/         webhooks: what a forge delivers, from the headers to the build that it asks for
     progress.py    how far, and how long still: arithmetic on step durations
     gauges.py      what a process counts about its streams, for /metrics
     labels.py      what a worker has and what a build needs: words

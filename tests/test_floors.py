@@ -12,8 +12,9 @@ from django.test import SimpleTestCase, tag
 from .support import ROOT
 
 FLOORS = [
-    "states", "inputs", "recipe", "source", "progress", "gauges", "labels", "vault", "wakes", "models",
-    "rotation", "blocks", "cuts", "landmarks", "events", "printed", "silences", "beats", "queue", "lifecycle", "worlds",
+    "states", "inputs", "recipe", "source", "hooks", "progress", "gauges", "labels", "vault", "wakes", "models",
+    "rotation", "blocks", "cuts", "landmarks", "events", "printed", "silences", "beats", "queue", "lifecycle",
+    "worlds",
     "retention", "leases", "access", "search",
 ]  # fmt: skip
 """From the ground up: each imports only those before it."""
