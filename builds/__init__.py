@@ -24,6 +24,7 @@ this order.
     silences.py    when a build said nothing, and for how long
     beats.py       workers' signs of life: which of them live
     queue.py       which build a worker takes next, and what each of the others waits for
+    outbox/        messages about builds to those outside: written with what they tell of, sent later
     lifecycle.py   enqueue, claim, finish, lose, cancel …: the only writer of a status
     worlds.py      a new world for a database that was restored from a backup
     retention/     compacts logs of builds that are over, and prunes old ones

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from . import events, labels, landmarks, printed, queue, recipe, wakes
+from . import events, labels, landmarks, outbox, printed, queue, recipe, wakes
 from .events import Fact, Lease, LeaseLost
 from .inputs import InputError
 from .models import Board, Build, Project, Step
@@ -107,6 +107,7 @@ def enqueue(
                 for position, step in enumerate(plan.steps)
             )
             events.put_unleased(build.pk, [_as_it_is(build)])
+            outbox.tell(build)
             _revise(build.pk)
             if nearly_full:
                 _check_queue(room=0)  # the board's row is locked by now: no other start comes in between
@@ -216,7 +217,7 @@ def _take(candidate: queue.Candidate, worker: str, token: str, own: str, *, wait
     if not taken:  # cancelled in between
         raise queue.Busy
     lease = Lease(build_id, token, Build.objects.values_list("head", flat=True).get(pk=build_id), since=since)
-    _store(lease, _as_it_is)
+    _store(lease, _begun)
     queue.check_total()
     return lease
 
@@ -448,6 +449,11 @@ def _as_it_is(build: Build) -> Fact:
     return Fact("build", build.data())
 
 
+def _begun(build: Build) -> Fact:
+    outbox.tell(build)
+    return _as_it_is(build)
+
+
 def _end(build: Build, status: Status, reason: str, then: str = "", *, at: datetime | None = None) -> None:
     """Set the final status of `build` and of its steps, and take its lease away. Its row is locked.
 
@@ -469,6 +475,7 @@ def _end(build: Build, status: Status, reason: str, then: str = "", *, at: datet
             "status", "reason", "finished_at", "lease_token", "cancel_requested_at", "cancelled_by"
         ]
     )  # fmt: skip
+    outbox.tell(build)
 
 
 def _end_unleased(build: Build, status: Status, reason: str, then: str = "", *, at: datetime | None = None) -> None:

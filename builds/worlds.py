@@ -14,7 +14,7 @@ from datetime import datetime
 from django.db import connection, connections, transaction
 from django.db.models import F, Max
 
-from . import lifecycle
+from . import lifecycle, outbox
 from .lifecycle import Refused
 from .models import Board, Build, Event, Worker, new_world
 from .states import Status
@@ -52,6 +52,7 @@ def renew(*, keep_queued: bool = False, next_build: int | None = None) -> Renewa
         unfinished = unfinished.select_for_update(of=("self",)).select_related("project")
         builds = list(unfinished.defer("recipe"))
         world, base = new_world(), _base(builds)
+        outbox.void(f"Not sent: the board was restored from {named}, and it may have been sent before.")
         for build in builds:
             _renumber(build, base)
         _void_revisions(world, base)

@@ -13,8 +13,9 @@ from .support import ROOT
 
 FLOORS = [
     "states", "inputs", "recipe", "source", "hooks", "progress", "gauges", "labels", "vault", "wakes", "models",
-    "rotation", "blocks", "cuts", "landmarks", "events", "printed", "silences", "beats", "queue", "lifecycle",
-    "worlds",
+    "rotation", "blocks", "cuts", "landmarks", "events", "printed", "silences", "beats", "queue",
+    "outbox",
+    "lifecycle", "worlds",
     "retention", "leases", "access", "search",
 ]  # fmt: skip
 """From the ground up: each imports only those before it."""

@@ -1,5 +1,5 @@
 """The tables, one noun a file. Who writes them: `events.py` the log, `lifecycle.py` every status, `retention/` what
-is left of old builds, the admin projects and tokens.
+is left of old builds, the admin projects and tokens, `outbox/` what goes out.
 
 Impossible states are refused by the database itself: see each model's constraints.
 """
@@ -8,6 +8,7 @@ from .board import Board, new_world
 from .build import Build, BuildQuerySet, Step
 from .landmark import Annotation, LogGroup
 from .log import Event, LogBlock
+from .outwards import FORGES, TARGET_KINDS, Outgoing, Target
 from .project import Project, ProjectQuerySet, validate_recipe
 from .sealed import SealedField
 from .secret import Secret
@@ -23,13 +24,17 @@ __all__ = [
     "Build",
     "BuildQuerySet",
     "Event",
+    "FORGES",
     "LogBlock",
     "LogGroup",
+    "Outgoing",
     "Project",
     "ProjectQuerySet",
     "SealedField",
     "Secret",
     "Step",
+    "TARGET_KINDS",
+    "Target",
     "Worker",
     "iso",
     "new_world",
