@@ -20,7 +20,7 @@ run: .venv/.installed-fast
 test: .venv/.installed-dev
 	$(PY) manage.py test
 
-bench: .venv/.installed-dev
+bench: .venv/.installed-bench
 	$(PY) -m tests.bench
 
 faults: .venv/.installed-dev
@@ -59,6 +59,11 @@ $(PY):
 .venv/.installed-fast: requirements/base.txt requirements/fast.txt | $(PY)
 	@echo "Installing what requirements/fast.txt lists (about a minute) ..."
 	@$(PIP) requirements/fast.txt
+	@touch $@
+
+.venv/.installed-bench: requirements/bench.txt .venv/.installed-dev
+	@echo "Installing what requirements/bench.txt lists ..."
+	@$(PIP) requirements/bench.txt
 	@touch $@
 
 .venv/.installed-dev: requirements/base.txt requirements/fast.txt requirements/dev.txt | $(PY)
