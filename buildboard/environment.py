@@ -63,6 +63,14 @@ class Environment:
                 raise refused(name, host, _HOST_EXPECTED)
         return found
 
+    def folders(self, name: str) -> list[str]:
+        """Whole paths of folders, separated by commas; they need not be there yet."""
+        found = self.items(name)
+        for folder in found:
+            if not folder.startswith("/") or ".." in folder.split("/"):
+                raise refused(name, folder, "whole paths of folders, separated by commas, such as /srv/git")
+        return found
+
     def folder(self, name: str, default: Path) -> Path:
         path = Path(self.text(name, str(default))).expanduser()
         if path.exists() and not path.is_dir():

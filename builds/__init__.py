@@ -9,6 +9,7 @@ this order.
     recipe.py      YAML → Recipe, with errors that name the line
     source.py      what a build is made of, and what started it
     hooks/         webhooks: what a forge delivers, from the headers to the build that it asks for
+    repository.py  what the address of a repository may be, a ref, and what a page links to
     progress.py    how far, and how long still: arithmetic on step durations
     gauges.py      what a process counts about its streams, for /metrics
     labels.py      what a worker has and what a build needs: words

@@ -12,8 +12,8 @@ from django.test import SimpleTestCase, tag
 from .support import ROOT
 
 FLOORS = [
-    "states", "inputs", "recipe", "source", "hooks", "progress", "gauges", "labels", "vault", "wakes", "models",
-    "rotation", "blocks", "cuts", "landmarks", "events", "printed", "silences", "beats", "queue",
+    "states", "inputs", "recipe", "source", "hooks", "repository", "progress", "gauges", "labels", "vault", "wakes",
+    "models", "rotation", "blocks", "cuts", "landmarks", "events", "printed", "silences", "beats", "queue",
     "outbox",
     "lifecycle", "worlds",
     "retention", "leases", "access", "search",

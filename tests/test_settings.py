@@ -20,7 +20,7 @@ from buildboard.environment import Environment
 from .support import ROOT
 from .support.board import environment
 
-READ = re.compile(r"_env\.(?:text|flag|number|items|hosts|folder)\(\s*\"([A-Z_]+)\"")
+READ = re.compile(r"_env\.(?:text|flag|number|items|hosts|folders?)\(\s*\"([A-Z_]+)\"")
 NUMBER = re.compile(r'_env\.number\("(\w+)", ([\d_]+), least=([\d_]+)(?:, most=([^)]+))?\)')
 
 
@@ -47,6 +47,12 @@ class EnvironmentTest(SimpleTestCase):
         for value in ("2", "13", "-4", "3.0", "1e1", "٣", "0x4", "9" * 40):
             with self.assertRaisesRegex(ImproperlyConfigured, r"^X='.*': expected a whole number from 3 to 12"):
                 Environment({"X": value}).number("X", 5, least=3, most=12)
+
+    def test_folders_are_whole_paths(self) -> None:
+        self.assertEqual(Environment({"X": "/srv/git, /home/a b"}).folders("X"), ["/srv/git", "/home/a b"])
+        for value in ("git", "~/git", "/srv/../etc", "/srv,git"):
+            with self.assertRaisesRegex(ImproperlyConfigured, r"^X='.*': expected whole paths of folders"):
+                Environment({"X": value}).folders("X")
 
     @given(st.text())
     def test_any_text_is_read_or_refused_by_name(self, value: str) -> None:

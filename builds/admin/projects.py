@@ -34,7 +34,8 @@ steps:
 RECIPE_HELP = (
     "YAML. Steps run in order, each with a name, run (a script), and if need be shell (sh or bash), env and timeout; "
     "env and timeout beside steps are for all of them. "
-    "inputs beside steps are asked for when a build is started: each with a type, a default, choices or help."
+    "inputs beside steps are asked for when a build is started: each with a type, a default, choices or help. "
+    "In a project with a repository it is for commits that have no recipe of their own, and may be empty."
 )
 
 LIMIT_EXPECTED = (
@@ -52,7 +53,11 @@ class ProjectAdmin(Verbs, admin.ModelAdmin):
     filter_horizontal = ("groups",)
     actions = ("start_build",)
     fieldsets = (
-        (None, {"fields": ("name", "slug", "description", "repository", "enabled")}),
+        (None, {"fields": ("name", "slug", "description", "enabled")}),
+        (
+            "Where its source is",
+            {"fields": ("repository", "credential", "branch", "recipe_path", ("submodules", "lfs"), "depth")},
+        ),
         ("What a build does", {"fields": ("recipe",)}),
         ("Running", {"fields": ("runs_on", "max_running", "auto_retries")}),
         ("Who sees it", {"fields": ("groups",)}),

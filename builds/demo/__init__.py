@@ -4,7 +4,6 @@
 checkout. Both use the interpreter that runs the board, and nothing from the network.
 """
 
-import os
 import secrets
 import sys
 from pathlib import Path
@@ -51,7 +50,6 @@ def projects() -> list[Project]:
             name="Buildboard",
             slug="buildboard",
             description="This board's own checkout: lint, and its fast tests.",
-            repository=os.fspath(settings.BASE_DIR),
             recipe=recipe("buildboard"),
         ),
     ]

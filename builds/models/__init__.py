@@ -6,10 +6,12 @@ Impossible states are refused by the database itself: see each model's constrain
 
 from .board import Board, new_world
 from .build import Build, BuildQuerySet, Step
+from .changes import Changes
+from .credential import DEPLOY_KEY, TOKEN, Credential
 from .landmark import Annotation, LogGroup
 from .log import Event, LogBlock
 from .outwards import FORGES, TARGET_KINDS, Outgoing, Target
-from .project import Project, ProjectQuerySet, validate_recipe
+from .project import Project, ProjectQuerySet, address, validate_recipe
 from .sealed import SealedField
 from .secret import Secret
 from .shared import iso
@@ -18,11 +20,15 @@ from .worker import Worker
 
 __all__ = [
     "ALL_SCOPES",
+    "DEPLOY_KEY",
+    "TOKEN",
     "Annotation",
     "ApiToken",
     "Board",
     "Build",
     "BuildQuerySet",
+    "Changes",
+    "Credential",
     "Event",
     "FORGES",
     "LogBlock",
@@ -36,6 +42,7 @@ __all__ = [
     "TARGET_KINDS",
     "Target",
     "Worker",
+    "address",
     "iso",
     "new_world",
     "validate_recipe",

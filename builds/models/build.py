@@ -80,6 +80,8 @@ class Build(models.Model):
     runs_on = models.CharField(max_length=200, blank=True)
     """Labels that its worker needs, as the project had them when it was started."""
 
+    repository = models.CharField(max_length=500, blank=True, default="", db_default="")
+    """Its address, as the project had it when the build was started; empty: a build without a checkout."""
     trigger = models.CharField(max_length=20, default="manual", db_default="manual")
     """What started it: one of `source.TRIGGERS`."""
     branch = models.CharField(max_length=200, blank=True, default="", db_default="")
@@ -239,6 +241,7 @@ class Build(models.Model):
             "finished_at": iso(self.finished_at),
             "cancel_requested": self.cancel_requested_at is not None,
             "ref": self.ref,
+            "repository": self.repository,
             "trigger": self.trigger,
             "branch": self.branch,
             "tag": self.tag,

@@ -85,6 +85,7 @@ class BuildItem(Schema):
     finished_at: datetime | None
     cancel_requested: bool
     ref: str
+    repository: Annotated[str, Field(description="its address; empty: a build without a checkout")]
     trigger: Annotated[str, Field(description=f"what started it: {', '.join(TRIGGERS)}")]
     branch: str
     tag: str
