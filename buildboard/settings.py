@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from builds import labels
 
+from . import filestores
 from .environment import Environment, refused
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -61,11 +62,22 @@ BUILDBOARD_HTTP_HOSTS = _env.hosts("BUILDBOARD_HTTP_HOSTS")
 BUILDBOARD_CHECKOUT_SECONDS = _env.number("BUILDBOARD_CHECKOUT_SECONDS", 1_800, least=5, most=86_400)
 BUILDBOARD_CHECKOUT_SILENCE_SECONDS = _env.number("BUILDBOARD_CHECKOUT_SILENCE_SECONDS", 120, least=1, most=86_400)
 
+# Artifacts, and where they are.
+BUILDBOARD_MAX_ARTIFACT_MB = _env.number("BUILDBOARD_MAX_ARTIFACT_MB", 1_024, least=1, most=1_000_000)
+BUILDBOARD_MAX_ARTIFACTS = _env.number("BUILDBOARD_MAX_ARTIFACTS", 1_000, least=0, most=100_000)
+BUILDBOARD_MAX_BUILD_ARTIFACTS_MB = _env.number("BUILDBOARD_MAX_BUILD_ARTIFACTS_MB", 4_096, least=1, most=1_000_000)
+BUILDBOARD_STORAGE = _env.text("BUILDBOARD_STORAGE")
+BUILDBOARD_S3_ENDPOINT = _env.text("BUILDBOARD_S3_ENDPOINT")
+BUILDBOARD_S3_REGION = _env.text("BUILDBOARD_S3_REGION")
+BUILDBOARD_S3_ACCESS_KEY = _env.text("BUILDBOARD_S3_ACCESS_KEY")
+BUILDBOARD_S3_SECRET_KEY = _env.text("BUILDBOARD_S3_SECRET_KEY")
+
 # Retention.
 BUILDBOARD_COMPACT_HOURS = _env.number("BUILDBOARD_COMPACT_HOURS", 24, least=0, most=100_000)
 BUILDBOARD_KEEP_DAYS = _env.number("BUILDBOARD_KEEP_DAYS", 90, least=0, most=100_000)
 BUILDBOARD_KEEP_BUILDS = _env.number("BUILDBOARD_KEEP_BUILDS", 1_000, least=0)
 BUILDBOARD_KEEP_LEAST = _env.number("BUILDBOARD_KEEP_LEAST", 10, least=0)
+BUILDBOARD_KEEP_ARTIFACT_DAYS = _env.number("BUILDBOARD_KEEP_ARTIFACT_DAYS", 0, least=0, most=100_000)
 BUILDBOARD_PRUNE_MINUTES = _env.number("BUILDBOARD_PRUNE_MINUTES", 60, least=0, most=100_000)
 PORT = _env.number("PORT", 8000, least=1, most=65535)
 
@@ -296,6 +308,14 @@ STORAGES = {
         if DEBUG
         else "buildboard.storage.HashedStatic"
     },
+    "artifacts": filestores.storage(
+        BUILDBOARD_STORAGE,
+        BUILDBOARD_DATA / "artifacts",
+        endpoint_url=BUILDBOARD_S3_ENDPOINT,
+        region_name=BUILDBOARD_S3_REGION,
+        access_key=BUILDBOARD_S3_ACCESS_KEY,
+        secret_key=BUILDBOARD_S3_SECRET_KEY,
+    ),
 }
 TEST_RUNNER = "tests.runner.Runner"
 # Forms: the largest recipe has to fit, and each of its bytes may be three in a form. The API looks at its own bound.

@@ -21,6 +21,8 @@ this order.
     cuts.py        what stands in a log for a stretch of it that is not kept
     landmarks.py   groups and annotations: what output says about itself
     events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
+    filestore.py   files by random names, in a folder or in S3
+    artifacts.py   files that steps leave behind
     printed.py     the lines of a step by their numbers, whatever has become of the log
     silences.py    when a build said nothing, and for how long
     beats.py       workers' signs of life: which of them live

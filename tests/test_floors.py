@@ -13,7 +13,8 @@ from .support import ROOT
 
 FLOORS = [
     "states", "inputs", "recipe", "source", "hooks", "repository", "progress", "gauges", "labels", "vault", "wakes",
-    "models", "rotation", "blocks", "cuts", "landmarks", "events", "printed", "silences", "beats", "queue",
+    "models", "rotation", "blocks", "cuts", "landmarks", "events",
+    "filestore", "artifacts", "printed", "silences", "beats", "queue",
     "outbox",
     "lifecycle", "worlds",
     "retention", "leases", "access", "search",

@@ -4,6 +4,7 @@ is left of old builds, the admin projects and tokens, `outbox/` what goes out.
 Impossible states are refused by the database itself: see each model's constraints.
 """
 
+from .artifact import Artifact
 from .board import Board, new_world
 from .build import Build, BuildQuerySet, Step
 from .changes import Changes
@@ -24,6 +25,7 @@ __all__ = [
     "TOKEN",
     "Annotation",
     "ApiToken",
+    "Artifact",
     "Board",
     "Build",
     "BuildQuerySet",

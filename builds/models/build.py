@@ -132,6 +132,10 @@ class Build(models.Model):
     """How many annotations of each level, and groups, its steps have printed, those that are not kept included. The
     database has the defaults as well: while a board is upgraded, webs that do not know the columns start builds."""
 
+    artifact_count = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    artifact_bytes = models.BigIntegerField(default=0, db_default=0, editable=False)
+    """How many files its steps have left behind, of those that are still there, and their size."""
+
     objects = BuildQuerySet.as_manager()
 
     class Meta:
@@ -189,6 +193,7 @@ class Build(models.Model):
                 | Q(log_lines__isnull=False, log_lines__gte=0, log_bytes__isnull=False, log_bytes__gte=0),
             ),
             rule("build_told", Q(errors_told__gte=0, warnings_told__gte=0, notices_told__gte=0, groups_told__gte=0)),
+            rule("build_artifacts", Q(artifact_count__gte=0, artifact_bytes__gte=0)),
             models.UniqueConstraint(fields=["project", "request_key"], name="build_request_key"),
             models.UniqueConstraint(fields=["lease_token"], name="build_lease_token"),
         ]
@@ -262,6 +267,7 @@ class Build(models.Model):
             "kept": self.kept,
             "pruned_at": iso(self.pruned_at),
             "annotations": self.annotations_told,
+            "artifacts": {"count": self.artifact_count, "bytes": self.artifact_bytes},
             "steps": [step.data() for step in steps],
         }
 

@@ -1,5 +1,6 @@
 """What becomes of old logs. The log of a build that is over is compacted after some hours: its events become blocks,
-which are verified before any event is deleted. Later it is pruned by rules, and the build's row stays and says so.
+which are verified before any event is deleted. Later it is pruned by rules, its artifacts with it or before it, and the
+build's row stays and says so.
 
     rules.py    which builds are due, and why: pure where it decides
     pace.py     small batches, measured in time, and rests between them
@@ -12,7 +13,7 @@ which are verified before any event is deleted. Later it is pruned by rules, and
 
 from .pace import Pace, Stopped
 from .rounds import Tally, run
-from .rules import Due, due
+from .rules import Due, due, with_old_files
 from .turns import alone, take_turn
 from .verbs import Differs, Done, compact, prune, sweep
 from .words import became, extent, pruned, size
@@ -35,4 +36,5 @@ __all__ = [
     "size",
     "sweep",
     "take_turn",
+    "with_old_files",
 ]

@@ -1,5 +1,6 @@
 """A round: everything that is due, one build after the other."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -7,9 +8,10 @@ from dataclasses import dataclass, field
 
 from django.db import IntegrityError
 
+from .. import artifacts
 from ..models import Build, Project
 from .pace import Pace, Stopped
-from .rules import due
+from .rules import due, with_old_files
 from .turns import alone
 from .verbs import Differs, Done, compact, prune, sweep
 
@@ -28,6 +30,8 @@ class Tally:
     """Of the text of their logs."""
     rows: int = 0
     """Deleted from the tables."""
+    files: int = 0
+    """Artifacts that were deleted."""
     seconds: float = 0.0
     failed: list[int] = field(default_factory=list)
     """Numbers of the builds that could not be compacted this time."""
@@ -83,5 +87,16 @@ def run(
                 logger.info("action=prune state=gone build=%d", one.build_id)  # deleted while it was compacted
         else:
             tally.left = 0
+            if not compact_only:
+                tally.files = _delete_files(project, pace, stopping)
     tally.seconds = time.monotonic() - began
     return tally
+
+
+def _delete_files(project: Project | None, pace: Pace, stopping: Callable[[], bool]) -> int:
+    """Of artifacts that are due, and of whatever else nobody is to see any more; how many."""
+    with contextlib.suppress(Stopped):
+        for build_id in with_old_files(project):
+            with pace.batch():
+                artifacts.expire(build_id)
+    return artifacts.sweep(stopping)

@@ -97,6 +97,17 @@ def to_prune(project: Project) -> Iterator[Due]:
             yield Due(build.id, project.slug, why)
 
 
+def with_old_files(project: Project | None = None) -> list[int]:
+    """Numbers of the builds whose artifacts are due, before their logs are: those that ended
+    BUILDBOARD_KEEP_ARTIFACT_DAYS ago or longer, without those that are kept."""
+    days = settings.BUILDBOARD_KEEP_ARTIFACT_DAYS
+    if not days:
+        return []
+    builds = Build.objects.filter(project=project) if project else Build.objects.all()
+    ended = timezone.now() - timedelta(days=days)
+    return [pk for pk, _ in _numbered(builds.filter(artifact_count__gt=0, kept=False, finished_at__lte=ended))]
+
+
 def rules_of(project: Project) -> Rules:
     """As they stand now. A project's own numbers win over the board's."""
     days = settings.BUILDBOARD_KEEP_DAYS if project.keep_days is None else project.keep_days

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from .. import blocks, events, landmarks, printed
+from .. import artifacts, blocks, events, landmarks, printed
 from ..blocks import Cut, Damaged, Line, Run
 from ..events import Fact
 from ..models import Build
@@ -74,7 +74,8 @@ def compact(build_id: int, pace: Pace) -> Done | None:
 
 
 def prune(build_id: int, why: str, pace: Pace) -> Done | None:
-    """Delete the log of a build that is over. `why`: the rule, as part of a sentence. Its row says so first.
+    """Delete the log of a build that is over. `why`: the rule, as part of a sentence. Its row says so first. Its
+    artifacts go with it.
 
     One event stays, the build as it is now; so do its annotations. None: it is kept since, or there was nothing to do.
     """
@@ -91,6 +92,8 @@ def prune(build_id: int, why: str, pace: Pace) -> Done | None:
         build.pruned_at = timezone.now()
         build.log_lines, build.log_bytes, build.log_note, build.log_rest = lines, size, why, True
         build.save(update_fields=["pruned_at", "log_lines", "log_bytes", "log_note", "log_rest"])
+        artifacts.discard(build_id)
+        build.artifact_count = build.artifact_bytes = 0
         events.put_unleased(build_id, [Fact("build", build.data())])
         Build.objects.filter(pk=build_id).update(horizon=F("head"))
     return Done(lines, size, sweep(build_id, pace))

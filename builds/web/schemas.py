@@ -71,6 +71,13 @@ class Levels(Schema):
     notice: int
 
 
+class Files(Schema):
+    """How many artifacts, and their size."""
+
+    count: int
+    bytes: int
+
+
 class BuildItem(Schema):
     """`Build.data()`: also the `data` of a `build` event."""
 
@@ -106,6 +113,7 @@ class BuildItem(Schema):
     kept: Annotated[bool, Field(description="its log is never pruned")]
     pruned_at: Annotated[datetime | None, Field(description="since when its log is gone; null: it is there")]
     annotations: Annotated[Levels, Field(description="how many its steps have printed, also beyond those kept")]
+    artifacts: Annotated[Files, Field(description="files of it that are stored")]
     steps: list[StepItem]
 
 

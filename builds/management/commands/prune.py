@@ -25,7 +25,7 @@ _TELL_SECONDS = 2.0
 
 
 class Command(BaseCommand):
-    help = "Compact and prune old logs, as the settings and each project say; see docs/retention.md."
+    help = "Compact and prune old logs, and delete old artifacts, as the settings and each project say."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
@@ -42,7 +42,10 @@ class Command(BaseCommand):
         try:
             found = _project(project) if project else None
             if dry_run:
-                self._would(list(retention.due(found, compact_only=compact_only, again=again)))
+                self._would(
+                    list(retention.due(found, compact_only=compact_only, again=again)),
+                    [] if compact_only else retention.with_old_files(found),
+                )
                 return
             self._listen(by_itself)
             tell = (lambda *_: None) if by_itself else self._tell
@@ -77,7 +80,7 @@ class Command(BaseCommand):
 
     # --- What is said ---
 
-    def _would(self, due: list[Due]) -> None:
+    def _would(self, due: list[Due], with_old_files: list[int]) -> None:
         builds = Build.objects.in_bulk([one.build_id for one in due])
         for one in due:
             build = builds[one.build_id]
@@ -87,11 +90,13 @@ class Command(BaseCommand):
             much = f"{build.events.count():,} events" if build.log_lines is None else retention.extent(build)
             what = f"prune build {build.pk} of {one.project}, {one.why}" if one.why else ""
             self.stdout.write(f"Would {what or f'compact build {build.pk} of {one.project}'}: {much}.")
+        for build_id in with_old_files:
+            self.stdout.write(f"Would delete the artifacts of build {build_id}.")
         pruned = sum(bool(one.why) for one in due)
         compacted = sum(not one.why and not one.rest for one in due)
         self.stdout.write(
             f"{_builds(compacted)} would be compacted and {pruned:,} pruned; nothing was done."
-            if due
+            if due or with_old_files
             else "Nothing is due."
         )
 
@@ -110,8 +115,10 @@ class Command(BaseCommand):
                 f"Compacted {_builds(tally.compacted)}, pruned {tally.pruned:,}: {tally.lines:,} lines, "
                 f"{retention.size(tally.bytes)} of text; {tally.rows:,} rows deleted, in {tally.seconds:.1f} s."
             )
-        elif not tally.failed and not tally.left:
+        elif not tally.failed and not tally.left and not tally.files:
             self.stdout.write("Nothing was due.")
+        if tally.files:
+            self.stdout.write(f"Deleted {tally.files:,} {'artifact' if tally.files == 1 else 'artifacts'}.")
         if tally.failed:
             self.stdout.write(
                 f"Not compacted, and left as they were: {', '.join(map(str, tally.failed))}. Why is said on the pages "
@@ -130,11 +137,11 @@ def _project(slug: str) -> Project:
 
 
 def _log(tally: Tally) -> None:
-    if tally.compacted or tally.pruned or tally.rows or tally.failed:
+    if tally.compacted or tally.pruned or tally.rows or tally.files or tally.failed:
         logger.info(
-            "action=prune compacted=%d pruned=%d lines=%d bytes=%d rows=%d seconds=%.1f failed=%d left=%d",
-            tally.compacted, tally.pruned, tally.lines, tally.bytes, tally.rows, tally.seconds, len(tally.failed),
-            tally.left,
+            "action=prune compacted=%d pruned=%d lines=%d bytes=%d rows=%d files=%d seconds=%.1f failed=%d left=%d",
+            tally.compacted, tally.pruned, tally.lines, tally.bytes, tally.rows, tally.files, tally.seconds,
+            len(tally.failed), tally.left,
         )  # fmt: skip
 
 
