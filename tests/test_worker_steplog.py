@@ -4,6 +4,8 @@ from django.test import SimpleTestCase, tag
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buildboard.terminal.masks import Masks
+from buildboard.terminal.style import plain
 from builds.events import MAX_CHUNK_LINES, Chunk
 from builds.worker.steplog import CHUNK_CHARACTERS, StepLog
 
@@ -88,6 +90,19 @@ class StepLogTests(SimpleTestCase):
         self.log.feed(b"\r\x1b[K", 1.3)
         self.log.close(1.3)
         self.assertEqual(self.log.take(1.3), [Chunk(3, 1, [""])])
+
+    def test_no_state_of_a_line_tells_a_secret(self) -> None:
+        log, now, told = StepLog(3, masks=Masks(["hunter22"])), 1.0, []
+        for byte in b"a hunter22 b\nhunter\n\x1b[1mhun\x1b[0mter22\nhunter":
+            log.feed(bytes([byte]), now)
+            now += 1.5
+            told += log.take(now)
+        log.close(now)
+        told += log.take(now)
+        open_states = [plain(chunk.lines[-1]) for chunk in told if chunk.open]
+        self.assertEqual(open_states, ["a ", "a ***", "a *** ", "a *** b", "***"])
+        whole = {chunk.line: plain(chunk.lines[0]) for chunk in told}
+        self.assertEqual(whole, {1: "a *** b", 2: "hunter", 3: "***", 4: "hunter"})
 
     @given(st.lists(st.tuples(st.text("ab\n", max_size=8), st.floats(0, 0.6), st.booleans()), max_size=20))
     def test_whatever_is_taken_when_the_lines_come_out_once_and_in_order(self, moves: list) -> None:

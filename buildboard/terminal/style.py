@@ -121,9 +121,9 @@ def change(before: Pen, after: Pen) -> str:
     return text
 
 
-_STYLING = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+STYLING = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
 
 
 def plain(text: str) -> str:
     """Stored text without colours and links, the only sequences that it has."""
-    return _STYLING.sub("", text)
+    return STYLING.sub("", text)

@@ -5,6 +5,7 @@ Pure: the caller tells the time, in seconds of a monotonic clock.
 
 from buildboard.terminal.canvas import LINE_BYTES
 from buildboard.terminal.lines import LineReader
+from buildboard.terminal.masks import Masked, Masks
 
 from ..events import MAX_CHUNK_LINES, Chunk
 
@@ -24,9 +25,10 @@ FULL_LINES = 16 * MAX_CHUNK_LINES
 class StepLog:
     """Lines come in by `feed`, leave as chunks by `take`; `due` says when to take."""
 
-    def __init__(self, position: int, max_line: int = LINE_BYTES) -> None:
-        """`max_line`: bytes of a line, beyond which it is cut."""
+    def __init__(self, position: int, max_line: int = LINE_BYTES, masks: Masks | None = None) -> None:
+        """`max_line`: bytes of a line, beyond which it is cut. `masks`: the secrets of the build."""
         self._position = position
+        self._masked = Masked(masks or Masks())
         self._reader = LineReader(max_line)
         self._next = 1  # number of the first line that is held
         self._lines: list[str] = []
@@ -49,17 +51,18 @@ class StepLog:
 
     def feed(self, data: bytes, now: float) -> None:
         """What the step has printed."""
-        self._hold(self._reader.feed(data), now)
+        self._hold(self._reader.feed(self._masked.feed(data)), now)
 
     def close(self, now: float) -> None:
         """The step prints no more: an open line is a line."""
-        lines = self._reader.close()
+        lines = self._reader.feed(self._masked.close()) + self._reader.close()
         if lines == [""] and self._shown is None:
             lines = []  # a last colour reset, and nothing to see
         self._hold(lines, now)
 
     def _hold(self, lines: list[str], now: float) -> None:
         if lines:
+            lines = self._masked.lines(lines)
             self._lines += lines
             self._size += sum(map(len, lines)) + len(lines)
             self._opened_at = self._shown = None
@@ -87,7 +90,7 @@ class StepLog:
         self._flushed_at = now
         is_open = False
         if self._changed and self._opened_at is not None and now >= self._opened_at + OPEN_SECONDS:
-            text = self._reader.open_line()
+            text = self._masked.open_line(self._reader.open_line())
             self._changed = False
             if text != self._shown and (text or self._shown is not None):
                 self._shown, self._shown_at = text, now
