@@ -6,8 +6,8 @@ this order.
 
     states.py      statuses of builds and steps, and what may become what
     inputs.py      typed parameters of a recipe, given at the start of a build
-    recipe.py      YAML → Recipe, with errors that name the line
     source.py      what a build is made of, and what started it
+    recipe/        YAML → Recipe, with errors that name the line
     hooks/         webhooks: what a forge delivers, from the headers to the build that it asks for
     repository.py  what the address of a repository may be, a ref, and what a page links to
     progress.py    how far, and how long still: arithmetic on step durations

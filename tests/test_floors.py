@@ -12,7 +12,7 @@ from django.test import SimpleTestCase, tag
 from .support import ROOT
 
 FLOORS = [
-    "states", "inputs", "recipe", "source", "hooks", "repository", "progress", "gauges", "labels", "vault", "wakes",
+    "states", "inputs", "source", "recipe", "hooks", "repository", "progress", "gauges", "labels", "vault", "wakes",
     "models", "rotation", "blocks", "cuts", "landmarks", "events",
     "filestore", "artifacts", "printed", "silences", "beats", "queue",
     "outbox",

@@ -38,7 +38,7 @@ REFUSED = {
     "an escaped surrogate": ('steps:\n- name: a\n  run: "a\\ud800b"\n', 3, "surrogate"),
     "an escaped NUL": ('steps:\n- name: a\n  run: "a\\0b"\n', 3, "NUL"),
     "no such character": ('steps: [{name: a, run: "\\U00110000"}]\n', None, "not YAML"),
-    "a list": ("- a\n- b\n", 1, "a mapping with inputs, env, timeout, steps; not a list"),
+    "a list": ("- a\n- b\n", 1, "a mapping with inputs, env, timeout, on, steps; not a list"),
     "a word": ("\nmake all\n", 2, "not 'make all'"),
     "no steps": ("env: {A: b}\n", 1, "needs the key 'steps'"),
     "an empty list of steps": ("steps:\n  []\n", 2, "at least one step"),
@@ -96,7 +96,7 @@ class ParseTests(SimpleTestCase):
             Recipe(
                 steps=(
                     StepRecipe("compile", "make\nmake check\n", {"JOBS": "4"}, 90),
-                    StepRecipe("Über prüfen", "true", {}, None, "bash"),
+                    StepRecipe("Über prüfen", "true", {}, None, "bash", needs=(0,)),
                 ),
                 env={"LANG": "C", "EMPTY": "", "SWITCH": "yes"},
                 timeout=5400,
@@ -229,7 +229,11 @@ class ParseTests(SimpleTestCase):
         text = yaml.safe_dump(
             whole, allow_unicode=data.draw(st.booleans()), default_flow_style=data.draw(st.booleans())
         )
-        expected = Recipe(tuple(StepRecipe(**step) for step in steps), whole["env"], whole["timeout"])
+        expected = Recipe(
+            tuple(StepRecipe(**step, needs=(at - 1,) if at else ()) for at, step in enumerate(steps)),
+            whole["env"],
+            whole["timeout"],
+        )
         self.assertEqual(parse(text), expected, textwrap.shorten(text, 500))
 
 

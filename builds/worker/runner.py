@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from django.conf import settings
 from django.db import connection
@@ -15,6 +16,7 @@ from django.db import connection
 from .. import events, lifecycle, recipe
 from ..events import Chunk, Lease, LeaseLost
 from ..models import Board, Build
+from ..recipe import StepRecipe
 from ..states import Status
 from . import endings, leftovers
 from .disk import Room
@@ -107,6 +109,12 @@ class Runner:
             plan = recipe.parse(build.recipe)
         except recipe.RecipeError as error:  # it was valid when the build was queued; the rules may have changed
             return endings.bad_recipe(error)
+        for position, step in enumerate(plan.steps):
+            known = StepRecipe(
+                step.name, step.run, step.env, step.timeout, step.shell, needs=(position - 1,) if position else ()
+            )
+            if known != replace(step, matrix={}, group=""):
+                return endings.bad_recipe(ValueError(f"step {step.name} asks for what this worker does not do"))
         self._world = self._store(Board.get).world
         self._deadlines = [(time.monotonic() + plan.timeout, endings.build_timeout(plan.timeout))]
         for position, step in enumerate(plan.steps):
