@@ -2,7 +2,7 @@ import re
 import time
 
 from django.test import SimpleTestCase, tag
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builds.recipe.globs import any_of, matches, path_fault
@@ -41,6 +41,7 @@ class GlobsTests(SimpleTestCase):
                 with self.subTest(pattern=pattern, name=name):
                     self.assertFalse(matches(pattern, name))
 
+    @settings(deadline=None)
     @given(st.text("ab/*?", max_size=8), st.text("ab/", max_size=8))
     def test_it_is_what_a_regular_expression_would_find(self, pattern: str, name: str) -> None:
         expression = re.sub(
