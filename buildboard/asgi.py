@@ -6,7 +6,7 @@
 - A cancellation of an open request means that the server stops: its stream says `restart` first, also one that has not
   begun; whoever else has no answer yet is told to ask again (the server itself would say 500).
 - Nothing raises out of here once a response has begun: daphne would leave that connection open and silent for ever.
-- A body that is larger than the board takes is dropped as it comes (daphne itself has received it by then).
+- A body that is larger than the board takes is dropped as it comes (but for webhooks, daphne has received it by then).
 - A viewer that reads slower than it is sent to holds the sender up; after `STALLED_SECONDS` it is cut off.
 - Pages are made by so many threads at a time as `PAGES` says, however many ask; whoever asks then waits for a place.
 - This is a web process, so its threads are to know when the database is away (`presence.py`).
@@ -27,7 +27,6 @@ from functools import partial
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext
-from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "buildboard.settings")
@@ -36,7 +35,7 @@ django = get_asgi_application()
 from builds.live import frames, hub, stream  # noqa: E402 - they need Django's settings
 from builds.live.logs import CutShort  # noqa: E402
 
-from . import connections, postgresql  # noqa: E402
+from . import bodies, connections, postgresql  # noqa: E402
 from .connections import Message, Send  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -118,6 +117,7 @@ class _Request:
         self._began = self._ended = self._is_stream = False
         self._received = 0
         self._is_too_large = self._is_declined = False
+        self._most = bodies.most(scope["path"])
 
     async def serve(self) -> None:
         inner = asyncio.create_task(self._django())
@@ -178,13 +178,13 @@ class _Request:
         """The server's next message, or a disconnect of our own making."""
         if self._hung_up.done():
             return {"type": "http.disconnect"}
-        if not self._is_too_large and _length(self._scope) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        if not self._is_too_large and _length(self._scope) > self._most:
             return self._end_body()
         message = await self._hear()
         while self._is_too_large and message["type"] == "http.request":
             message = await self._hear()
         self._received += len(message.get("body", b""))
-        if self._received > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        if self._received > self._most:
             return self._end_body()  # it is longer than was announced, or nothing was
         return message
 
@@ -205,7 +205,7 @@ class _Request:
         self._is_too_large = True
         self._received = 0
         others = [(name, value) for name, value in self._scope["headers"] if name != b"content-length"]
-        length = max(_length(self._scope), settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+        length = max(_length(self._scope), self._most + 1)
         self._scope["headers"] = [*others, (b"content-length", b"%d" % length)]
         return {"type": "http.request", "body": b"", "more_body": False}
 

@@ -99,7 +99,7 @@ class _Daphne(Connection):
 
 
 def behind(send: Send) -> Connection:
-    if isinstance(send, partial) and type(send.args[0]).__module__.startswith("daphne."):
+    if isinstance(send, partial) and any(one.__module__.startswith("daphne.") for one in type(send.args[0]).__mro__):
         return _Daphne(send)
     if type(getattr(send, "__self__", None)).__module__.startswith("uvicorn."):
         return _Uvicorn(send)

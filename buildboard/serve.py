@@ -59,7 +59,9 @@ def run_daphne(bound: socket.socket) -> None:
     from twisted.internet import reactor
 
     from .asgi import application, drain
+    from .bodies import bound_daphne
 
+    bound_daphne()
     reactor.addSystemEventTrigger("before", "shutdown", drain)
     Server(
         application=application,

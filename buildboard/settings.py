@@ -1,6 +1,5 @@
 """All settings, from the environment only. README lists them; a wrong value is refused at start by name."""
 
-import logging
 import secrets
 from base64 import urlsafe_b64encode
 from pathlib import Path
@@ -17,6 +16,7 @@ from builds import labels
 
 from . import filestores
 from .environment import Environment, refused
+from .logs import LOGGING  # noqa: F401 - a setting
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 _env = Environment()
@@ -49,6 +49,7 @@ BUILDBOARD_MAX_BUILD_SECONDS = _env.number("BUILDBOARD_MAX_BUILD_SECONDS", 86_40
 BUILDBOARD_MAX_STEPS = _env.number("BUILDBOARD_MAX_STEPS", 200, least=1, most=10_000)
 BUILDBOARD_MAX_RECIPE_KB = _env.number("BUILDBOARD_MAX_RECIPE_KB", 256, least=1, most=10_240)
 BUILDBOARD_MAX_BODY_KB = _env.number("BUILDBOARD_MAX_BODY_KB", 256, least=16, most=102_400)
+BUILDBOARD_MAX_HOOK_KB = _env.number("BUILDBOARD_MAX_HOOK_KB", 5_120, least=16, most=102_400)
 BUILDBOARD_MAX_LINE_KB = _env.number("BUILDBOARD_MAX_LINE_KB", 16, least=1, most=1_024)
 BUILDBOARD_MAX_LOG_MB = _env.number("BUILDBOARD_MAX_LOG_MB", 512, least=1, most=1_000_000)
 BUILDBOARD_MIN_FREE_MB = _env.number("BUILDBOARD_MIN_FREE_MB", 200, least=0, most=10_000_000)
@@ -78,6 +79,7 @@ BUILDBOARD_KEEP_DAYS = _env.number("BUILDBOARD_KEEP_DAYS", 90, least=0, most=100
 BUILDBOARD_KEEP_BUILDS = _env.number("BUILDBOARD_KEEP_BUILDS", 1_000, least=0)
 BUILDBOARD_KEEP_LEAST = _env.number("BUILDBOARD_KEEP_LEAST", 10, least=0)
 BUILDBOARD_KEEP_ARTIFACT_DAYS = _env.number("BUILDBOARD_KEEP_ARTIFACT_DAYS", 0, least=0, most=100_000)
+BUILDBOARD_KEEP_DELIVERIES = _env.number("BUILDBOARD_KEEP_DELIVERIES", 500, least=10, most=100_000)
 BUILDBOARD_PRUNE_MINUTES = _env.number("BUILDBOARD_PRUNE_MINUTES", 60, least=0, most=100_000)
 PORT = _env.number("PORT", 8000, least=1, most=65535)
 
@@ -320,31 +322,3 @@ STORAGES = {
 TEST_RUNNER = "tests.runner.Runner"
 # Forms: the largest recipe has to fit, and each of its bytes may be three in a form. The API looks at its own bound.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * max(BUILDBOARD_MAX_BODY_KB, 3 * BUILDBOARD_MAX_RECIPE_KB + 64)
-
-# --- Logging: one line an event, on stderr ---------------------------------------------------------------------------
-
-
-def _worth_a_line(record: logging.LogRecord) -> bool:
-    """Whoever asks /readyz again and again has the answer, and so does whoever asks for a page while the database is
-    away: it is no error of the board each time."""
-    return (
-        getattr(record, "status_code", 0) != 503 and getattr(getattr(record, "request", None), "path", "") != "/readyz"
-    )
-
-
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "filters": {"worth a line": {"()": "django.utils.log.CallbackFilter", "callback": _worth_a_line}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["worth a line"]}},
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {
-        "builds": {"level": "INFO"},
-        "buildboard": {"level": "INFO"},
-        "django.request": {"level": "ERROR"},  # a client's mistake is told to the client
-        # A server that is away is said once (presence.py, wakes.py); these say it again with every attempt.
-        "psycopg.pool": {"level": "CRITICAL"},
-        "channels_redis": {"level": "CRITICAL"},
-    },
-}

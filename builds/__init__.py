@@ -29,6 +29,7 @@ this order.
     queue.py       which build a worker takes next, and what each of the others waits for
     outbox/        messages about builds to those outside: written with what they tell of, sent later
     lifecycle.py   enqueue, claim, finish, lose, cancel …: the only writer of a status
+    deliveries.py  what webhooks deliver, and what became of it
     worlds.py      a new world for a database that was restored from a backup
     retention/     compacts logs of builds that are over, and prunes old ones
     leases.py      finds builds whose worker gives no sign of life any more

@@ -150,6 +150,25 @@ def cancel(build_id: int, *, by: str) -> Build:
         return build
 
 
+def supersede(build: Build) -> list[int]:
+    """Cancel what still waits of the same branch, or pull request, and is older: `build`, which news from a repository
+    has started, is what is to be built of it now. What people have started stays. Returns the numbers of those that
+    were cancelled; each is a transaction of its own, and asking again does no harm.
+    """
+    if build.trigger not in ("push", "pull_request"):
+        return []
+    alike = {"project": build.project_id, "trigger": build.trigger, "branch": build.branch, "retry_of": None}
+    older = Build.objects.queued().filter(pk__lt=build.pk, pull_request=build.pull_request, **alike)
+    ended = []
+    for number in list(older.values_list("pk", flat=True)):
+        with transaction.atomic():
+            other = _locked(number)
+            if other.status == Status.QUEUED:
+                _end_unleased(other, Status.CANCELLED, f"Superseded by build {build.pk}.")
+                ended.append(number)
+    return ended
+
+
 def keep(build_id: int, kept: bool) -> Build:
     """Say that the build's log is never pruned, or take that back. `Refused` where it is pruned already."""
     with transaction.atomic():

@@ -4,7 +4,7 @@ from django.contrib.auth import views as auth
 from django.urls import path
 
 from .live import logs, poll, search, stream
-from .web import find, findings, health, views
+from .web import deliveries, find, findings, health, views, webhooks
 from .web.api import api
 from .web.badge import badge
 
@@ -12,6 +12,8 @@ urlpatterns = [
     path("", views.board, name="board"),
     path("projects/<slug:slug>/", views.project, name="project"),
     path("projects/<slug:slug>/start/", views.start, name="start"),
+    path("projects/<slug:slug>/deliveries/", deliveries.page, name="deliveries"),
+    path("projects/<slug:slug>/deliveries/secret/", deliveries.make_secret, name="hook-secret"),
     path("builds/<int:build_id>/", views.build, name="build"),
     path("builds/<int:build_id>/cancel/", views.cancel, name="cancel"),
     path("builds/<int:build_id>/retry/", views.retry, name="retry"),
@@ -29,6 +31,7 @@ urlpatterns = [
     path("builds/<int:build_id>/log/", logs.lines, name="build-lines"),
     path("builds/<int:build_id>/log.txt", logs.text, name="build-log"),
     path("builds/<int:build_id>/search/", search.slices, name="build-search"),
+    path("hooks/<slug:slug>/", webhooks.hook, name="hook"),
     path("api/v1/", api.urls),
     # For machines that look after machines.
     path("healthz", health.healthz, name="healthz"),

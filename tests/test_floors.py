@@ -16,7 +16,7 @@ FLOORS = [
     "models", "rotation", "blocks", "cuts", "landmarks", "events",
     "filestore", "artifacts", "printed", "silences", "beats", "queue",
     "outbox",
-    "lifecycle", "worlds",
+    "lifecycle", "deliveries", "worlds",
     "retention", "leases", "access", "search",
 ]  # fmt: skip
 """From the ground up: each imports only those before it."""

@@ -6,12 +6,13 @@ actions. Who may not see a project does not find it here either.
 
     verbs.py      start, cancel and retry, with their audit row; what is only looked at
     projects.py   builds.py   credentials.py   tokens.py   processes.py      one noun each
+    hooks.py      webhooks, and what they have delivered
     eventlog.py   a page of a build's events, and whether any is missing
 """
 
 from django.contrib import admin
 
-from . import builds, credentials, processes, projects, tokens  # noqa: F401 - registers them
+from . import builds, credentials, hooks, processes, projects, tokens  # noqa: F401 - registers them
 
 admin.site.site_header = admin.site.site_title = "Buildboard"
 admin.site.index_title = "Administration"

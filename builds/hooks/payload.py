@@ -36,9 +36,10 @@ def read_payload(forge: str, content_type: str, body: bytes) -> dict[str, Any]:
 
 
 def text(payload: Mapping[str, Any], *path: str) -> str:
-    """What stands there; empty where nothing does, or something else than text."""
+    """What stands there, as every database takes it: without NUL and halves of surrogate pairs. Empty where nothing
+    does, or something else than text."""
     found = _at(payload, path)
-    return found if isinstance(found, str) else ""
+    return found.replace("\0", "").encode("utf-8", "replace").decode() if isinstance(found, str) else ""
 
 
 def number(payload: Mapping[str, Any], *path: str) -> int | None:

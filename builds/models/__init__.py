@@ -9,6 +9,7 @@ from .board import Board, new_world
 from .build import Build, BuildQuerySet, Step
 from .changes import Changes
 from .credential import DEPLOY_KEY, TOKEN, Credential
+from .hook import OUTCOMES, Delivery, Hook, patterns
 from .landmark import Annotation, LogGroup
 from .log import Event, LogBlock
 from .outwards import FORGES, TARGET_KINDS, Outgoing, Target
@@ -23,6 +24,7 @@ __all__ = [
     "ALL_SCOPES",
     "DEPLOY_KEY",
     "TOKEN",
+    "OUTCOMES",
     "Annotation",
     "ApiToken",
     "Artifact",
@@ -31,8 +33,10 @@ __all__ = [
     "BuildQuerySet",
     "Changes",
     "Credential",
-    "Event",
     "FORGES",
+    "Delivery",
+    "Event",
+    "Hook",
     "LogBlock",
     "LogGroup",
     "Outgoing",
@@ -47,5 +51,6 @@ __all__ = [
     "address",
     "iso",
     "new_world",
+    "patterns",
     "validate_recipe",
 ]
