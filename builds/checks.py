@@ -14,6 +14,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Info, Tags, Warning, register
 from django.db import Error as DatabaseError
 
+from buildboard.client import environment
+
 from . import rotation
 
 GIVEN_TO_STEPS = frozenset({"BUILD", "BUILD_ID", "PROJECT", "REF", "STEP", "WORKSPACE"})
@@ -124,7 +126,7 @@ def _known_names() -> list[str]:
 
 
 def _unknown(variables: Mapping[str, str], known: list[str]) -> Iterable[Warning]:
-    accepted = {*known, *(_PREFIX + name for name in GIVEN_TO_STEPS)}
+    accepted = {*known, *(_PREFIX + name for name in GIVEN_TO_STEPS), *environment.VARIABLES}
     for name in sorted(variables):
         if not name.startswith(_PREFIX) or name in accepted:
             continue

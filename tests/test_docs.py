@@ -14,6 +14,8 @@ from django.conf import settings
 from django.core.management import get_commands, load_command_class
 from django.test import SimpleTestCase, tag
 
+from buildboard.client import __main__ as client
+from buildboard.client import environment
 from builds.checks import GIVEN_TO_STEPS
 
 from .support import ROOT
@@ -66,12 +68,25 @@ class NamesTest(SimpleTestCase):
                     self.assertIn(option, known, f"{path.name}: {piece}")
         self.assertGreater(seen, {"up", "web", "worker", "startbuild", "apitoken", "backup", "restore", "newworld"})
 
+    def test_every_command_of_the_client_is_one_and_has_these_options(self) -> None:
+        verbs = client.parser().verbs
+        seen = set()
+        for path in TYPED:
+            for piece in pieces(path):
+                for verb, after in re.findall(r"(?:^|`|\| )buildboard ([a-z]+)\b([^`|]*)", piece):
+                    seen.add(verb)
+                    self.assertIn(verb, verbs, f"{path.name}: {piece}")
+                    known = {option for action in verbs[verb]._actions for option in action.option_strings}
+                    for option in OPTION.findall(after.partition(" -- ")[0]):
+                        self.assertIn(option, known, f"{path.name}: {piece}")
+        self.assertEqual(set(verbs) - seen, set(), "no page tells of it")
+
     def test_every_command_of_the_board_is_in_the_readme(self) -> None:
         own = {name for name, app in get_commands().items() if app == "builds"}
         self.assertEqual(own - set(COMMAND.findall((ROOT / "README.md").read_text())), set())
 
     def test_every_variable_is_a_setting_or_given_to_steps(self) -> None:
-        given = {f"BUILDBOARD_{name}" for name in GIVEN_TO_STEPS}
+        given = {f"BUILDBOARD_{name}" for name in GIVEN_TO_STEPS} | set(environment.VARIABLES)
         for path in TYPED:
             for name in set(re.findall(r"\bBUILDBOARD_[A-Z_]*[A-Z]\b", path.read_text())) - given:
                 if name.startswith("BUILDBOARD_INPUT_"):

@@ -41,6 +41,7 @@ TESTED_BY: dict[str, str] = {
     "web/api/asking": "test_api.py",
     "web/api/base": "test_api.py",
     "web/api/builds": "test_api.py",
+    "web/api/me": "test_api.py",
     "web/api/projects": "test_api.py",
     "web/api/starts": "test_api.py",
     "web/door": "test_api.py",

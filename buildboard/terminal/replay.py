@@ -32,6 +32,7 @@ class Replay:
         self._colours = colours
         self._current = ""
         self._printed: dict[str, int] = {}
+        self._statuses: dict[str, str] = {}
         self._held: dict[str, tuple[int, str]] = {}
 
     @property
@@ -60,6 +61,9 @@ class Replay:
 
     def _step(self, facts: dict[str, Any]) -> list[Said]:
         name, status = facts["name"], facts["status"]
+        if self._statuses.get(name) == status:
+            return []
+        self._statuses[name] = status
         if status == "running":
             self._current = name
             return [Header(f"── {name}")]

@@ -6,6 +6,7 @@
     starts.py      starting and retrying
     builds.py      builds: looked at, cancelled, kept
     deliveries.py  what webhooks have delivered
+    me.py          who is asking
 
 What is told on pages as well has its operation beside the page: `stats.py`, `findings.py`. A new noun is a module with
 a `router`, listed below; its shapes stand in `schemas.py`, or, where nobody else needs them, in the module itself. Its
@@ -13,10 +14,19 @@ paths go into `docs/api.md`, and a test holds the two together.
 """
 
 from .. import findings, stats
-from . import builds, deliveries, projects, starts
+from . import builds, deliveries, me, projects, starts
 from .base import api
 
-for _router in (projects.router, stats.router, starts.router, builds.router, findings.router, deliveries.router):
-    api.add_router("", _router)
+_NOUNS = (
+    projects,
+    stats,
+    starts,
+    builds,
+    findings,
+    deliveries,
+    me,
+)
+for _noun in _NOUNS:
+    api.add_router("", _noun.router)
 
 __all__ = ["api"]
