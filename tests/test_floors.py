@@ -48,9 +48,13 @@ TESTED_BY: dict[str, str] = {
     "printed": "test_events.py",
     "web/items": "test_api.py",
     "web/marks": "test_web_badge.py",
+    "worker/commits": "test_worker_checkout_program.py",
     "worker/guardian": "test_worker_process.py",
     "worker/leftovers": "test_worker_supervisor.py",
+    "worker/mirror": "test_worker_checkout_program.py",
     "worker/running": "test_worker_runner.py",
+    "worker/submodules": "test_worker_checkout_program.py",
+    "worker/tree": "test_worker_checkout_program.py",
 }
 """builds/<path without .py> → the test file that holds it, where that is not named after the module."""
 NO_TEST = {"__init__", "apps", "urls"}

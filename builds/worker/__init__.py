@@ -8,4 +8,8 @@ runner.py       one build from its first step to its end (a step of it: running.
 process.py      a step's processes, on a terminal of their own, under a guardian (guardian.py)
 steplog.py      numbers a step's lines and decides when they are stored
 environment.py  what a step's processes find in their environment; workspace.py: the folder that they begin in
+
+programs/       what runs as a process of its own: the checkout of a repository, and whom git asks for passwords.
+                git.py runs git (complaints.py: why it failed); mirror.py keeps a copy of a repository; commits.py reads
+                it; tree.py and submodules.py fill a workspace
 """
