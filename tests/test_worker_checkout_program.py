@@ -255,12 +255,10 @@ class MirrorTest(CheckoutCase):
         with silent_server() as port:
             hangs = self.checkouts.order(f"http://127.0.0.1:{port}/w", silence=600)
             with Process(hangs, env=ENV) as first:
-                children = eventually(first.children, 10)
+                eventually(first.children, 30)
                 with Process(self.checkouts.order(self.origin.path), env=ENV) as second:
                     second.wait_for("Waiting for another build of this project")
-                    first.kill()
-                    for child in children:  # as the guardian does; until then they have the mirror
-                        child.kill()
+                    first.kill_all()  # as the guardian does: who of them lives has the mirror
                     self.assertEqual(second.wait(60), 0, second.output())
         self.assertEqual(json.loads((self.folder / "result").read_text())["commit"], commit)
 
