@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from builds import labels
 
-from . import filestores
+from . import filestores, outside
 from .environment import Environment, refused
 from .logs import LOGGING  # noqa: F401 - a setting
 
@@ -151,6 +151,18 @@ def _secrets_keys() -> list[str]:
 
 
 BUILDBOARD_SECRETS_KEYS = _secrets_keys()
+
+# --- To those outside: builds/outbox -------------------------------------------------------------------------------
+
+BUILDBOARD_URL = outside.board_url(_env.text("BUILDBOARD_URL"), CSRF_TRUSTED_ORIGINS)
+BUILDBOARD_OUTBOX_SENDERS = _env.number("BUILDBOARD_OUTBOX_SENDERS", 8, least=1, most=64)
+BUILDBOARD_OUTBOX_TRIES = _env.number("BUILDBOARD_OUTBOX_TRIES", 15, least=1, most=100)
+BUILDBOARD_OUTBOX_TIMEOUT_SECONDS = _env.number("BUILDBOARD_OUTBOX_TIMEOUT_SECONDS", 10, least=1, most=60)
+BUILDBOARD_OUTBOX_KEEP_DAYS = _env.number("BUILDBOARD_OUTBOX_KEEP_DAYS", 30, least=1, most=100_000)
+BUILDBOARD_OUTBOX_ALLOW_PRIVATE = outside.networks(_env.items("BUILDBOARD_OUTBOX_ALLOW_PRIVATE"))
+_mail = outside.mail(_env.text("EMAIL_URL"))
+EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS, EMAIL_USE_SSL = _mail
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = outside.sender(_env.text("EMAIL_FROM"), BUILDBOARD_URL)
 
 _https = any(origin.startswith("https://") for origin in CSRF_TRUSTED_ORIGINS)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https

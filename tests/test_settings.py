@@ -112,6 +112,9 @@ class StartTest(SimpleTestCase):
             ("ALLOWED_HOSTS", "board.example,https://secret-board"),
             ("BUILDBOARD_LABELS", "gpu,Large"),
             ("BUILDBOARD_LABELS", ",".join("abcdefghijklmnopq")),
+            ("BUILDBOARD_URL", "board.example"),
+            ("EMAIL_URL", "imap://u:secret-word@h"),
+            ("BUILDBOARD_OUTBOX_ALLOW_PRIVATE", "intranet"),
             ("BUILDBOARD_DATA", __file__),
             ("BUILDBOARD_DATA", "/proc/nothing"),
         ):

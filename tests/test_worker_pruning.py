@@ -10,7 +10,7 @@ from django.test import SimpleTestCase, override_settings, tag
 from builds import retention
 from builds.models import Board as BoardRow
 from builds.models import Build
-from builds.worker import pruning
+from builds.worker import child
 from builds.worker.pruning import Pruning
 
 from .oldlogs import long_log, over, rows
@@ -109,9 +109,9 @@ class PruningTests(SimpleTestCase):
         self.pruning.tell(200.0)
         self.pruning.tell(201.0)
         self.child.terminate.assert_called_once()
-        self.assertFalse(self.pruning.is_over(200.0 + pruning.END_SECONDS - 0.1))
+        self.assertFalse(self.pruning.is_over(200.0 + child.END_SECONDS - 0.1))
         self.child.kill.assert_not_called()
-        self.assertFalse(self.pruning.is_over(200.0 + pruning.END_SECONDS))
+        self.assertFalse(self.pruning.is_over(200.0 + child.END_SECONDS))
         self.child.kill.assert_called_once()
         self.child.poll.return_value = self.child.returncode = -9
         self.assertTrue(self.pruning.is_over(206.0))

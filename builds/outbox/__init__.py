@@ -2,6 +2,7 @@
 
     rules.py       which news a target wants: words and branch patterns. Pure
     pace.py        when a message that could not be sent is tried again. Pure
+    places.py      where a forge has the API of a repository. Pure
     keys.py        names of messages
     facts.py       what was so when a message was written
     tell.py        writes messages, in the transaction of what they tell of
@@ -14,6 +15,7 @@ key. What is sent is made from the row alone, so it says what was so then, howev
 
 from .claims import Claimed, claim, forget, give_up, is_due, postpone, retry, sent, void
 from .pace import seconds_until_next
+from .places import NoPlace, place_of
 from .rules import CHANGES, NEWS, RuleError, joined_branches
 from .tell import tell, test
 
@@ -21,12 +23,14 @@ __all__ = [
     "CHANGES",
     "Claimed",
     "NEWS",
+    "NoPlace",
     "RuleError",
     "claim",
     "forget",
     "give_up",
     "is_due",
     "joined_branches",
+    "place_of",
     "postpone",
     "retry",
     "seconds_until_next",

@@ -19,6 +19,7 @@ from ..leases import LeaseWatch, disconnect
 from . import leftovers
 from .orders import DRAIN, STOP
 from .pruning import Pruning
+from .sending import Sending
 from .watchdog import limit
 
 logger = logging.getLogger(__name__)
@@ -74,20 +75,26 @@ class Supervisor:
         self._places = [Place() for _ in range(self.concurrency)]
         watch = LeaseWatch(settings.BUILDBOARD_LEASE_SECONDS)
         look_at = sweep_at = float("-inf")
-        pruning = Pruning(time.monotonic())
+        pruning, sending = Pruning(time.monotonic()), Sending(time.monotonic())
         while True:
             now = time.monotonic()
             self._tell(now)
             self._mind(now)
             self._bury()
             self._tell(time.monotonic())  # what asks the database may have waited for it
+            works = any(place.process is not None for place in self._places)
             if self._told:
                 pruning.tell(now)
-                if pruning.is_over(now) and all(place.process is None for place in self._places):
+                if self._told == STOP or not works:  # while builds drain there is news of them
+                    sending.tell(now)
+                if pruning.is_over(now) and sending.is_over(now) and not works:
                     break
             else:
                 with limit():
                     pruning.look(now)
+            if not self._told or (self._told == DRAIN and works):
+                with limit():
+                    sending.look(now)
             stays = self._told != STOP  # whoever is about to leave does not begin to wait for the database
             if stays and now >= look_at:
                 with limit():

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from builds import labels
 from builds.worker.loop import Loop
 from builds.worker.orders import Orders
+from builds.worker.outwards.sender import Sender
 from builds.worker.storing import without_pool
 from builds.worker.supervisor import Supervisor, orderly_input, worker_name
 
@@ -47,6 +48,7 @@ class Command(BaseCommand):
             "(default: BUILDBOARD_DRAIN_SECONDS)",
         )
         parser.add_argument("--one", default="", metavar="SUFFIX", help=SUPPRESS)
+        parser.add_argument("--send", action="store_true", help=SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
         drain_seconds = options["drain_seconds"]
@@ -55,6 +57,10 @@ class Command(BaseCommand):
             orders.listen_to_signals()
             without_pool()
             Loop(worker_name(os.getpid(), options["one"]), orders, " ".join(options["label"])).run()
+            return
+        if options["send"]:
+            without_pool()
+            Sender().run_as_child()
             return
         if not 1 <= options["concurrency"] <= 256:
             raise CommandError(f"--concurrency {options['concurrency']}: expected a number from 1 to 256.")
