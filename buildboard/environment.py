@@ -5,7 +5,7 @@ A wrong value stops the start with the variable's name, what it was and what was
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -70,6 +70,12 @@ class Environment:
             if not folder.startswith("/") or ".." in folder.split("/"):
                 raise refused(name, folder, "whole paths of folders, separated by commas, such as /srv/git")
         return found
+
+    def choice(self, name: str, default: str, among: Sequence[str]) -> str:
+        value = self.text(name, default).lower()
+        if value not in among:
+            raise refused(name, self.text(name), f"{', '.join(among[:-1])} or {among[-1]}")
+        return value
 
     def folder(self, name: str, default: Path) -> Path:
         path = Path(self.text(name, str(default))).expanduser()

@@ -50,6 +50,7 @@ TESTED_BY: dict[str, str] = {
     "web/marks": "test_web_badge.py",
     "worker/commits": "test_worker_checkout_program.py",
     "worker/guardian": "test_worker_process.py",
+    "worker/inside": "test_worker_sandbox.py",
     "worker/leftovers": "test_worker_supervisor.py",
     "worker/mirror": "test_worker_checkout_program.py",
     "worker/running": "test_worker_runner.py",

@@ -20,7 +20,7 @@ from buildboard.environment import Environment
 from .support import ROOT
 from .support.board import environment
 
-READ = re.compile(r"_env\.(?:text|flag|number|items|hosts|folders?)\(\s*\"([A-Z_]+)\"")
+READ = re.compile(r"_env\.(?:text|flag|number|items|hosts|folders?|choice)\(\s*\"([A-Z_]+)\"")
 NUMBER = re.compile(r'_env\.number\("(\w+)", ([\d_]+), least=([\d_]+)(?:, most=([^)]+))?\)')
 
 
@@ -53,6 +53,11 @@ class EnvironmentTest(SimpleTestCase):
         for value in ("git", "~/git", "/srv/../etc", "/srv,git"):
             with self.assertRaisesRegex(ImproperlyConfigured, r"^X='.*': expected whole paths of folders"):
                 Environment({"X": value}).folders("X")
+
+    def test_a_choice_is_one_of_those(self) -> None:
+        self.assertEqual(Environment({"X": " Two "}).choice("X", "one", ("one", "two")), "two")
+        with self.assertRaisesRegex(ImproperlyConfigured, "^X='three': expected one or two\\.$"):
+            Environment({"X": "three"}).choice("X", "one", ("one", "two"))
 
     @given(st.text())
     def test_any_text_is_read_or_refused_by_name(self, value: str) -> None:

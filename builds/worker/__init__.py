@@ -5,7 +5,9 @@ loop.py         a worker process: take a build, run it, rest; told by orders.py 
 runner.py       one build from its first step to its end (a step of it: running.py); why it ended: endings.py;
                 its writes: storing.py, which hangs up on a database that does not answer: watchdog.py; how
                 much of its log is kept: loglimit.py; whether its disk has room: disk.py
-process.py      a step's processes, on a terminal of their own, under a guardian (guardian.py)
+isolation.py    where a step's processes run: in a sandbox or not (sandbox.py), with what they may use (limits.py)
+process.py      a step's processes, on a terminal of their own, under a guardian (guardian.py) that measures what they
+                use (usage.py); how the first of them begins, in a sandbox as its process 1: inside.py
 steplog.py      numbers a step's lines and decides when they are stored
 environment.py  what a step's processes find in their environment; workspace.py: the folder that they begin in
 

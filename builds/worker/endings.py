@@ -39,6 +39,17 @@ def not_started(name: str, error: OSError) -> Ending:
     return Ending(Status.FAILED, f"Step {name} {why}.", _sentence(why))
 
 
+def no_sandbox(name: str, code: int) -> Ending:
+    """The step's log has the sandbox's own words."""
+    why = f"could not be started: its sandbox could not be made (exit code {code}; its log says why)"
+    return Ending(Status.FAILED, f"Step {name} {why}.", _sentence(why))
+
+
+def excess(name: str, what: str) -> Ending:
+    """`what`: what the step did beyond a limit, to go behind its name."""
+    return Ending(Status.FAILED, f"Step {name} {what}.", f"It {what}.")
+
+
 def bad_recipe(error: Exception) -> Ending:
     return Ending(Status.FAILED, f"The recipe is not valid: {error}.")
 

@@ -12,11 +12,15 @@ import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from .limits import Excess, Limits
+from .sandbox import Sandbox
+
 COLUMNS, ROWS = 160, 48
 """Wide enough for most tables; programs that fold their lines fold them here."""
 READ_BYTES = 64 * 1024
 SILENCE_SECONDS = 300.0
 """A worker that hangs, in its database's driver for instance, is as good as dead after this: its steps end."""
+NO_LIMITS = Limits()
 _GUARDIAN = str(Path(__file__).with_name("guardian.py"))
 
 
@@ -28,14 +32,27 @@ class Process:
     """
 
     def __init__(
-        self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, grace: float, silence: float = SILENCE_SECONDS
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        grace: float,
+        silence: float = SILENCE_SECONDS,
+        limits: Limits = NO_LIMITS,
+        sandbox: Sandbox | None = None,
     ) -> None:
         """`grace`: seconds between TERM and KILL where the worker dies; `silence`: it counts as dead when it did not
-        `reassure()` for so long."""
+        `reassure()` for so long. `sandbox`: what `argv`, `env` and `cwd` are of."""
         self.terminal: int | None
         self.report: int | None
         self.exit_code: int | None = None
         """Of its first process, once that has ended; negative: the signal that ended it."""
+        self.excess: Excess | None = None
+        """The limit that it went beyond. All of it was killed then."""
+        self.unmade: int | None = None
+        """The exit code of a sandbox that could not be made: nothing of the step has run. What was wrong is on its
+        terminal."""
         self._heard = b""
         self.terminal, slave = _open_terminal()
         self.report, reporting = os.pipe()
@@ -61,7 +78,16 @@ class Process:
             os.close(reporting)
         os.set_blocking(self.terminal, False)
         os.set_blocking(self.report, False)
-        step = {"argv": list(argv), "env": dict(env), "cwd": str(cwd), "grace": grace, "silence": silence}
+        step = {
+            "argv": list(argv),
+            "env": dict(env),
+            "cwd": str(cwd),
+            "rlimits": limits.rlimits(enclosed=sandbox is not None),
+            "grace": grace,
+            "silence": silence,
+            "limits": limits.watched(),
+            "sandbox": None if sandbox is None else sandbox.order(),
+        }
         self._tell(json.dumps(step).encode() + b"\n")
 
     @property
@@ -100,9 +126,14 @@ class Process:
                 self.report = None
                 break
             self._heard += data
-        for line in self._heard.splitlines():
-            if line.startswith(b"exit ") and self._heard.endswith(b"\n"):
-                self.exit_code = int(line[5:])
+        for line in self._heard.split(b"\n")[:-1]:
+            word, *rest = line.decode().split(" ")
+            if word == "exit":
+                self.exit_code = int(rest[0])
+            elif word == "limit":
+                self.excess = Excess(rest[0], int(rest[1]))
+            elif word == "unmade":
+                self.unmade = int(rest[0])
 
     def reassure(self) -> None:
         """Tell the guardian that this worker lives and knows what it does."""

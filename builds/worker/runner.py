@@ -18,14 +18,13 @@ from ..events import Chunk, Lease, LeaseLost
 from ..models import Board, Build
 from ..recipe import StepRecipe
 from ..states import Status
-from . import endings, leftovers
+from . import endings, isolation, leftovers
 from .disk import Room
 from .endings import Ending
 from .environment import environment
 from .landmarks import Finder
 from .loglimit import LogLimit
 from .orders import Orders
-from .process import Process
 from .running import Running, readable
 from .steplog import FLUSH_SECONDS, StepLog
 from .storing import Outage, Storing
@@ -120,7 +119,9 @@ class Runner:
         for position, step in enumerate(plan.steps):
             ending = self._asked_to_end()
             if ending is None:
-                env = environment(build, plan, step, world=self._world, workspace=workspace.path)
+                env = environment(
+                    build, plan, step, world=self._world, workspace=workspace.path, machine=isolation.machine()
+                )
                 ending = self._step(position, step, workspace, env)
             if ending.status != Status.PASSED:
                 return ending
@@ -134,7 +135,7 @@ class Runner:
             self._deadlines.append((time.monotonic() + step.timeout, endings.step_timeout(step.name, step.timeout)))
         try:
             argv = workspace.script(position, step)
-            process = Process(argv, env=env, cwd=workspace.path, grace=self._grace)
+            process = isolation.start(argv, env=env, workspace=workspace, grace=self._grace)
         except OSError as error:
             ending = endings.not_started(step.name, error)
         else:
@@ -163,10 +164,10 @@ class Runner:
                 self._stop(step, ending)
                 break
         else:
-            if process.exit_code is None:  # nobody guards what it started any more
+            if process.exit_code is None and process.unmade is None:  # nobody guards what it started any more
                 leftovers.kill(self._world, self._lease.build_id)
             self._drain(step)
-            ending = endings.exited(step.name, process.exit_code)
+            ending = isolation.ended(step.name, process)
             if ending.status != Status.PASSED:
                 ending = self._room.explain(ending)
         step.log.close(time.monotonic())

@@ -3,11 +3,10 @@
 import contextlib
 import os
 import re
-import shutil
+import secrets
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 
@@ -37,14 +36,32 @@ class Workspace:
         self._home.mkdir(mode=0o700, parents=True)
         self.path.mkdir()
 
+    @property
+    def home(self) -> Path:
+        """What a sandbox shows as the home folder of the build's steps. Not there before it is needed."""
+        return self._home / "home"
+
+    @property
+    def temporary(self) -> Path:
+        """The same for their temporary files: on the disk, so that they count with the workspace."""
+        return self._home / "tmp"
+
     def script(self, position: int, step: StepRecipe) -> list[str]:
-        """Write the step's script down; the command that runs it, relative to `path`."""
+        """Write the step's script down, to be read only; the command that runs it, relative to `path`."""
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", step.name).strip("-.")[:40]
         file = self._home / f"{position + 1}-{name or 'step'}.{step.shell}"
         text = step.run if step.run.endswith("\n") else step.run + "\n"
-        file.write_text(text, encoding="utf-8", newline="")
+        # A new file, whatever an earlier step may have put there: nothing is written through a link.
+        with contextlib.suppress(FileNotFoundError):
+            file.unlink()
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w", encoding="utf-8", newline="") as out:
+            out.write(text)
         # By its relative name: what a shell says of a script begins with the name that it was given.
         return [step.shell, "-e", f"../{file.name}"]
+
+    def scripts(self) -> list[Path]:
+        """All that were written."""
+        return [Path(entry.path) for entry in os.scandir(self._home) if entry.is_file(follow_symlinks=False)]
 
     def remove(self) -> None:
         remove(self._home)
@@ -61,19 +78,61 @@ def stale(running: Callable[[], Iterable[int]]) -> list[Path]:
 
 
 def remove(path: Path) -> None:
-    """With all that is in it; what cannot be removed stays, and is tried again when a supervisor starts."""
-    shutil.rmtree(path, onerror=_make_writable)
+    """With all that is in it; what cannot be removed stays, and is tried again when a supervisor starts.
 
-
-def _make_writable(function: Callable[..., Any], path: str, _: Any) -> None:
-    """Some tools leave folders that even their owner may not write."""
-    if not os.path.lexists(path):
-        return
+    Whatever a step may have made of it: no link is followed, no mount is entered, folders that may not be read are
+    opened first, and no depth is too deep, since each folder is moved to the top before it is emptied.
+    """
     with contextlib.suppress(OSError):
-        for place in (os.path.dirname(path), path):
-            if not os.path.islink(place):
-                os.chmod(place, stat.S_IMODE(os.lstat(place).st_mode) | stat.S_IRWXU)
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            function(path)
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            path.unlink()
+            return
+        _open_up(os.fspath(path))
+        root = os.open(path, _FOLDER | os.O_RDONLY)
+        try:
+            _empty(root)
+        finally:
+            os.close(root)
+        os.rmdir(path)
+
+
+_FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+def _empty(root: int) -> None:
+    """Remove all that is in the folder `root`."""
+    waiting: list[str] = []
+    _sift(root, root, waiting)
+    while waiting:
+        name = waiting.pop()
+        with contextlib.suppress(OSError):
+            folder = os.open(name, _FOLDER | os.O_RDONLY, dir_fd=root)
+            try:
+                _sift(folder, root, waiting)
+            finally:
+                os.close(folder)
+            os.rmdir(name, dir_fd=root)
+
+
+def _sift(folder: int, root: int, waiting: list[str]) -> None:
+    """Of what is in `folder`, remove the files, and move the folders to `root`: `waiting` gets their names there."""
+    for name in os.listdir(folder):
+        try:
+            os.unlink(name, dir_fd=folder)
+        except OSError:  # a folder
+            with contextlib.suppress(OSError):
+                _open_up(name, folder)
+                moved = f".remove-{secrets.token_hex(8)}"
+                os.rename(name, moved, src_dir_fd=folder, dst_dir_fd=root)  # refused where something is mounted
+                waiting.append(moved)
+
+
+def _open_up(name: str, parent: int | None = None) -> None:
+    """Some tools leave folders that even their owner may not write, or read."""
+    file = os.open(name, _FOLDER | os.O_PATH, dir_fd=parent)
+    try:
+        mode = stat.S_IMODE(os.fstat(file).st_mode)
+        if mode & stat.S_IRWXU != stat.S_IRWXU:
+            os.chmod(f"/proc/self/fd/{file}", mode | stat.S_IRWXU)
+    finally:
+        os.close(file)

@@ -1,0 +1,56 @@
+"""Where a step's processes run: with what they may use, and in a sandbox where BUILDBOARD_SANDBOX asks for one."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from django.conf import settings
+
+from . import endings, sandbox
+from .endings import Ending
+from .limits import Limits
+from .process import Process
+from .sandbox import Sandbox
+from .workspace import Workspace
+
+_MARKS = ("BUILDBOARD_BUILD", "BUILDBOARD_WORKSPACE")
+
+
+def machine() -> dict[str, str]:
+    """This machine's variables, as a step is to find them: in a sandbox it is another user, who lives elsewhere."""
+    found = dict(os.environ)
+    if settings.BUILDBOARD_SANDBOX == "none":
+        return found
+    found.pop("TMPDIR", None)
+    return found | {"HOME": str(sandbox.HOME), "USER": sandbox.USER, "LOGNAME": sandbox.USER, "SHELL": "/bin/sh"}
+
+
+def start(argv: Sequence[str], *, env: Mapping[str, str], workspace: Workspace, grace: float) -> Process:
+    """Raises `OSError` where it cannot be started at all."""
+    limits = Limits.of_settings()
+    around = None
+    if settings.BUILDBOARD_SANDBOX != "none":
+        for folder in (workspace.home, workspace.temporary):
+            folder.mkdir(exist_ok=True)
+        around = Sandbox(
+            workspace=workspace.path,
+            home=workspace.home,
+            temporary=workspace.temporary,
+            files=workspace.scripts(),
+            readable=sandbox.readable(),
+            hidden=sandbox.hidden(),
+            memory_mb=limits.memory,
+            mark={name: env[name] for name in _MARKS if name in env},
+        )
+    return Process(argv, env=env, cwd=workspace.path, grace=grace, limits=limits, sandbox=around)
+
+
+def ended(name: str, process: Process) -> Ending:
+    """Why the step `name` ended, which was not stopped by its worker."""
+    limits = Limits.of_settings()
+    if process.excess is not None:
+        return endings.excess(name, limits.excess(process.excess))
+    if process.unmade is not None:
+        return endings.no_sandbox(name, process.unmade)
+    ending = endings.exited(name, process.exit_code)
+    hint = limits.hint(process.exit_code)
+    return endings.also(ending, hint) if hint else ending
