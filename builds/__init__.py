@@ -17,6 +17,7 @@ this order.
     wakes.py       topics; wake() and listen(): the doorbell, and the only file that imports channels
     models/        the tables, with the constraints that refuse impossible states
     rotation.py    all that is stored sealed: sealed anew with the newest key
+    safe.py        secrets of projects: put in, listed by name, handed to the steps that may have them
     blocks.py      what the log of a build that is long over has become: compressed lines
     cuts.py        what stands in a log for a stretch of it that is not kept
     landmarks.py   groups and annotations: what output says about itself

@@ -59,6 +59,10 @@ class Caller:
         """Say that a build's log is never pruned, and take that back."""
         return self._has_scope("keep") and self.user.has_perm("builds.keep_build")
 
+    def may_write_secrets(self) -> bool:
+        """Write, replace and delete them, and see their names: of projects that it may see. No value is ever told."""
+        return self._has_scope("secrets") and self.user.has_perm("builds.change_project")
+
     def projects(self) -> ProjectQuerySet:
         return Project.objects.visible_to(self.user) if self.may_read() else Project.objects.none()
 

@@ -4,7 +4,7 @@ from django.contrib.auth import views as auth
 from django.urls import path
 
 from .live import logs, poll, search, stream
-from .web import deliveries, find, findings, health, views, webhooks
+from .web import deliveries, find, findings, health, secrets, views, webhooks
 from .web.api import api
 from .web.badge import badge
 
@@ -14,6 +14,8 @@ urlpatterns = [
     path("projects/<slug:slug>/start/", views.start, name="start"),
     path("projects/<slug:slug>/deliveries/", deliveries.page, name="deliveries"),
     path("projects/<slug:slug>/deliveries/secret/", deliveries.make_secret, name="hook-secret"),
+    path("projects/<slug:slug>/secrets/", secrets.page, name="secrets"),
+    path("projects/<slug:slug>/secrets/<str:name>/delete/", secrets.delete, name="secret-delete"),
     path("builds/<int:build_id>/", views.build, name="build"),
     path("builds/<int:build_id>/cancel/", views.cancel, name="cancel"),
     path("builds/<int:build_id>/retry/", views.retry, name="retry"),

@@ -13,7 +13,7 @@ from .support import ROOT
 
 FLOORS = [
     "states", "inputs", "source", "recipe", "hooks", "repository", "progress", "gauges", "labels", "vault", "wakes",
-    "models", "rotation", "blocks", "cuts", "landmarks", "events",
+    "models", "rotation", "safe", "blocks", "cuts", "landmarks", "events",
     "filestore", "artifacts", "printed", "silences", "beats", "queue",
     "outbox",
     "lifecycle", "deliveries", "worlds",
@@ -44,6 +44,7 @@ TESTED_BY: dict[str, str] = {
     "web/api/me": "test_api.py",
     "web/api/projects": "test_api.py",
     "web/api/starts": "test_api.py",
+    "management/commands/setsecret": "test_safe.py",
     "web/door": "test_api.py",
     "printed": "test_events.py",
     "web/items": "test_api.py",

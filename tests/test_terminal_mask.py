@@ -64,6 +64,13 @@ class MaskerTests(SimpleTestCase):
         masker = Masker(Patterns(["secret-token"]))
         self.assertEqual((masker.feed(b"a secret-tok"), masker.close()), (b"a ", b"secret-tok"))
 
+    def test_after_an_end_something_else_begins(self) -> None:
+        masker = Masker(Patterns(["secret-token"]))
+        self.assertEqual(
+            [masker.feed(b"secret-token"), masker.close(), masker.feed(b"secret-token")], [b"***", b"", b"***"]
+        )
+        self.assertEqual((masker.feed(b"sec"), masker.close(), masker.feed(b"ret-token")), (b"", b"sec", b"ret-token"))
+
     def test_where_secrets_overlap_all_are_gone(self) -> None:
         known = Patterns(["abcdef", "efghij", "cdef"])
         self.assertEqual(whole(known, b"<abcdefghij> <cdefghij> <abcdefcdef>"), b"<***> <***> <***>")
@@ -195,6 +202,8 @@ class FormsTests(SimpleTestCase):
     @given(st.text(max_size=300))
     @example("\ud800" * 8)
     @example("ä" * 100)
+    @example("€" * 64)
+    @example("0\u0161" * 43 + "€" * 50)
     def test_patterns_are_bounded_and_of_one_line(self, secret: str) -> None:
         for pattern in patterns(secret):
             self.assertTrue(LEAST <= len(pattern) <= PIECE)

@@ -108,8 +108,10 @@ class Masker:
         return self._told(data, len(data) - self._patterns.beginning(data))
 
     def close(self) -> bytes:
-        """No more comes: the rest of it."""
-        return self._told(self._held, len(self._held))
+        """No more comes, or something else begins: the rest of it."""
+        rest = self._told(self._held, len(self._held))
+        self._within = False
+        return rest
 
     def _told(self, data: bytes, end: int) -> bytes:
         """Of `data` what stands before `end`; the rest is held."""

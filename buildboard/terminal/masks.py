@@ -115,7 +115,7 @@ class Masked:
         return b"".join(told)
 
     def close(self) -> bytes:
-        """No more comes: the rest of it."""
+        """No more comes, or a new line begins: the rest of it."""
         value = self._commands.close()
         if value is not None:
             self._answers.append(self._masks.told(value))
@@ -184,8 +184,10 @@ class _Commands:
         yield data[first:], None
 
     def close(self) -> str | None:
-        """No more comes: what the line without an end says is a secret."""
-        return self._value(b"") if self._line else None
+        """The line ends: what it says is a secret."""
+        value = self._value(b"") if self._line else None
+        self._line = b""
+        return value
 
     def _value(self, rest: bytes) -> str | None:
         """Of the command that ends with `rest`; None: the line is none."""

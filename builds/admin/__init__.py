@@ -5,14 +5,14 @@ Builds, steps and events are never added, edited or deleted by hand. Each start,
 actions. Who may not see a project does not find it here either.
 
     verbs.py      start, cancel and retry, with their audit row; what is only looked at
-    projects.py   builds.py   credentials.py   tokens.py   processes.py      one noun each
     hooks.py      webhooks, and what they have delivered
+    projects.py   builds.py   credentials.py   secrets.py   tokens.py   processes.py      one noun each
     eventlog.py   a page of a build's events, and whether any is missing
 """
 
 from django.contrib import admin
 
-from . import builds, credentials, hooks, processes, projects, tokens  # noqa: F401 - registers them
+from . import builds, credentials, hooks, processes, projects, secrets, tokens  # noqa: F401 - registers them
 
 admin.site.site_header = admin.site.site_title = "Buildboard"
 admin.site.index_title = "Administration"

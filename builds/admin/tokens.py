@@ -13,7 +13,13 @@ from django.utils import timezone
 from .. import access
 from ..models import ALL_SCOPES, ApiToken
 
-_MEANINGS = {"read": "read", "start": "start and retry builds", "cancel": "cancel builds", "keep": "keep logs"}
+_MEANINGS = {
+    "read": "read",
+    "start": "start and retry builds",
+    "cancel": "cancel builds",
+    "keep": "keep logs",
+    "secrets": "write secrets",
+}
 
 
 class NewToken(forms.ModelForm):

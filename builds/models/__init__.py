@@ -1,5 +1,5 @@
 """The tables, one noun a file. Who writes them: `events.py` the log, `lifecycle.py` every status, `retention/` what
-is left of old builds, the admin projects and tokens, `outbox/` what goes out.
+is left of old builds, `safe.py` secrets, the admin projects and tokens, `outbox/` what goes out.
 
 Impossible states are refused by the database itself: see each model's constraints.
 """

@@ -84,6 +84,56 @@ def _widget(own: Input) -> forms.Widget:
     return forms.Textarea(attrs={"rows": min(lines + 1, 8)}) if lines > 1 else forms.TextInput()
 
 
+class WriteOnly(forms.Textarea):
+    """What was typed is not sent back, not even with a form that was refused."""
+
+    def format_value(self, value: Any) -> None:
+        return None
+
+
+class SecretForm(forms.Form):
+    """The value is never shown again, also where the form was refused."""
+
+    name = forms.CharField(
+        max_length=100,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}),
+        help_text="Capital letters, digits and _. A step that names it finds it in a variable of its environment.",
+        error_messages={"required": "Expected a name, such as DEPLOY_TOKEN."},
+    )
+    value = forms.CharField(
+        required=False,
+        strip=False,
+        widget=WriteOnly(attrs={"rows": 4, "autocomplete": "off", "spellcheck": "false", "class": "mono"}),
+    )
+    branches = forms.CharField(
+        required=False,
+        label="Only for branches",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "placeholder": "any"}),
+        help_text="Names or patterns, such as main, release/*. Builds of pull requests are then given nothing.",
+    )
+    for_forks = forms.BooleanField(
+        required=False,
+        label="Also for pull requests from forks",
+        help_text="Their code may be anybody's, and may send the value anywhere.",
+    )
+
+    def __init__(self, *args: Any, replacing: bool = False, **kwargs: Any) -> None:
+        """`replacing`: there is one of that name, which keeps its value where none is given."""
+        super().__init__(*args, **kwargs)
+        self.replacing = replacing
+        self.fields["value"].help_text = (
+            "Empty: it keeps the value that it has."
+            if replacing
+            else "May have several lines. It is sealed at once and never shown again, not even to you."
+        )
+
+    def clean_value(self) -> str:
+        value = self.cleaned_data["value"].replace("\r\n", "\n")
+        if not value and not self.replacing:
+            raise forms.ValidationError("Expected a value.")
+        return value
+
+
 class LoginForm(AuthenticationForm):
     error_messages = {
         **AuthenticationForm.error_messages,

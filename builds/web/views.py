@@ -237,6 +237,7 @@ def _project_page(
         "recipe_error": wrong,
         "form": form or StartForm(inputs=_inputs(found)),
         "may_start": caller.may_start(),
+        "may_write_secrets": caller.may_write_secrets(),
     }
     return render(request, "builds/project.html", context, status=status)
 

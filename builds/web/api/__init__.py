@@ -4,6 +4,7 @@
     asking.py      what operations share: the project or build that is named, rights, one-time keys
     projects.py    projects
     starts.py      starting and retrying
+    secrets.py     secrets of projects: their names, and no value
     builds.py      builds: looked at, cancelled, kept
     deliveries.py  what webhooks have delivered
     me.py          who is asking
@@ -14,12 +15,13 @@ paths go into `docs/api.md`, and a test holds the two together.
 """
 
 from .. import findings, stats
-from . import builds, deliveries, me, projects, starts
+from . import builds, deliveries, me, projects, secrets, starts
 from .base import api
 
 _NOUNS = (
     projects,
     stats,
+    secrets,
     starts,
     builds,
     findings,
