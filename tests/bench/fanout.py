@@ -117,7 +117,7 @@ def run(rival: Rival, viewers: int, rate: int, lines: int) -> dict[str, float]:
 
 
 def _load(server: Server, viewers: int, lines: int) -> Process:
-    words = [str(server.port), server.path, str(viewers), str(lines), *([server.token] if server.token else [])]
+    words = [str(server.port), server.path, str(viewers), str(lines), server.field]
     return Process([sys.executable, "-m", "tests.bench.load", *words], env=environment(), cwd=ROOT)
 
 

@@ -1,9 +1,9 @@
 """A process of its own that publishes LINES stamped lines, RATE a second (0: as fast as they are taken).
 
-    python -m tests.bench.publish PORT PATH LINES RATE TOGETHER   to a server: so many lines in a POST
-    python -m tests.bench.publish build LINES RATE TOGETHER       to the queued build, as its worker
+    python -m tests.bench.publish PORT PATH LINES RATE TOGETHER          to a server: so many lines in a POST
+    python -m tests.bench.publish build LINES RATE TOGETHER EVENT   to the queued build, as its worker; EVENT lines each
 
-Every line is an event of its own. It prints `ready`, and begins when a line comes in. Each line begins with
+It prints `ready`, and begins when a line comes in. Each line begins with
 `@<nanoseconds of the machine's clock> <number> `; the rest is of a usual length.
 """
 
@@ -44,7 +44,7 @@ def to_server(port: int, path: str) -> Callable[[int, list[str]], None]:
     return send
 
 
-def to_build() -> Callable[[int, list[str]], None]:
+def to_build(event: int) -> Callable[[int, list[str]], None]:
     """As the worker of the build that waits."""
     import secrets
 
@@ -59,17 +59,18 @@ def to_build() -> Callable[[int, list[str]], None]:
     lifecycle.begin_step(lease, 0)
 
     def send(first: int, some: list[str]) -> None:
-        events.append(lease, [events.Chunk(0, number, [text]) for number, text in enumerate(some, first)])
+        pieces = range(0, len(some), event)
+        events.append(lease, [events.Chunk(0, first + at, some[at : at + event]) for at in pieces])
 
     return send
 
 
 def main(*words: str) -> None:
     if words[0] == "build":
-        send = to_build()
-        count, rate, together = words[1:]
+        count, rate, together, event = (*words[1:], "1")[:4]
+        send = to_build(int(event))
     else:
-        port, path, count, rate, together = words
+        port, path, count, rate, together = words[:5]
         send = to_server(int(port), path)
     sys.stdout.write("ready\n")
     sys.stdout.flush()

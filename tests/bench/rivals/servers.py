@@ -55,7 +55,8 @@ class Server:
     process: Process
     publisher: list[str]
     env: dict[str, str]
-    token: str = ""
+    field: str = ""
+    """What a viewer says of itself in the header of its request."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def board(server: str, url: str | None = None, redis: str | None = None) -> Iter
         web = made.web(server)
         build = made.enqueue("log")
         path, token = f"/builds/{build}/events/", made.token("alice")
-        yield Server(web.port, path, web.process, ["build"], made.env, token)
+        yield Server(web.port, path, web.process, ["build"], made.env, f"Authorization: Bearer {token}")
 
 
 @contextlib.contextmanager
@@ -153,6 +154,7 @@ def eventstream(server: str) -> Iterator[Server]:
         migrate = [sys.executable, "-m", "tests.bench.rivals.eventstream"]
         subprocess.run(migrate, env=environment() | env, cwd=ROOT, check=True, capture_output=True)
         with listening(lambda port, _: _asgi(server, "eventstream", port), **env) as made:
+            made.field = "Last-Event-ID: log:0"  # else it begins with what comes
             yield made
     finally:
         file.unlink(missing_ok=True)
