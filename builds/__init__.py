@@ -25,12 +25,15 @@ this order.
     filestore.py   files by random names, in a folder or in S3
     artifacts.py   files that steps leave behind
     printed.py     the lines of a step by their numbers, whatever has become of the log
+    lookout.py     finds the groups and annotations in what the steps of a build print
+    loglimit.py    how much of a build's log is kept: its head, and its tail
     silences.py    when a build said nothing, and for how long
     beats.py       workers' signs of life: which of them live
     queue.py       which build a worker takes next, and what each of the others waits for
     outbox/        messages about builds to those outside: written with what they tell of, sent later
     lifecycle.py   enqueue, claim, finish, lose, cancel …: the only writer of a status
     deliveries.py  what webhooks deliver, and what became of it
+    runs.py        builds that run elsewhere: what a program there tells, as a worker would
     worlds.py      a new world for a database that was restored from a backup
     retention/     compacts logs of builds that are over, and prunes old ones
     leases.py      finds builds whose worker gives no sign of life any more

@@ -4,7 +4,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
+from django.conf import settings
 from django.db import Error, connection
 
 from buildboard.presence import database
@@ -12,6 +14,16 @@ from buildboard.presence import database
 from . import lifecycle, worlds
 
 logger = logging.getLogger(__name__)
+
+
+class Silent(NamedTuple):
+    """A lease whose worker gave no sign of life for so long."""
+
+    build_id: int
+    token: str
+    renewal: int
+    worker: str
+    seconds: float
 
 
 class LeaseWatch:
@@ -22,8 +34,14 @@ class LeaseWatch:
     or this process that was, loses no build.
     """
 
-    def __init__(self, lease_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, lease_seconds: float, clock: Callable[[], float] = time.monotonic, outside_seconds: float | None = None
+    ) -> None:
+        """`outside_seconds`: of builds that run outside, whose network may be away while this board is not; else
+        BUILDBOARD_OUTSIDE_LEASE_SECONDS, and never less than `lease_seconds`."""
         self._lease = lease_seconds
+        given = settings.BUILDBOARD_OUTSIDE_LEASE_SECONDS if outside_seconds is None else outside_seconds
+        self._outside_lease = max(given, lease_seconds)
         self._clock = clock
         self._seen: dict[tuple[int, str], tuple[int, float]] = {}  # build, token → renewal, since when
         self._looked_at: float | None = None
@@ -56,12 +74,26 @@ class LeaseWatch:
                 continue
             seen[build_id, token] = known
             if before - known[1] >= self._lease:
-                lapsed.append((build_id, token, renewal, worker))
+                lapsed.append(Silent(build_id, token, renewal, worker, before - known[1]))
         self._seen = seen
-        return [lease[0] for lease in lapsed if self._lose(*lease)]
+        return [one.build_id for one in self._those_that_lapsed(lapsed) if self._lose(one)]
 
-    def _lose(self, build_id: int, token: str, renewal: int, worker: str) -> bool:
-        reason = f"The worker {worker} gave no sign of life for {self._lease:g} s."
+    def _those_that_lapsed(self, found: list[Silent]) -> list[Silent]:
+        """Without those that run outside and have been silent for less than they may."""
+        if not any(one.seconds < self._outside_lease for one in found):
+            return found
+        try:
+            outside = lifecycle.outside([one.build_id for one in found])
+        except Error as error:
+            disconnect()
+            logger.warning("action=watch state=failed error=%s", error)
+            return []
+        return [one for one in found if one.build_id not in outside or one.seconds >= self._outside_lease]
+
+    def _lose(self, one: Silent) -> bool:
+        build_id, token, renewal, worker, seconds = one
+        lease = self._outside_lease if seconds >= self._outside_lease else self._lease
+        reason = f"The worker {worker} gave no sign of life for {lease:g} s."
         try:
             lost = lifecycle.lose(build_id, token, reason, renewal=renewal)
         except Error as error:

@@ -5,7 +5,7 @@ caller's to check; what a build may become is decided here. Locks are taken in t
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -85,14 +85,7 @@ def enqueue(
             build = Build.objects.create(
                 project=project,
                 ref=ref,
-                trigger=source.trigger,
-                branch=source.branch[:200],
-                tag=source.tag[:200],
-                commit=source.commit,
-                commit_title=_sentence(source.title, 200),
-                commit_author=_sentence(source.author, 200),
-                pull_request=source.pull_request,
-                fork=source.fork,
+                **_columns(source),
                 inputs=values,
                 recipe=text,
                 started_by=by[:150],
@@ -122,6 +115,8 @@ def enqueue(
 def retry(build: Build, *, by: str, request_key: str | None = None) -> Build:
     """A new build that repeats `build`, which has to be over. `Refused` where it is not."""
     build.refresh_from_db(fields=["status"])
+    if build.outside:
+        raise Refused(f"Build {build.pk} ran outside, on {build.worker}: only there can it be repeated.")
     if build.status not in FINAL:
         raise Refused(f"Build {build.pk} is still {build.status}; only a finished build can be retried.")
     return _repeat(build, by=by, request_key=request_key)
@@ -241,6 +236,46 @@ def _take(candidate: queue.Candidate, worker: str, token: str, own: str, *, wait
     return lease
 
 
+def begin_outside(
+    project: Project, *, by: str, worker: str, token: str, steps: Sequence[str], ref: str = "", source: Source
+) -> Lease:
+    """A build that runs elsewhere begins, leased to whoever has `token` (32 characters that were never used before): it
+    is not queued, and has no recipe. Called again with the same token, it finds the build whose answer was lost.
+
+    `worker`: the name of where it runs. `Refused`: the project is disabled, or `ref` does not fit.
+    """
+    since = time.monotonic()
+    known = Build.objects.filter(lease_token=token).first()
+    if known is not None:
+        return Lease(known.pk, token, known.head, known.cancel_requested_at is not None, since)
+    _check_start(project, ref, None)
+    try:
+        with transaction.atomic():
+            now = timezone.now()
+            build = Build.objects.create(
+                project=project,
+                ref=ref,
+                recipe="",
+                outside=True,
+                started_by=by[:150],
+                status=Status.RUNNING,
+                worker=worker[:100],
+                lease_token=token,
+                renewal=1,
+                created_at=now,
+                started_at=now,
+                **_columns(source),
+            )
+            Step.objects.bulk_create(
+                Step(build=build, position=position, name=name) for position, name in enumerate(steps)
+            )
+            events.put_unleased(build.pk, [_begun(build)])
+            _revise(build.pk)
+    except IntegrityError:
+        return begin_outside(project, by=by, worker=worker, token=token, steps=steps, ref=ref, source=source)
+    return Lease(build.pk, token, 1, since=since)
+
+
 def renew(lease: Lease) -> None:
     """A sign of life: keeps the lease, and brings back whether a cancel was asked for. `LeaseLost` where it is gone."""
     if not Build.objects.filter(pk=lease.build_id, lease_token=lease.token).update(renewal=F("renewal") + 1):
@@ -356,6 +391,11 @@ def void(build_id: int, reason: str, at: datetime | None = None) -> bool:
         return True
 
 
+def outside(build_ids: Collection[int]) -> set[int]:
+    """Which of them run outside."""
+    return set(Build.objects.filter(pk__in=build_ids, outside=True).values_list("pk", flat=True))
+
+
 def leases() -> dict[int, tuple[str, int, str]]:
     """Of every running build: its lease's token and renewal, and its worker's name."""
     rows = Build.objects.running().values_list("pk", "lease_token", "renewal", "worker")
@@ -387,6 +427,20 @@ def _source_of(build: Build) -> Source:
     )
 
 
+def _columns(source: Source) -> dict[str, Any]:
+    """Of a new build."""
+    return {
+        "trigger": source.trigger,
+        "branch": source.branch[:200],
+        "tag": source.tag[:200],
+        "commit": source.commit,
+        "commit_title": _sentence(source.title, 200),
+        "commit_author": _sentence(source.author, 200),
+        "pull_request": source.pull_request,
+        "fork": source.fork,
+    }
+
+
 def _check_queue(*, room: int) -> int:
     """How many builds wait. `QueueFull` where there is no room for so many more."""
     most = settings.BUILDBOARD_MAX_QUEUED
@@ -413,7 +467,7 @@ def _again(build: Build) -> str:
     transaction: no crash loses it, and none does it twice. Returns the sentence that says what became of it.
     """
     most = build.project.auto_retries
-    if not most or build.cancel_requested_at is not None:
+    if not most or build.outside or build.cancel_requested_at is not None:
         return ""
     if build.attempt > most:
         return f" Not retried: it was attempt {build.attempt}, and its project has no more than {most + 1}."

@@ -67,7 +67,7 @@ def hold(candidate: Candidate, own: str, *, wait: bool) -> int | None:
     limit = project.values_list("max_running").first()
     if limit is None:
         raise Busy
-    running = Build.objects.running().filter(project=candidate.project_id).count()
+    running = Build.objects.on_workers().filter(project=candidate.project_id).count()
     if limit[0] is not None and running >= limit[0]:
         return None
     if running > candidate.running and not wait:
@@ -78,7 +78,7 @@ def hold(candidate: Candidate, own: str, *, wait: bool) -> int | None:
 def check_total() -> None:
     """Inside a transaction that has claimed a build and holds the board's row: `Full` where it is one too many."""
     most = settings.BUILDBOARD_MAX_RUNNING
-    if most and Build.objects.running().count() > most:
+    if most and Build.objects.on_workers().count() > most:
         raise Full
 
 
@@ -135,7 +135,7 @@ def _oldest(own: str, lanes: Iterable[Lane]) -> dict[int, int]:
 
 def _running() -> Counter[int]:
     """How many builds run, by project."""
-    rows = Build.objects.running().order_by().values_list("project").annotate(Count("pk"))
+    rows = Build.objects.on_workers().order_by().values_list("project").annotate(Count("pk"))
     return Counter(dict(rows))
 
 
@@ -195,7 +195,7 @@ class Outlook:
 def outlook() -> Outlook:
     """Four queries; reads the whole queue, which BUILDBOARD_MAX_QUEUED bounds."""
     alive = beats.living()
-    runs = list(Build.objects.running().values_list("project_id", "worker"))
+    runs = list(Build.objects.on_workers().values_list("project_id", "worker"))
     waiting = [Waiting(*row) for row in Build.objects.queued().values_list("pk", "project_id", "runs_on")]
     limits = dict(Project.objects.filter(max_running__isnull=False).values_list("pk", "max_running")) if waiting else {}
     busy = {worker for _, worker in runs} & {worker.name for worker in alive}

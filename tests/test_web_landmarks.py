@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from builds import access, events, lifecycle, retention
 from builds.events import Chunk
 from builds.landmarks import MAX_ANNOTATIONS, MAX_GROUPS, place
+from builds.lookout import Finder
 from builds.models import Build
 from builds.retention import Pace
 from builds.states import Status
 from builds.web import landmarks
-from builds.worker.landmarks import Finder
 
 from .node import twins
 from .oldlogs import hurried

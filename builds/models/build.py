@@ -43,6 +43,10 @@ class BuildQuerySet(models.QuerySet["Build"]):
     def running(self) -> "BuildQuerySet":
         return self.filter(status=Status.RUNNING).order_by("id")
 
+    def on_workers(self) -> "BuildQuerySet":
+        """Those that run here, and so take a worker's time."""
+        return self.running().filter(outside=False)
+
     def finished(self) -> "BuildQuerySet":
         """Newest first."""
         # Not `status__in`, which is the same: SQLite would read every build of each status, and sort them.
@@ -97,6 +101,9 @@ class Build(models.Model):
     """Of a pull request from a repository that is not the project's: what it runs may be anybody's."""
     recipe_path = models.CharField(max_length=200, blank=True, default="", db_default="")
     """The file of the repository that its recipe is from; empty: it is the project's own."""
+
+    outside = models.BooleanField(default=False, db_default=False, editable=False)
+    """No worker of this board runs it: a program elsewhere does, and tells by the API what becomes of it."""
 
     head = models.BigIntegerField(default=0, editable=False)
     """The seq of its newest event."""
@@ -262,6 +269,7 @@ class Build(models.Model):
             "cancelled_by": self.cancelled_by,
             "retry_of": self.retry_of_id,
             "attempt": self.attempt,
+            "outside": self.outside,
             "runs_on": self.runs_on,
             "worker": self.worker,
             "kept": self.kept,

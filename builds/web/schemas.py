@@ -108,6 +108,7 @@ class BuildItem(Schema):
     cancelled_by: str
     retry_of: int | None
     attempt: Annotated[int, Field(description="1, and one more for each time it was retried by itself")]
+    outside: Annotated[bool, Field(description="no worker of this board runs it, but `buildboard run` elsewhere")]
     runs_on: Annotated[str, Field(description="labels that its worker needs, separated by spaces")]
     worker: str
     kept: Annotated[bool, Field(description="its log is never pruned")]

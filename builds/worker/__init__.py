@@ -3,8 +3,8 @@
 supervisor.py   keeps N worker processes; watches leases; sweeps what the dead leave (leftovers.py)
 loop.py         a worker process: take a build, run it, rest; told by orders.py when to end
 runner.py       one build from its first step to its end (a step of it: running.py); why it ended: endings.py;
-                its writes: storing.py, which hangs up on a database that does not answer: watchdog.py; how
-                much of its log is kept: loglimit.py; whether its disk has room: disk.py
+                its writes: storing.py, which hangs up on a database that does not answer: watchdog.py; whether
+                its disk has room: disk.py
 isolation.py    where a step's processes run: in a sandbox or not (sandbox.py), with what they may use (limits.py)
 process.py      a step's processes, on a terminal of their own, under a guardian (guardian.py) that measures what they
                 use (usage.py); how the first of them begins, in a sandbox as its process 1: inside.py

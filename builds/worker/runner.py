@@ -15,6 +15,8 @@ from django.db import connection
 
 from .. import events, lifecycle, recipe
 from ..events import Chunk, Lease, LeaseLost
+from ..loglimit import LogLimit
+from ..lookout import Finder
 from ..models import Board, Build
 from ..recipe import StepRecipe
 from ..states import Status
@@ -22,8 +24,6 @@ from . import endings, isolation, leftovers
 from .disk import Room
 from .endings import Ending
 from .environment import environment
-from .landmarks import Finder
-from .loglimit import LogLimit
 from .orders import Orders
 from .running import Running, readable
 from .steplog import FLUSH_SECONDS, StepLog

@@ -2,7 +2,7 @@
 
 from builds import events, lifecycle
 from builds.events import Chunk, Lease
-from builds.worker.landmarks import Finder
+from builds.lookout import Finder
 from tests.support.board import Board
 from tests.support.browser import BrowserCase
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from builds import events, lifecycle
 from builds.events import Chunk, Lease
-from builds.worker.landmarks import Finder
+from builds.lookout import Finder
 from tests.support.board import Board
 from tests.support.browser import BrowserCase, read_log
 from tests.support.processes import eventually

@@ -8,6 +8,7 @@
     builds.py      builds: looked at, cancelled, kept
     deliveries.py  what webhooks have delivered
     me.py          who is asking
+    runs.py        builds that run outside, for the program that runs them
 
 What is told on pages as well has its operation beside the page: `stats.py`, `findings.py`. A new noun is a module with
 a `router`, listed below; its shapes stand in `schemas.py`, or, where nobody else needs them, in the module itself. Its
@@ -15,7 +16,7 @@ paths go into `docs/api.md`, and a test holds the two together.
 """
 
 from .. import findings, stats
-from . import builds, deliveries, me, projects, secrets, starts
+from . import builds, deliveries, me, projects, runs, secrets, starts
 from .base import api
 
 _NOUNS = (
@@ -27,6 +28,7 @@ _NOUNS = (
     findings,
     deliveries,
     me,
+    runs,
 )
 for _noun in _NOUNS:
     api.add_router("", _noun.router)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from ninja import Header
 from ninja.responses import Response
 from pydantic import Field
@@ -67,3 +68,16 @@ def request_key(who: Caller, key: str | None) -> str | None:
 def answer(data: Mapping[str, Any], status: int = 200) -> HttpResponse:
     """As it is: a field that is added to the data of a build is in the answer, too."""
     return Response(data, status=status)
+
+
+def started(request: HttpRequest, found: Build, **more: Any) -> HttpResponse:
+    """201: where to look at the build."""
+    said = {
+        "id": found.pk,
+        "status": str(found.status),
+        "url": request.build_absolute_uri(found.get_absolute_url()),
+        "events_url": request.build_absolute_uri(reverse("build-events", args=[found.pk])),
+    }
+    made = answer(said | more, 201)
+    made["Location"] = request.build_absolute_uri(reverse("api:build", args=[found.pk]))
+    return made

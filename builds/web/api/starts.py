@@ -2,12 +2,10 @@
 
 from typing import Annotated, Any
 
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.http import HttpRequest
 from ninja import Body, Router
 
 from ... import lifecycle, recipe
-from ...models import Build
 from ...source import Source
 from .. import schemas
 from ..problems import Problem
@@ -41,7 +39,7 @@ def start(request: HttpRequest, slug: str, body: Given = None, key: Key = None) 
         build.recipe, wanted.inputs
     ) != build.inputs:
         raise Problem(422, f"This Idempotency-Key has started build {build.pk}, and with something else.")
-    return _started(request, build)
+    return asking.started(request, build)
 
 
 @router.post("/builds/{int:build_id}/retry", response=schemas.STARTING)
@@ -56,13 +54,4 @@ def retry(request: HttpRequest, build_id: int, key: Key = None) -> Any:
         raise asking.refused(409, refusal) from refusal
     if new.retry_of_id != old.pk:
         raise Problem(422, f"This Idempotency-Key has started build {new.pk}, and with something else.")
-    return _started(request, new)
-
-
-def _started(request: HttpRequest, build: Build) -> HttpResponse:
-    url = request.build_absolute_uri(build.get_absolute_url())
-    events_url = request.build_absolute_uri(reverse("build-events", args=[build.pk]))
-    said = {"id": build.pk, "status": str(build.status), "url": url, "events_url": events_url}
-    answer = asking.answer(said, 201)
-    answer["Location"] = request.build_absolute_uri(reverse("api:build", args=[build.pk]))
-    return answer
+    return asking.started(request, new)

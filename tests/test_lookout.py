@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from builds import events, landmarks
 from builds.events import Chunk
 from builds.landmarks import MAX_ANNOTATIONS, MAX_GROUPS, Annotation, AnnotationAt, GroupAt, Landmark
+from builds.lookout import Finder
 from builds.models import Annotation as AnnotationRow
 from builds.models import Build, Event, LogGroup
-from builds.worker.landmarks import Finder
 from builds.worker.steplog import StepLog
 
 from .test_worker_runner import RunnerCase

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from builds.events import Chunk
 from builds.landmarks import GroupAt
-from builds.worker.loglimit import EVENT_BYTES, LogLimit, Span
+from builds.loglimit import EVENT_BYTES, LogLimit, Span
 
 HALF = 512 * 1024
 

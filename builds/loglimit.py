@@ -5,11 +5,11 @@ what follows is the tail; when that has grown beyond the other half, its oldest 
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ..events import Chunk
-from ..landmarks import Landmark
+from .events import Chunk
+from .landmarks import Landmark
 
 EVENT_BYTES = 256
 """Counted for each event besides its text: a million tiny ones fill a disk, too."""
@@ -53,6 +53,12 @@ class LogLimit:
             last, size = self._segments.popleft()
             self._tail -= size
         return Span(self._first, last) if self._first is not None and last else None
+
+    def resume(self, sizes: Iterable[tuple[int, int]]) -> None:
+        """Go on where another was: the number of each event that is stored, and the bytes of its text."""
+        for seq, size in sizes:
+            self._seen = seq
+            self._add(seq, size + EVENT_BYTES)
 
     def _add(self, seq: int, size: int) -> None:
         if self._first is None:

@@ -3,13 +3,13 @@
 Told of every chunk once, in order, before it is stored. A line counts when it is whole: an open one comes again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from buildboard.terminal.style import plain
 
-from ..events import Chunk
-from ..landmarks import (
+from .events import Chunk
+from .landmarks import (
     LEVELS,
     MAX_ANNOTATIONS,
     MAX_GROUPS,
@@ -43,6 +43,19 @@ class Finder:
         self._annotations = 0
         self._levels = dict.fromkeys(LEVELS, 0)
         self._counts: dict[str, int] = {}
+
+    @classmethod
+    def resumed(cls, told: Mapping[str, int], groups: Iterable[GroupAt], last: Mapping[int, int]) -> "Finder":
+        """One that goes on where another was, by what is stored: columns of the build, its groups, and by step the
+        number of the last line."""
+        found = cls()
+        found._counts = dict(told)
+        found._groups = told["groups_told"]
+        found._levels = {level: told[f"{level}s_told"] for level in LEVELS}
+        found._annotations = sum(min(count, MAX_ANNOTATIONS) for count in found._levels.values())
+        found._open = {group.step: group for group in groups if group.last is None}
+        found._last = dict(last)
+        return found
 
     def look(self, chunks: Iterable[Chunk], over: Sequence[int] = ()) -> Found:
         """`over`: steps that print no more after `chunks`, by position: their groups end."""
