@@ -96,7 +96,15 @@ def enqueue(
             )
             usual = _usual_seconds(project)
             Step.objects.bulk_create(
-                Step(build=build, position=position, name=step.name, expected_seconds=usual.get(step.name))
+                Step(
+                    build=build,
+                    position=position,
+                    name=step.name,
+                    expected_seconds=usual.get(step.name),
+                    needs=list(step.needs),
+                    attempts=step.retry + 1,
+                    allow_failure=step.allow_failure,
+                )
                 for position, step in enumerate(plan.steps)
             )
             events.put_unleased(build.pk, [_as_it_is(build)])
@@ -295,6 +303,37 @@ def begin_step(lease: Lease, position: int) -> None:
         return Fact("step", step.data())
 
     _by_worker(lease, change)
+
+
+def begin_attempt(lease: Lease, position: int, attempt: int) -> None:
+    """The running step at `position` has failed, and is tried again: its next attempt begins."""
+
+    def change(build: Build) -> Fact:
+        step = build.steps.get(position=position)
+        step.attempt = attempt
+        step.progress = None
+        step.save(update_fields=["attempt", "progress"])
+        return Fact("step", step.data())
+
+    _by_worker(lease, change)
+
+
+def skip_steps(lease: Lease, reasons: Mapping[int, str]) -> None:
+    """The pending steps at these positions will not begin, and why: one event each, in one transaction."""
+    with transaction.atomic():
+        if not events.reserve(lease, len(reasons)):
+            return
+        build = Build.objects.select_related("project").get(pk=lease.build_id)
+        now = _now(lease, build)
+        steps = list(build.steps.filter(position__in=reasons, status=Status.PENDING).order_by("position"))
+        if len(steps) < len(reasons):
+            raise Refused(f"Of build {build.pk} not all of the steps {sorted(reasons)} are pending.")
+        for step in steps:
+            step.status, step.finished_at = Status.SKIPPED, now
+            step.reason = _sentence(reasons[step.position], 300)
+        Step.objects.bulk_update(steps, ["status", "finished_at", "reason"])
+        events.put(lease.build_id, lease.head, [Fact("step", step.data()) for step in steps])
+        _revise(lease.build_id)
 
 
 def end_step(lease: Lease, position: int, status: Status, *, exit_code: int | None = None, reason: str = "") -> None:

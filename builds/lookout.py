@@ -35,8 +35,8 @@ class Finder:
     """Keeps, for a whole build, what is open and how many there have been."""
 
     def __init__(self) -> None:
-        self.workspace = ""
-        """Where the steps run: of a file below it only what comes after is told. Empty: nowhere yet."""
+        self.workspaces: dict[int, str] = {}
+        """By step, where it runs: of a file below it only what comes after is told."""
         self._last: dict[int, int] = {}  # by step: its last line
         self._open: dict[int, GroupAt] = {}  # by step; without those beyond the bound
         self._groups = 0
@@ -80,7 +80,7 @@ class Finder:
             self._levels[command.level] += 1
             if self._levels[command.level] <= MAX_ANNOTATIONS:
                 self._annotations += 1
-                yield AnnotationAt(step, line, self._annotations, self._relative(command))
+                yield AnnotationAt(step, line, self._annotations, self._relative(step, command))
         elif isinstance(command, EndGroup):
             yield from self._end(step, line)
         elif isinstance(command, Group):
@@ -90,8 +90,9 @@ class Finder:
                 self._open[step] = GroupAt(step, self._groups, command.name, line)
                 yield self._open[step]
 
-    def _relative(self, said: Annotation) -> Annotation:
-        return said._replace(file=said.file.removeprefix(f"{self.workspace}/")) if self.workspace else said
+    def _relative(self, step: int, said: Annotation) -> Annotation:
+        workspace = self.workspaces.get(step)
+        return said._replace(file=said.file.removeprefix(f"{workspace}/")) if workspace else said
 
     def _end(self, step: int, last: int) -> Iterable[Landmark]:
         group = self._open.pop(step, None)

@@ -13,7 +13,7 @@ class Status(StrEnum):
     RUNNING = "running"
     """Build: leased by a worker. With `cancel_requested_at` set it is being cancelled."""
     PASSED = "passed"
-    """Every step exited with 0."""
+    """Every step that ran exited with 0; of a build: or was allowed to fail."""
     FAILED = "failed"
     """A step said no: exit code, timeout, or it could not be started."""
     CANCELLED = "cancelled"
@@ -21,7 +21,7 @@ class Status(StrEnum):
     LOST = "lost"
     """We lost the worker; what it did last is not known."""
     SKIPPED = "skipped"
-    """Step: an earlier step ended the build."""
+    """Step: another one ended the build, or its own condition did not hold."""
 
 
 BUILD_STATUSES = (Status.QUEUED, Status.RUNNING, Status.PASSED, Status.FAILED, Status.CANCELLED, Status.LOST)

@@ -58,6 +58,7 @@ TESTED_BY: dict[str, str] = {
     "worker/running": "test_worker_runner.py",
     "worker/submodules": "test_worker_checkout_program.py",
     "worker/tree": "test_worker_checkout_program.py",
+    "worker/turns": "test_worker_runner.py",
 }
 """builds/<path without .py> → the test file that holds it, where that is not named after the module."""
 NO_TEST = {"__init__", "apps", "urls"}

@@ -55,7 +55,7 @@ class FinderTests(SimpleTestCase):
         self.assertEqual(found(self.finder, over=(0, 1)), [])
 
     def test_files_of_the_workspace_are_told_from_there(self) -> None:
-        self.finder.workspace = "/srv/w/7"
+        self.finder.workspaces[0] = "/srv/w/7"
         told = found(self.finder, Chunk(0, 1, ["::error file=/srv/w/7/src/a.c::x", "::error file=/srv/w/77/b.c::y"]))
         self.assertEqual([one.said.file for one in told if isinstance(one, AnnotationAt)], ["src/a.c", "/srv/w/77/b.c"])
 

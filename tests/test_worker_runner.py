@@ -278,8 +278,9 @@ class DatabaseTests(RunnerCase):
 
     def test_a_database_that_stays_away_stops_the_steps(self) -> None:
         lease = self.queue(DAEMON + WAIT + "echo one; sleep 60")
-        runner = Runner(lease, self.orders, grace=0.2)
-        runner._store = Storing(runner._rest, outage=0.5)
+        runner = Runner(
+            lease, self.orders, grace=0.2, storing=Storing(lambda seconds: runner.rest(seconds), outage=0.5)
+        )
         with mock.patch.object(events, "append", side_effect=OperationalError("gone"), __name__="append"):
             self.assertIsNone(runner.run())
         self.assertFalse(alive(self.pid()))

@@ -6,7 +6,7 @@ Impossible states are refused by the database itself: see each model's constrain
 
 from .artifact import Artifact
 from .board import Board, new_world
-from .build import Build, BuildQuerySet, Step
+from .build import Build, BuildQuerySet
 from .changes import Changes
 from .credential import DEPLOY_KEY, TOKEN, Credential
 from .hook import OUTCOMES, Delivery, Hook, patterns
@@ -17,6 +17,7 @@ from .project import Project, ProjectQuerySet, address, validate_recipe
 from .sealed import SealedField
 from .secret import Secret
 from .shared import iso
+from .step import Step
 from .token import ALL_SCOPES, ApiToken
 from .worker import Worker
 

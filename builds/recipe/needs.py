@@ -6,6 +6,7 @@ from ..inputs import Input
 from ..source import TRIGGERS
 from .condition import Name
 from .errors import Problems
+from .matrix import variable
 from .shapes import StepRecipe
 from .steps import Draft
 
@@ -111,10 +112,11 @@ def _fault(
         if not behind >> known[own] & 1:
             return f"{own[:80]!r} may not be over by then: it is none of those that this step needs"
         return ""
+    axes = list(draft.combinations[0]) if draft.combinations else []
     there = {
         "inputs": [one.name for one in inputs],
-        "env": [*env, *draft.values["env"]],
-        "matrix": list(draft.combinations[0]) if draft.combinations else [],
+        "env": [*env, *draft.values["env"], *map(variable, axes)],
+        "matrix": axes,
     }[first]
     if own in there:
         return ""

@@ -61,6 +61,10 @@ class StepItem(Schema):
     reason: str
     expected_seconds: float | None
     progress: float | None
+    needs: Annotated[list[int], Field(description="places in the list of the steps that are over before it begins")]
+    attempt: Annotated[int, Field(description="which it is in, or ended with")]
+    attempts: Annotated[int, Field(description="so many at most")]
+    allow_failure: Annotated[bool, Field(description="where it fails its build goes on, and may pass")]
 
 
 class Levels(Schema):

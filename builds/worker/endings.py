@@ -1,6 +1,7 @@
 """Why a step, and with it the build, ended: the status, and the sentences that people read. Pure."""
 
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..recipe import duration
@@ -48,6 +49,22 @@ def no_sandbox(name: str, code: int) -> Ending:
 def excess(name: str, what: str) -> Ending:
     """`what`: what the step did beyond a limit, to go behind its name."""
     return Ending(Status.FAILED, f"Step {name} {what}.", f"It {what}.")
+
+
+def broken(name: str, fault: str) -> Ending:
+    """What the board itself does for a step did not end well. `fault`: a sentence."""
+    return Ending(Status.FAILED, f"Step {name}: {fault[:1].lower()}{fault[1:]}", fault)
+
+
+def together(failed: Sequence[tuple[str, Ending]]) -> Ending:
+    """Of a build whose steps are over: `failed` are those that were not allowed to, the first one first, by name."""
+    if not failed:
+        return PASSED
+    first, others = failed[0][1], [name for name, _ in failed[1:]]
+    if not others:
+        return first
+    shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+    return replace(first, build_reason=f"{first.build_reason} Failed as well: {shown}.")
 
 
 def bad_recipe(error: Exception) -> Ending:

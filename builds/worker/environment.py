@@ -41,6 +41,7 @@ def environment(
     *,
     world: str,
     workspace: Path,
+    attempt: int = 1,
     machine: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The whole environment of `step`. `machine`: this process's own variables, where not those of `os.environ`."""
@@ -59,5 +60,6 @@ def environment(
         "BUILDBOARD_PROJECT": build.project.slug,
         "BUILDBOARD_REF": build.ref,
         "BUILDBOARD_STEP": step.name,
+        "BUILDBOARD_ATTEMPT": str(attempt),
         "BUILDBOARD_WORKSPACE": str(workspace),
     }

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from django.conf import settings
 
 from . import endings, sandbox
 from .endings import Ending
+from .jobs import Job
 from .limits import Limits
 from .process import Process
 from .sandbox import Sandbox
@@ -24,15 +26,15 @@ def machine() -> dict[str, str]:
     return found | {"HOME": str(sandbox.HOME), "USER": sandbox.USER, "LOGNAME": sandbox.USER, "SHELL": "/bin/sh"}
 
 
-def start(argv: Sequence[str], *, env: Mapping[str, str], workspace: Workspace, grace: float) -> Process:
-    """Raises `OSError` where it cannot be started at all."""
+def start(argv: Sequence[str], *, env: Mapping[str, str], workspace: Workspace, place: Path, grace: float) -> Process:
+    """`place`: where it begins, the shared workspace or its own. Raises `OSError` where it cannot be started at all."""
     limits = Limits.of_settings()
     around = None
     if settings.BUILDBOARD_SANDBOX != "none":
         for folder in (workspace.home, workspace.temporary):
             folder.mkdir(exist_ok=True)
         around = Sandbox(
-            workspace=workspace.path,
+            workspace=place,
             home=workspace.home,
             temporary=workspace.temporary,
             files=workspace.scripts(),
@@ -41,11 +43,24 @@ def start(argv: Sequence[str], *, env: Mapping[str, str], workspace: Workspace, 
             memory_mb=limits.memory,
             mark={name: env[name] for name in _MARKS if name in env},
         )
-    return Process(argv, env=env, cwd=workspace.path, grace=grace, limits=limits, sandbox=around)
+    return Process(argv, env=env, cwd=place, grace=grace, limits=limits, sandbox=around)
 
 
-def ended(name: str, process: Process) -> Ending:
-    """Why the step `name` ended, which was not stopped by its worker."""
+def unguarded(job: Job) -> bool:
+    """Of one that is over: its guardian was killed, and what it has started may live on."""
+    return isinstance(job, Process) and job.exit_code is None and job.unmade is None
+
+
+def ended(name: str, job: Job) -> Ending:
+    """Why a job of the step `name` ended, which was not stopped by its worker."""
+    if job.fault:
+        return endings.broken(name, job.fault)
+    if isinstance(job, Process):
+        return _ended(name, job)
+    return endings.exited(name, job.exit_code)
+
+
+def _ended(name: str, process: Process) -> Ending:
     limits = Limits.of_settings()
     if process.excess is not None:
         return endings.excess(name, limits.excess(process.excess))

@@ -24,6 +24,7 @@ class Marked(NamedTuple):
     process: psutil.Process
     world: str
     build_id: int
+    step: str
     workspace: Path
 
 
@@ -41,7 +42,11 @@ def sweep() -> int:
     killed = _kill(
         one.process
         for one in found
-        if (one.build_id not in leased if one.world == world else one.workspace == workspace.place(one.build_id))
+        if (
+            one.build_id not in leased
+            if one.world == world
+            else one.workspace.parent == workspace.place(one.build_id).parent
+        )
     )
     for path in workspace.stale(_leased):
         workspace.remove(path)
@@ -58,9 +63,11 @@ def _leased() -> set[int]:
         return set(lifecycle.leases())
 
 
-def kill(world: str, build_id: int) -> int:
-    """Kill what is left of one build. How many processes."""
-    return _kill(one.process for one in _marked() if (one.world, one.build_id) == (world, build_id))
+def kill(world: str, build_id: int, step: str | None = None) -> int:
+    """Kill what is left of one build, or of the step of that name. How many processes."""
+    return _kill(
+        one.process for one in _marked() if (one.world, one.build_id) == (world, build_id) and step in (None, one.step)
+    )
 
 
 def _kill(processes: Iterable[psutil.Process]) -> int:
@@ -85,5 +92,6 @@ def _marked() -> list[Marked]:
             continue  # gone, or another user's
         world, _, number = environment.get("BUILDBOARD_BUILD", "").partition("/")
         if world and _NUMBER.fullmatch(number):  # a step may write there what it likes
-            found.append(Marked(process, world, int(number), Path(environment.get("BUILDBOARD_WORKSPACE", ""))))
+            place = Path(environment.get("BUILDBOARD_WORKSPACE", ""))
+            found.append(Marked(process, world, int(number), environment.get("BUILDBOARD_STEP", ""), place))
     return found

@@ -46,6 +46,7 @@ class Process:
         `reassure()` for so long. `sandbox`: what `argv`, `env` and `cwd` are of."""
         self.terminal: int | None
         self.report: int | None
+        self.fault = ""
         self.exit_code: int | None = None
         """Of its first process, once that has ended; negative: the signal that ended it."""
         self.excess: Excess | None = None

@@ -1,51 +1,45 @@
-"""Runs one leased build from its first step to its end. The only thread of it reads, stores and keeps time.
+"""Runs one leased build from its first step to its end. The only thread that reads, stores and keeps time.
 
-Its loop: wait for output, news or the next thing that is due; read what the steps print; store it; keep the lease; and
-see whether something asks for an end. While the database is away nothing is read, so the terminal holds the steps back.
+Its loop: begin the steps whose turn it is (schedule.py), take a turn (turns.py), let each step's course go on
+(course.py), and see whether something asks for an end.
+
+Where others come in: `hooks` is the list of what belongs to steps besides their scripts; `_log` makes a step's log, and
+`_start` is the one place that starts a step's script.
 """
 
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 
 from django.conf import settings
-from django.db import connection
 
-from .. import events, lifecycle, recipe
-from ..events import Chunk, Lease, LeaseLost
-from ..loglimit import LogLimit
-from ..lookout import Finder
+from .. import lifecycle, recipe
+from ..events import Lease, LeaseLost
 from ..models import Board, Build
-from ..recipe import StepRecipe
+from ..recipe import Facts, Recipe
 from ..states import Status
 from . import endings, isolation, leftovers
+from .course import KILL_SECONDS, Course, Courses
 from .disk import Room
 from .endings import Ending
 from .environment import environment
+from .jobs import Job
 from .orders import Orders
-from .running import Running, readable
-from .steplog import FLUSH_SECONDS, StepLog
+from .ownworkspace import OwnWorkspace
+from .running import Hook, Running
+from .schedule import Schedule
+from .steplog import StepLog
 from .storing import Outage, Storing
+from .turns import Turns
 from .workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
-RENEW_SECONDS = 1.0
-REASSURE_SECONDS = 5.0
-PROGRESS_SECONDS = 1.0
-FLUSH_COSTS = 4
-"""Between two flushes a step's log rests this many times as long as the last one took to store: about a fifth of the
-time goes into storing, a fast database shows lines sooner, and a slow one gets fewer, larger chunks."""
-LEAST_FLUSH_SECONDS = 0.02
-DRAIN_SECONDS = 0.05
-"""After a step's own exit its terminal is read until it was quiet for so long …"""
-DRAIN_ROUNDS = 200
-"""… but not more often than this: what it left running may go on printing."""
-KILL_SECONDS = 5.0
-"""After the grace, the killing itself is waited for so long."""
-_LONGEST_WAIT = 0.25
+
+def hooks(workspace: Workspace) -> list[Hook]:
+    """What belongs to the steps of one build besides their scripts, in the order in which it is done."""
+    return [OwnWorkspace(workspace)]
 
 
 class Runner:
@@ -63,18 +57,13 @@ class Runner:
         self._lease = lease
         self._orders = orders
         self._grace = grace
-        self._beat = beat
-        self._store = storing or Storing(self._rest)
+        self._store = storing or Storing(self.rest)
         self._room = Room()
         self._workspace: Workspace | None = None
-        self._finder = Finder()
-        self._limit = LogLimit(settings.BUILDBOARD_MAX_LOG_MB)
-        self._running: list[Running] = []
-        self._renewed_at = time.monotonic()
-        self._reassured_at = self._renewed_at
-        self._store_not_before = 0.0
+        self._turns = Turns(lease, orders, self._store, beat)
+        self._active: dict[int, tuple[Running, Course]] = {}
+        """By its place in the recipe: each step that has begun and is not over."""
         self._cancel_confirmed = False
-        self._world = ""
         self._deadlines: list[tuple[float, Ending]] = []
 
     def run(self) -> Status | None:
@@ -91,13 +80,11 @@ class Runner:
         build = self._store(Build.objects.select_related("project").get, pk=self._lease.build_id)
         try:
             self._workspace = workspace = Workspace(build.pk)
-            self._finder.workspace = os.path.realpath(workspace.path)
         except OSError as error:
             reason = f"The workspace could not be made: {error.strerror or error}."
             return self._store(lifecycle.finish, self._lease, Status.FAILED, reason)
         try:
             ending = self._steps(build, workspace)
-            self._end_all()
             return self._store(lifecycle.finish, self._lease, ending.status, ending.build_reason)
         finally:
             self._abandon()
@@ -108,124 +95,101 @@ class Runner:
             plan = recipe.parse(build.recipe)
         except recipe.RecipeError as error:  # it was valid when the build was queued; the rules may have changed
             return endings.bad_recipe(error)
-        for position, step in enumerate(plan.steps):
-            known = StepRecipe(
-                step.name, step.run, step.env, step.timeout, step.shell, needs=(position - 1,) if position else ()
-            )
-            if known != replace(step, matrix={}, group=""):
-                return endings.bad_recipe(ValueError(f"step {step.name} asks for what this worker does not do"))
-        self._world = self._store(Board.get).world
+        world = self._store(Board.get).world
         self._deadlines = [(time.monotonic() + plan.timeout, endings.build_timeout(plan.timeout))]
-        for position, step in enumerate(plan.steps):
-            ending = self._asked_to_end()
-            if ending is None:
-                env = environment(
-                    build, plan, step, world=self._world, workspace=workspace.path, machine=isolation.machine()
-                )
-                ending = self._step(position, step, workspace, env)
-            if ending.status != Status.PASSED:
-                return ending
-        return ending  # type: ignore[return-value]  # a recipe has a step
-
-    def _step(self, position: int, step: recipe.StepRecipe, workspace: Workspace, env: dict[str, str]) -> Ending:
-        """Begin, run and end the step at `position`."""
-        self._store(lifecycle.begin_step, self._lease, position)
-        deadlines = list(self._deadlines)
-        if step.timeout is not None:
-            self._deadlines.append((time.monotonic() + step.timeout, endings.step_timeout(step.name, step.timeout)))
-        try:
-            argv = workspace.script(position, step)
-            process = isolation.start(argv, env=env, workspace=workspace, grace=self._grace)
-        except OSError as error:
-            ending = endings.not_started(step.name, error)
-        else:
-            running = Running(position, step.name, process, StepLog(position, settings.BUILDBOARD_MAX_LINE_KB * 1024))
-            self._running.append(running)
-            ending = self._attend(running)
-        self._deadlines = deadlines
-        self._store(
-            lifecycle.end_step,
+        courses = Courses(
             self._lease,
-            position,
-            ending.status,
-            exit_code=ending.exit_code,
-            reason=ending.step_reason,
+            self._orders,
+            self._store,
+            self._turns,
+            self._room,
+            grace=self._grace,
+            world=world,
+            hooks=hooks(workspace),
         )
+
+        def begin(at: int) -> None:
+            step = plan.steps[at]
+            running = Running(at, step, self._log(at), workspace.of(at, step))
+            self._turns.finder.workspaces[at] = os.path.realpath(running.workspace)
+            course = courses.course(running, lambda: self._start(build, plan, running, world, workspace))
+            self._active[at] = running, course
+
+        schedule = Schedule(plan.steps, facts(build, plan), settings.BUILDBOARD_MAX_PARALLEL_STEPS)
+        ending = self._follow(plan, schedule, begin)
+        self._end_all(courses)
+        if courses.unguarded:
+            leftovers.kill(world, build.pk)
         return ending
 
-    def _attend(self, step: Running) -> Ending:
-        """Until the step is over and all that it printed is stored."""
-        process = step.process
-        ending: Ending | None = None
-        while process.exit_code is None and not process.is_over:
-            self._turn()
-            ending = self._asked_to_end()
-            if ending is not None:
-                self._stop(step, ending)
-                break
-        else:
-            if process.exit_code is None and process.unmade is None:  # nobody guards what it started any more
-                leftovers.kill(self._world, self._lease.build_id)
-            self._drain(step)
-            ending = isolation.ended(step.name, process)
-            if ending.status != Status.PASSED:
-                ending = self._room.explain(ending)
-        step.log.close(time.monotonic())
-        self._flush(everything=True, over=[step])
-        step.ended = True
-        return ending
+    def _follow(self, plan: Recipe, schedule: Schedule, begin: Callable[[int], None]) -> Ending:
+        """Until all steps are over, or, where something asks for the end of the build, those that have begun."""
+        became: dict[int, Ending] = {}
+        told: Ending | None = None
+        while not schedule.is_over:
+            told = told or self._asked_to_end()
+            if told is not None:
+                self._tell(told)
+                if not self._active:
+                    return told
+            else:
+                begun, skipped = schedule.next()
+                if skipped:
+                    self._store(lifecycle.skip_steps, self._lease, skipped)
+                for at in begun:
+                    begin(at)
+            for at, (_, course) in list(self._active.items()):
+                try:
+                    next(course)
+                except StopIteration as over:
+                    del self._active[at]
+                    became[at] = over.value
+                    schedule.over(at, over.value.status)
+            if self._active:
+                self._turns.turn()
+        if told is not None and told in became.values():
+            return told
+        return endings.together([(plan.steps[at].name, became[at]) for at in schedule.failed])
 
-    def _drain(self, step: Running) -> None:
-        """The rest of what the step itself has printed; what it left running may hold the terminal open.
+    def _start(self, build: Build, plan: Recipe, step: Running, world: str, workspace: Workspace) -> Job:
+        """The first process of a step's script, for this attempt. `OSError` where it cannot be started."""
+        env = environment(
+            build,
+            plan,
+            step.step,
+            world=world,
+            workspace=step.workspace,
+            attempt=step.attempt,
+            machine=isolation.machine(),
+        )
+        argv = workspace.script(step.position, step.step)
+        return isolation.start(argv, env=env, workspace=workspace, place=step.workspace, grace=self._grace)
 
-        Bounded in rounds, not in time: each takes what is there, and a slow database cuts nothing off.
-        """
-        for _ in range(DRAIN_ROUNDS):
-            if step.log.is_full:
-                self._flush(everything=True)
-            if not self._read(step):
-                if step.process.terminal is None:
-                    return
-                if not readable([step.process.terminal], DRAIN_SECONDS):
-                    return
+    def _log(self, position: int) -> StepLog:
+        return StepLog(position, settings.BUILDBOARD_MAX_LINE_KB * 1024)
 
-    def _stop(self, step: Running, ending: Ending) -> None:
-        if ending.status == Status.CANCELLED and self._lease.cancel_requested and not self._cancel_confirmed:
+    def _tell(self, ending: Ending) -> None:
+        """All steps that run are to end so."""
+        for step, _ in self._active.values():
+            step.told = step.told or ending
+        if (
+            self._active
+            and ending.status == Status.CANCELLED
+            and self._lease.cancel_requested
+            and not self._cancel_confirmed
+        ):
             self._store(lifecycle.confirm_cancel, self._lease)
             self._cancel_confirmed = True
-        self._end([step])
 
-    def _end_all(self) -> None:
+    def _end_all(self, courses: Courses) -> None:
         """The end of the build is the end of everything that its steps left running."""
-        self._end([step for step in self._running if not step.process.is_over])
-        for step in self._running:
+        running = self._turns.running
+        ends = [courses.end(step) for step in running]
+        while ends := [end for end in ends if _goes_on(end)]:
+            self._turns.turn()
+        for step in running:
             step.log.close(time.monotonic())
-        self._flush(everything=True, over=self._running)
-
-    def _end(self, steps: list[Running]) -> None:
-        """TERM, grace, KILL; read and store what they still print meanwhile."""
-        hurry = bool(self._orders.stopping)
-        began = time.monotonic()
-        grace = self._grace_now()
-        for step in steps:
-            step.process.stop(grace)
-        while not all(step.process.is_over for step in steps):
-            if time.monotonic() - began > grace + KILL_SECONDS:
-                logger.error("action=stop state=resisting build=%d", self._lease.build_id)
-                break
-            if self._orders.stopping and not hurry:
-                hurry = True
-                grace = min(grace, time.monotonic() - began + self._grace_now())
-                for step in steps:
-                    step.process.stop(self._grace_now())
-            self._turn()
-        for step in steps:
-            self._drain(step)
-        self._flush(everything=True)
-
-    def _grace_now(self) -> float:
-        """A worker that has to go leaves its steps less time."""
-        return min(self._grace, endings.HURRIED_GRACE) if self._orders.stopping else self._grace
+        self._turns.flush(everything=True, over=running)
 
     def _asked_to_end(self) -> Ending | None:
         if self._lease.cancel_requested:
@@ -238,113 +202,66 @@ class Runner:
                 return ending
         return self._room.look()
 
-    # --- One turn of the loop ---
+    @property
+    def _grace_now(self) -> float:
+        return min(self._grace, endings.HURRIED_GRACE) if self._orders.stopping else self._grace
 
-    def _turn(self, longest: float = _LONGEST_WAIT) -> None:
-        """Wait for something, at most `longest` seconds, and do all that there is to do."""
-        self._wait(longest)
-        self._orders.hear()
-        for step in self._running:
-            if step.process.is_over and step.process.terminal is None:
-                continue
-            # The news before the output: what was printed before an exit that is known by now is read then.
-            step.process.hear()
-            if not step.log.is_full:
-                self._read(step)
-        self._flush()
-        self._report()
-        self._renew()
-
-    def _wait(self, longest: float) -> None:
-        now = time.monotonic()
-        dues = [due for step in self._running if (due := step.log.due()) is not None]
-        if dues:
-            longest = min(longest, max(min(dues), self._store_not_before) - now)
-        files = [] if self._orders.file is None else [self._orders.file]
-        for step in self._running:
-            if step.process.report is not None:
-                files.append(step.process.report)
-            if step.process.terminal is not None and not step.log.is_full:
-                files.append(step.process.terminal)
-        readable(files, longest)
-
-    def _read(self, step: Running) -> bool:
-        """Whether it had printed something."""
-        data = step.process.read()
-        if data:
-            step.log.feed(data, time.monotonic())
-        return bool(data)
-
-    def _flush(self, everything: bool = False, over: Sequence[Running] = ()) -> None:
-        """Store what is due. `over`: steps that print no more, or will print late."""
-        now = time.monotonic()
-        if not everything and now < self._store_not_before:
-            return
-        chunks: list[Chunk] = []
-        for step in self._running:
-            due = step.log.due()
-            if everything or (due is not None and due <= now):
-                chunks += step.log.take(now)
-        drafts, counts = self._finder.look(chunks, [step.position for step in over])
-        if not drafts:
-            return
-        self._store(events.append, self._lease, drafts, counts)
-        self._renewed_at = time.monotonic()
-        pace = min(max(FLUSH_COSTS * self._store.last_took, LEAST_FLUSH_SECONDS), FLUSH_SECONDS)
-        for step in self._running:
-            step.log.pace = pace
-        if span := self._limit.stored(self._lease.head, drafts):
-            self._store(events.cut, self._lease, *span, self._limit.reason)
-            self._renewed_at = time.monotonic()
-        if connection.vendor == "sqlite":
-            # One writer at a time, and no queue before the lock: who writes without a pause starves all others.
-            self._store_not_before = self._renewed_at + self._store.last_took / 2
-
-    def _report(self) -> None:
-        """The steps' own word on how far they are."""
-        now = time.monotonic()
-        for step in self._running:
-            said = step.log.progress
-            if said is None or said == step.progress or step.ended or now - step.progress_at < PROGRESS_SECONDS:
-                continue
-            step.progress, step.progress_at = said, now
-            self._store(lifecycle.report_progress, self._lease, step.position, said)
-
-    def _renew(self) -> None:
-        if time.monotonic() - self._renewed_at >= RENEW_SECONDS:
-            self._store(lifecycle.renew, self._lease)
-            self._renewed_at = time.monotonic()
-        self._reassure()
-        self._beat()
-
-    def _reassure(self) -> None:
-        if time.monotonic() - self._reassured_at >= REASSURE_SECONDS:
-            self._reassured_at = time.monotonic()
-            for step in self._running:
-                step.process.reassure()
-
-    def _rest(self, seconds: float) -> None:
+    def rest(self, seconds: float) -> None:
         """While the database is away: steps are still ended on time."""
         self._orders.hear(seconds)
-        self._reassure()
+        self._turns.reassure()
         if self._store.disk_is_full:
             self._room.failed_to_store()
-        if self._asked_to_end():
-            for step in self._running:
-                step.process.hear()
-                step.process.stop(self._grace_now())
-        if self._store.disk_is_full and self._workspace and all(step.process.is_over for step in self._running):
+        asked = self._asked_to_end()
+        for step in self._turns.running:
+            if asked or (not step.ended and step.due_to_end()):
+                for job in step.jobs:
+                    job.hear()
+                    job.stop(self._grace_now)
+        if self._store.disk_is_full and self._workspace and self._nothing_lives():
             self._workspace.remove()  # it may be what has filled the disk, and how the build ended has to be stored
+
+    def _nothing_lives(self) -> bool:
+        return all(job.is_over for step in self._turns.running for job in step.jobs)
 
     def _abandon(self) -> None:
         """Nothing of the build may outlive its worker's part in it."""
-        for step in self._running:
-            step.process.stop(self._grace_now())
-        limit = time.monotonic() + self._grace_now() + KILL_SECONDS
-        for step in self._running:
-            while not step.process.is_over and time.monotonic() < limit:
-                step.process.read()
-                step.process.hear()
+        jobs = [job for step in self._turns.running for job in step.jobs]
+        for job in jobs:
+            job.stop(self._grace_now)
+        limit = time.monotonic() + self._grace_now + KILL_SECONDS
+        for job in jobs:
+            while not job.is_over and time.monotonic() < limit:
+                job.read()
+                job.hear()
                 time.sleep(0.01)
-            step.process.close()
-        self._running.clear()
+            job.close()
+        self._turns.running.clear()
+        self._active.clear()
+
+
+def _goes_on(course: Iterator[None]) -> bool:
+    """Whether it has more to do, after it has done a piece of it."""
+    try:
+        next(course)
+    except StopIteration:
+        return False
+    return True
+
+
+def facts(build: Build, plan: Recipe) -> Facts:
+    """What the conditions of a build's steps may ask for, but for what has become of other steps."""
+    return Facts(
+        plain={
+            "branch": build.branch,
+            "tag": build.tag,
+            "ref": build.ref,
+            "commit": build.commit,
+            "event": build.trigger,
+            "trigger": build.trigger,
+            "pull_request": build.pull_request,
+            "fork": build.fork,
+        },
+        inputs=build.inputs,
+        env=plan.env,
+    )

@@ -53,6 +53,11 @@ class StepLog:
         """What the step has printed."""
         self._hold(self._reader.feed(self._masked.feed(data)), now)
 
+    def begin_line(self, line: str, now: float) -> None:
+        """The runner's own word, on a line of its own: a line that is open ends before it."""
+        self.close(now)
+        self.feed(f"{line}\n".encode(), now)
+
     def close(self, now: float) -> None:
         """The step prints no more: an open line is a line."""
         lines = self._reader.feed(self._masked.close()) + self._reader.close()

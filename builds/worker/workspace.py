@@ -24,7 +24,8 @@ def place(build_id: int) -> Path:
 
 
 class Workspace:
-    """`path` is where steps begin. The scripts that they run lie beside it, out of their way.
+    """`path` is where steps begin, but for those that have a workspace of their own. The scripts that they run lie
+    beside it, out of their way.
 
     Readable by the worker's user alone. Raises `OSError` where it cannot be written.
     """
@@ -46,8 +47,12 @@ class Workspace:
         """The same for their temporary files: on the disk, so that they count with the workspace."""
         return self._home / "tmp"
 
+    def of(self, position: int, step: StepRecipe) -> Path:
+        """Where the step begins."""
+        return self.path if step.workspace == "shared" else self._home / f"own-{position + 1}"
+
     def script(self, position: int, step: StepRecipe) -> list[str]:
-        """Write the step's script down, to be read only; the command that runs it, relative to `path`."""
+        """Write the step's script down, to be read only; the command that runs it, relative to where it begins."""
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", step.name).strip("-.")[:40]
         file = self._home / f"{position + 1}-{name or 'step'}.{step.shell}"
         text = step.run if step.run.endswith("\n") else step.run + "\n"
