@@ -49,9 +49,10 @@ class Intent(NamedTuple):
 
 
 class Done(NamedTuple):
-    """It is stored, whole."""
+    """It is stored, whole: as much as it had when it was read."""
 
     name: str
+    size: int
     sha256: str
     content_type: str
 
@@ -105,8 +106,8 @@ def settle(lease: Lease, done: Sequence[Done]) -> None:
             row = rows[one.name]
             of_path = Artifact.objects.filter(build_id=lease.build_id, path=row.path, state=STORED)
             of_path.update(state=GOING)
-            row.sha256, row.content_type, row.state = one.sha256, one.content_type, STORED
-            row.save(update_fields=["sha256", "content_type", "state"])
+            row.size, row.sha256, row.content_type, row.state = one.size, one.sha256, one.content_type, STORED
+            row.save(update_fields=["size", "sha256", "content_type", "state"])
             facts.append(Fact("artifact", data(row, names)))
         _count(lease.build_id)
         events.put(lease.build_id, lease.head, facts)

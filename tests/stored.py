@@ -44,5 +44,5 @@ def store(lease: Lease, path: str, content: bytes, step: int = 0) -> str:
     artifacts.intend(lease, [one])
     filestore.save(one.name, ContentFile(content))
     kind = artifacts.content_type(content[: artifacts.HEAD_BYTES], whole=len(content) <= artifacts.HEAD_BYTES)
-    artifacts.settle(lease, [Done(one.name, hashlib.sha256(content).hexdigest(), kind)])
+    artifacts.settle(lease, [Done(one.name, len(content), hashlib.sha256(content).hexdigest(), kind)])
     return one.name

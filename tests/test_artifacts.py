@@ -97,7 +97,7 @@ class ArtifactsTest(OwnStorage, TransactionTestCase):
         before = self.lease.head
         for _ in range(2):  # the first answer is lost: the head stays where it was
             self.lease.head = before
-            artifacts.settle(self.lease, [Done(one.name, SHA, TEXT)])
+            artifacts.settle(self.lease, [Done(one.name, 1, SHA, TEXT)])
         self.assertEqual(self.counts(), (1, 1))
         self.assertEqual(Artifact.objects.count(), 1)
         self.assertEqual(self.build().head, before + 1)
@@ -108,7 +108,7 @@ class ArtifactsTest(OwnStorage, TransactionTestCase):
         self.lease.token = "another"
         for call in (
             lambda: artifacts.intend(self.lease, [intent("b")]),
-            lambda: artifacts.settle(self.lease, [Done(one.name, SHA, TEXT)]),
+            lambda: artifacts.settle(self.lease, [Done(one.name, 1, SHA, TEXT)]),
         ):
             with self.assertRaises(LeaseLost):
                 call()
