@@ -108,9 +108,9 @@ def settle(lease: Lease, done: Sequence[Done]) -> None:
             of_path.update(state=GOING)
             row.size, row.sha256, row.content_type, row.state = one.size, one.sha256, one.content_type, STORED
             row.save(update_fields=["size", "sha256", "content_type", "state"])
-            facts.append(Fact("artifact", data(row, names)))
-        _count(lease.build_id)
-        events.put(lease.build_id, lease.head, facts)
+            facts.append(data(row, names))
+        total = _count(lease.build_id)
+        events.put(lease.build_id, lease.head, [Fact("artifact", fact | {"total": total}) for fact in facts])
 
 
 def forget(names: Sequence[str]) -> None:
@@ -118,10 +118,12 @@ def forget(names: Sequence[str]) -> None:
     Artifact.objects.filter(name__in=names, state=STORING).update(state=GOING)
 
 
-def _count(build_id: int) -> None:
-    """On the build's row, which is locked."""
+def _count(build_id: int) -> dict[str, int]:
+    """Onto the build's row, which is locked: how many are there, and their bytes."""
     found = stored(build_id).aggregate(count=Count("pk"), bytes=Sum("size"))
-    Build.objects.filter(pk=build_id).update(artifact_count=found["count"], artifact_bytes=found["bytes"] or 0)
+    total = {"count": found["count"], "bytes": found["bytes"] or 0}
+    Build.objects.filter(pk=build_id).update(artifact_count=total["count"], artifact_bytes=total["bytes"])
+    return total
 
 
 # --- Read ---
@@ -132,12 +134,18 @@ def stored(build_id: int) -> QuerySet[Artifact]:
     return Artifact.objects.filter(build_id=build_id, state=STORED).order_by("path")
 
 
+def following(build_id: int, after: str, limit: int) -> list[Artifact]:
+    """The first `limit` of those whose path is behind `after`."""
+    return list(stored(build_id).filter(path__gt=after.replace("\0", ""))[:limit])
+
+
 def find(build_id: int, path: str) -> Artifact | None:
-    return stored(build_id).filter(path=path).first()
+    return None if "\0" in path else stored(build_id).filter(path=path).first()
 
 
 def data(artifact: Artifact, names: Sequence[str]) -> dict[str, Any]:
-    """Of its event, and what the API gives. `names`: of the build's steps, by position."""
+    """What the API gives. Its event has `total` besides: how many there are now, and their bytes. `names`: of the
+    build's steps, by position."""
     return {
         "step": names[artifact.step],
         "path": artifact.path,

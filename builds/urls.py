@@ -3,8 +3,8 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from .live import logs, poll, search, stream
-from .web import deliveries, find, findings, health, secrets, views, webhooks
+from .live import files, logs, poll, search, stream
+from .web import artifacts, deliveries, find, findings, health, secrets, views, webhooks
 from .web.api import api
 from .web.badge import badge
 
@@ -22,6 +22,8 @@ urlpatterns = [
     path("builds/<int:build_id>/keep/", views.keep, name="keep"),
     path("builds/<int:build_id>/find/", find.page, name="find"),
     path("builds/<int:build_id>/difference/", findings.page, name="build-difference"),
+    path("builds/<int:build_id>/artifacts/", artifacts.page, name="artifacts"),
+    path("builds/<int:build_id>/preview/<path:path>", artifacts.preview, name="preview"),
     path("accounts/login/", views.Login.as_view(), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
     # Machine-readable, by session or token.
@@ -32,6 +34,8 @@ urlpatterns = [
     path("projects/<slug:slug>/badge.svg", badge, name="badge"),
     path("builds/<int:build_id>/log/", logs.lines, name="build-lines"),
     path("builds/<int:build_id>/log.txt", logs.text, name="build-log"),
+    path("builds/<int:build_id>/artifacts.zip", files.archive, name="artifacts-zip"),
+    path("builds/<int:build_id>/artifacts/<path:path>", files.artifact, name="artifact"),
     path("builds/<int:build_id>/search/", search.slices, name="build-search"),
     path("hooks/<slug:slug>/", webhooks.hook, name="hook"),
     path("api/v1/", api.urls),

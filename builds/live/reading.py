@@ -48,6 +48,11 @@ async def read_in_bulk(function: Callable[P, R], *args: P.args, **kwargs: P.kwar
     return await _read(_bulk_readers, 0, lambda: function(*args, **kwargs))
 
 
+async def read_file(function: Callable[[], R]) -> R:
+    """The same for what is in no database: a storage that hangs holds up nobody but whoever waits for files."""
+    return await asyncio.wrap_future(_file_readers.submit(function))
+
+
 def is_away() -> bool:
     """Whether the database is known to be away, a read failed a moment ago because it was, or reads are stuck."""
     return database.is_away or time.monotonic() - _readers.failed_at < AWAY_SECONDS or _readers.is_stuck()
@@ -155,3 +160,4 @@ class _Readers:
 
 _readers = _Readers()
 _bulk_readers = _Readers("log-reader", 1)
+_file_readers = _Readers("file-reader", 4)

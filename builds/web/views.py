@@ -20,7 +20,7 @@ from ..access import Caller
 from ..inputs import Input, text
 from ..models import Board, Build, Project, iso
 from ..states import BUILD_STATUSES
-from . import front, landmarks, logtail, projectpage, steps, words
+from . import artifacts, front, landmarks, logtail, projectpage, steps, words
 from .door import for_callers
 from .filters import Filter
 from .forms import LoginForm, RetryForm, StartForm
@@ -120,6 +120,7 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         "axis": steps.axis(found, own),
         "annotations": landmarks.panel(found, own),
         "plain_groups": landmarks.plain_groups(found),
+        "artifacts": artifacts.panel(found, [step.name for step in own]),
         "insight": Insight(found, own),
         "place": place,
         "waits": waits(place),

@@ -2,6 +2,7 @@
 // A build's page: its stream, its log, and the figures that go on by the clock.
 
 import { AnnotationPanel } from "./annotations.js";
+import { ArtifactPanel } from "./artifacts.js";
 import { announce } from "./announce.js";
 import { layOut } from "./axis.js";
 import { everySecond, now } from "./clock.js";
@@ -46,6 +47,8 @@ const search = log && new SearchPanel(/** @type {HTMLFormElement} */ (document.g
 const annotations = new AnnotationPanel(/** @type {HTMLElement} */ (document.getElementById("annotations")), build, () => log?.schedule());
 for (const one of annotations.shown) log?.annotate(one);
 
+const artifacts = new ArtifactPanel(/** @type {HTMLElement} */ (document.getElementById("artifacts")));
+
 const connection = goLive(main, {
   dense: true,
   settled: isFinal(build.status),
@@ -60,7 +63,8 @@ const connection = goLive(main, {
     else if (kind === "annotation") {
       annotations.add(data);
       log?.annotate(data);
-    } else if (kind === "build") change(data);
+    } else if (kind === "artifact") artifacts.add(data);
+    else if (kind === "build") change(data);
     else if (kind === "step") changeStep(data);
     else if (kind === "progress") changeStep({ name: data.step, progress: data.progress });
   },

@@ -9,6 +9,7 @@
     deliveries.py  what webhooks have delivered
     me.py          who is asking
     runs.py        builds that run outside, for the program that runs them
+    artifacts.py   the files that they have left behind
 
 What is told on pages as well has its operation beside the page: `stats.py`, `findings.py`. A new noun is a module with
 a `router`, listed below; its shapes stand in `schemas.py`, or, where nobody else needs them, in the module itself. Its
@@ -16,7 +17,7 @@ paths go into `docs/api.md`, and a test holds the two together.
 """
 
 from .. import findings, stats
-from . import builds, deliveries, me, projects, runs, secrets, starts
+from . import artifacts, builds, deliveries, me, projects, runs, secrets, starts
 from .base import api
 
 _NOUNS = (
@@ -25,6 +26,7 @@ _NOUNS = (
     secrets,
     starts,
     builds,
+    artifacts,
     findings,
     deliveries,
     me,
