@@ -63,6 +63,10 @@ class Caller:
         """Write, replace and delete them, and see their names: of projects that it may see. No value is ever told."""
         return self._has_scope("secrets") and self.user.has_perm("builds.change_project")
 
+    def may_change_targets(self) -> bool:
+        """See and change who is told of a project's builds, and what is on its way to them. No secret is ever told."""
+        return self._has_scope("targets") and self.user.has_perm("builds.change_project")
+
     def projects(self) -> ProjectQuerySet:
         return Project.objects.visible_to(self.user) if self.may_read() else Project.objects.none()
 

@@ -4,7 +4,7 @@ from django.contrib.auth import views as auth
 from django.urls import path
 
 from .live import files, logs, poll, search, stream
-from .web import artifacts, deliveries, find, findings, health, secrets, views, webhooks
+from .web import artifacts, deliveries, find, findings, health, notifications, secrets, views, webhooks
 from .web.api import api
 from .web.badge import badge
 
@@ -16,6 +16,12 @@ urlpatterns = [
     path("projects/<slug:slug>/deliveries/secret/", deliveries.make_secret, name="hook-secret"),
     path("projects/<slug:slug>/secrets/", secrets.page, name="secrets"),
     path("projects/<slug:slug>/secrets/<str:name>/delete/", secrets.delete, name="secret-delete"),
+    path("projects/<slug:slug>/notifications/", notifications.page, name="notifications"),
+    path("projects/<slug:slug>/notifications/new/<slug:kind>/", notifications.new, name="target-new"),
+    path("projects/<slug:slug>/notifications/<int:number>/", notifications.change, name="target"),
+    path("projects/<slug:slug>/notifications/<int:number>/test/", notifications.test, name="target-test"),
+    path("projects/<slug:slug>/notifications/<int:number>/delete/", notifications.delete, name="target-delete"),
+    path("projects/<slug:slug>/notifications/messages/<int:number>/retry/", notifications.retry, name="message-retry"),
     path("builds/<int:build_id>/", views.build, name="build"),
     path("builds/<int:build_id>/cancel/", views.cancel, name="cancel"),
     path("builds/<int:build_id>/retry/", views.retry, name="retry"),

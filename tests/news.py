@@ -1,10 +1,11 @@
 """Messages as the outbox has them, without a database."""
 
+import contextlib
 from typing import Any
 
 from builds import vault
 from builds.models import Project, Target
-from builds.outbox import Claimed
+from builds.outbox import Claimed, NoPlace, place_of
 
 COMMIT = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
 TOKEN = "the-token-of-the-test"
@@ -50,6 +51,9 @@ CHANGES = {"passed": "fixed", "failed": "broken", "lost": "broken"}
 def claimed(kind: str, what: str = "failed", *, secret: str = TOKEN, content: Any = None, **target: Any) -> Claimed:
     project = Project(slug="hello-world", name="Hello World", repository=target.pop("repository", ""))
     made = Target(project=project, kind=kind, name=kind, secret=vault.seal(secret) if secret else "", **target)
+    if made.is_forge:
+        with contextlib.suppress(NoPlace):
+            made.secret_for = place_of(made).api
     if content is None and what == "test":
         facts = {"slug": "hello-world", "name": "Hello World", "path": "/projects/hello-world/"}
         content = {"at": "2026-12-01T10:02:03.000Z", "project": facts}

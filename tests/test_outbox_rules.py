@@ -3,7 +3,7 @@
 from unittest import mock
 
 from django.test import SimpleTestCase, tag
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builds.outbox import pace, rules
@@ -34,6 +34,7 @@ class RulesTest(SimpleTestCase):
             with self.assertRaisesRegex(RuleError, "expected"):
                 joined_branches(wrong)
 
+    @settings(deadline=None)
     @given(st.text(), st.text())
     def test_any_text_is_patterns_or_refused_and_matching_never_fails(self, text: str, branch: str) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from django.core.exceptions import ImproperlyConfigured
 from django.test import SimpleTestCase, tag
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buildboard.outside import Mail, board_url, mail, networks, sender
@@ -56,6 +56,7 @@ class OutsideTest(SimpleTestCase):
         with self.assertRaisesRegex(ImproperlyConfigured, "^EMAIL_FROM="):
             sender("nobody", "")
 
+    @settings(deadline=None)
     @given(st.text(max_size=60))
     def test_any_text_is_read_or_refused(self, text: str) -> None:
         for read in (lambda text: board_url(text, []), mail, lambda text: networks([text]), lambda t: sender(t, "")):

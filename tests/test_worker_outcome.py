@@ -1,7 +1,7 @@
 """What an answer comes to."""
 
 from django.test import SimpleTestCase, tag
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builds.worker.outwards.exchange import Answer
@@ -66,6 +66,7 @@ class OutcomeTest(SimpleTestCase):
         self.assertEqual(said_by(Answer(200, body=b"a page")), "HTTP 200 OK.")
         self.assertEqual(said_by(Answer(799)), "HTTP 799.")
 
+    @settings(deadline=None)
     @given(st.integers(100, 999), st.binary(max_size=300), st.dictionaries(st.sampled_from(
         ["retry-after", "x-ratelimit-remaining", "x-ratelimit-reset"]), st.text(max_size=40)))  # fmt: skip
     def test_anything_is_an_answer(self, code: int, body: bytes, headers: dict[str, str]) -> None:

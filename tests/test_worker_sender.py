@@ -103,7 +103,7 @@ class SenderTest(OutboxCase):
         self.assertEqual(self.state(target__address=quick.url)[0], "sent")
 
     def test_no_more_than_so_many_are_on_their_way_and_one_for_each_target(self) -> None:
-        flying, most, lock = 0, 0, threading.Lock()
+        flying, most, lock, full = 0, 0, threading.Lock(), threading.Event()
         by_target: dict[int, int] = {}
 
         def deliver(claimed: outbox.Claimed, _: Any) -> Outcome:
@@ -113,7 +113,9 @@ class SenderTest(OutboxCase):
                 most = max(most, flying)
                 by_target[claimed.target.pk] = by_target.get(claimed.target.pk, 0) + 1
                 assert by_target[claimed.target.pk] == 1
-            time.sleep(0.05)
+                if most == 3:
+                    full.set()
+            full.wait(20)
             with lock:
                 flying -= 1
                 by_target[claimed.target.pk] -= 1
@@ -143,7 +145,14 @@ class SenderTest(OutboxCase):
 
     def test_an_older_status_is_never_sent_after_a_newer_one(self) -> None:
         forge = self.receiver(Reply(502), Reply(201))
-        target(self.project, "gitea", address=forge.url, place="o/r", secret=vault.seal("t"))
+        target(
+            self.project,
+            "gitea",
+            address=forge.url,
+            place="o/r",
+            secret=vault.seal("t"),
+            secret_for=f"{forge.url}/api/v1",
+        )
         build = lifecycle.enqueue(self.project, by="alice", source=Source(commit=news.COMMIT))
         Sender().run()
         lease = lifecycle.claim("worker", "t")

@@ -1,7 +1,7 @@
 """What is said of a build, in words."""
 
 from django.test import SimpleTestCase, tag
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builds.worker.outwards.wording import MOST_LINE, description, note
@@ -68,6 +68,7 @@ class WordingTest(SimpleTestCase):
         long = description(news.payload("lost", reason="r" * 500), 140)
         self.assertEqual((len(long), long[-1]), (140, "…"))
 
+    @settings(deadline=None)
     @given(st.text(max_size=600))
     def test_names_and_titles_are_anybodys(self, text: str) -> None:
         content = news.payload(

@@ -6,13 +6,14 @@ actions. Who may not see a project does not find it here either.
 
     verbs.py      start, cancel and retry, with their audit row; what is only looked at
     hooks.py      webhooks, and what they have delivered
+    outwards.py   who is told, and messages on their way
     projects.py   builds.py   credentials.py   secrets.py   tokens.py   processes.py      one noun each
     eventlog.py   a page of a build's events, and whether any is missing
 """
 
 from django.contrib import admin
 
-from . import builds, credentials, hooks, processes, projects, secrets, tokens  # noqa: F401 - registers them
+from . import builds, credentials, hooks, outwards, processes, projects, secrets, tokens  # noqa: F401 - registers them
 
 admin.site.site_header = admin.site.site_title = "Buildboard"
 admin.site.index_title = "Administration"

@@ -19,6 +19,7 @@ _MEANINGS = {
     "cancel": "cancel builds",
     "keep": "keep logs",
     "secrets": "write secrets",
+    "targets": "change who is told",
 }
 
 

@@ -34,6 +34,8 @@ class Target(models.Model):
     """A forge: the name under which it shows the status; empty: `buildboard/` and the project's slug."""
     secret = SealedField()
     """`webhook`: the key that signs. A forge, `matrix`: a token. `slack`: the whole URL."""
+    secret_for = models.CharField(max_length=500, blank=True, default="", db_default="", editable=False)
+    """A forge: the API that its token was given for. It goes nowhere else, wherever the repository moves."""
     tells = models.CharField(max_length=100, blank=True)
     """What it is told, words of `outbox.NEWS` separated by spaces. Of no account for a forge."""
     branches = models.CharField(max_length=500, blank=True)
@@ -110,3 +112,8 @@ class Outgoing(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+    @property
+    def word(self) -> str:
+        """What became of it, as people read it."""
+        return {WAITING: "waits", SENT: "sent", FAILED: "given up", SKIPPED: "not sent"}[self.state]

@@ -4,9 +4,9 @@ from django.contrib.auth.models import User
 from django.db import models
 from django.utils import timezone
 
-ALL_SCOPES = ("read", "start", "cancel", "keep", "secrets")
+ALL_SCOPES = ("read", "start", "cancel", "keep", "secrets", "targets")
 """What an API token may be good for: read; start and retry; cancel; keep logs, and no longer keep them; list and write
-secrets of projects, whose values nothing reads."""
+secrets of projects, whose values nothing reads; say who is told of their builds."""
 
 
 class ApiToken(models.Model):

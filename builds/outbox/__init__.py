@@ -3,6 +3,7 @@
     rules.py       which news a target wants: words and branch patterns. Pure
     pace.py        when a message that could not be sent is tried again. Pure
     places.py      where a forge has the API of a repository. Pure
+    targets.py     targets as they are made and changed: each checked by what its kind needs
     keys.py        names of messages
     facts.py       what was so when a message was written
     tell.py        writes messages, in the transaction of what they tell of

@@ -7,6 +7,7 @@
     secrets.py     secrets of projects: their names, and no value
     builds.py      builds: looked at, cancelled, kept
     deliveries.py  what webhooks have delivered
+    targets.py     who is told of a project's builds, and the messages to them
     me.py          who is asking
     runs.py        builds that run outside, for the program that runs them
     artifacts.py   the files that they have left behind
@@ -17,7 +18,7 @@ paths go into `docs/api.md`, and a test holds the two together.
 """
 
 from .. import findings, stats
-from . import artifacts, builds, deliveries, me, projects, runs, secrets, starts
+from . import artifacts, builds, deliveries, me, projects, runs, secrets, starts, targets
 from .base import api
 
 _NOUNS = (
@@ -29,6 +30,7 @@ _NOUNS = (
     artifacts,
     findings,
     deliveries,
+    targets,
     me,
     runs,
 )

@@ -33,6 +33,8 @@ def request(claimed: Claimed, board: str) -> Request:
     """Of a test: only a look at the repository, which shows that address and token are good."""
     target = claimed.target
     place = outbox.place_of(target)
+    if place.api != target.secret_for:
+        raise outbox.NoPlace(f"The token was given for {target.secret_for}, and not for {place.api}: give it anew.")
     if claimed.what == "test":
         return Request("GET", place.repository, _headers(target))
     build = claimed.payload["build"]
