@@ -1,11 +1,12 @@
 """System checks: settings that are each right, and wrong together, or that nothing reads.
 
-W001, W002 and W003 are shown by every command; the others by `manage.py check --deploy` alone, because a board on
+W001, W002, W003 and W008 are shown by every command; the others by `manage.py check --deploy` alone, because a board on
 one machine is right to ignore them.
 """
 
 import difflib
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,33 @@ def debug_for_others(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
             "source to whoever reaches the board.",
             hint="Unset DEBUG, or serve this machine alone (no ALLOWED_HOSTS).",
             id="builds.W003",
+        )
+    ]
+
+
+@register()
+def sandbox_without_program(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    if settings.BUILDBOARD_SANDBOX != "bubblewrap" or shutil.which("bwrap"):
+        return []
+    return [
+        Warning(
+            "BUILDBOARD_SANDBOX is bubblewrap, and this machine has no program bwrap: workers refuse to start here.",
+            hint="Install the package bubblewrap, or run workers on another machine.",
+            id="builds.W008",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def no_sandbox(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    if settings.BUILDBOARD_SANDBOX != "none":
+        return []
+    return [
+        Info(
+            "BUILDBOARD_SANDBOX is none: a step can read and write what the worker's user can, the board's own files "
+            "included.",
+            hint="Set BUILDBOARD_SANDBOX=bubblewrap unless everyone who may change what is built is trusted so far.",
+            id="builds.I002",
         )
     ]
 

@@ -93,6 +93,7 @@ def enqueue(
                 retry_of=retry_of,
                 attempt=attempt,
                 runs_on=runs_on,
+                network=project.network,
             )
             usual = _usual_seconds(project)
             Step.objects.bulk_create(
@@ -198,9 +199,9 @@ def deleted() -> None:
 # --- By the worker that holds the lease ---
 
 
-def claim(worker: str, token: str, own: str = "") -> Lease | None:
+def claim(worker: str, token: str, own: str = "", sandbox: str = "none") -> Lease | None:
     """Take the next queued build for `worker`, whose labels are `own`. `token` (at most 32 characters) was never used
-    before.
+    before. `sandbox`: what it puts steps into.
 
     None: nothing is queued that it may take; ask again later. Called again with the same token after a database error,
     it finds the claim whose answer was lost.
@@ -216,7 +217,7 @@ def claim(worker: str, token: str, own: str = "") -> Lease | None:
         for candidate in found:
             try:
                 with transaction.atomic():
-                    lease = _take(candidate, worker, token, own, wait=wait)
+                    lease = _take(candidate, worker, token, own, sandbox, wait=wait)
             except queue.Busy:
                 if not wait:
                     passed_over.append(candidate)
@@ -228,13 +229,13 @@ def claim(worker: str, token: str, own: str = "") -> Lease | None:
     return None
 
 
-def _take(candidate: queue.Candidate, worker: str, token: str, own: str, *, wait: bool) -> Lease | None:
+def _take(candidate: queue.Candidate, worker: str, token: str, own: str, sandbox: str, *, wait: bool) -> Lease | None:
     build_id = queue.hold(candidate, own, wait=wait)
     if build_id is None:
         return None
     since, now = time.monotonic(), timezone.now()
     taken = Build.objects.filter(pk=build_id, status=Status.QUEUED).update(
-        status=Status.RUNNING, worker=worker, lease_token=token, renewal=1, started_at=now
+        status=Status.RUNNING, worker=worker, sandbox=sandbox, lease_token=token, renewal=1, started_at=now
     )
     if not taken:  # cancelled in between
         raise queue.Busy

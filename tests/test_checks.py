@@ -23,7 +23,7 @@ class ChecksTests(SimpleTestCase):
         self.assertEqual(warning.id, "builds.W001")
         self.assertIn("BUILDBOARD_WORKER,", warning.msg)
         self.assertEqual(warning.hint, "Did you mean BUILDBOARD_WORKERS?")
-        (warning,) = self.with_environment(BUILDBOARD_ZZZZ="3")
+        (warning,) = self.with_environment(BUILDBOARD_SOMETHING_THAT_IS_LIKE_NOTHING_ELSE="3")
         self.assertIn("BUILDBOARD_DATA", warning.hint)
 
     def test_settings_and_what_a_step_is_given_are_known(self) -> None:
@@ -62,6 +62,14 @@ class ChecksTests(SimpleTestCase):
                 self.assertEqual(checks.readable_database(), [])
                 path.unlink()
                 self.assertEqual(checks.readable_database(), [])
+
+    def test_a_sandbox_without_its_program_is_said_and_so_is_none(self) -> None:
+        for path, box, ids in (("/nowhere", "bubblewrap", ["builds.W008"]), ("/nowhere", "none", [])):
+            with unittest.mock.patch.dict(os.environ, {"PATH": path}), override_settings(BUILDBOARD_SANDBOX=box):
+                self.assertEqual([message.id for message in checks.sandbox_without_program()], ids)
+        for box, ids in (("bubblewrap", []), ("none", ["builds.I002"])):
+            with override_settings(BUILDBOARD_SANDBOX=box):
+                self.assertEqual([message.id for message in checks.no_sandbox()], ids)
 
     def test_postgresql_without_redis_is_a_remark(self) -> None:
         database = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "board"}}

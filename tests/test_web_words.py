@@ -135,6 +135,11 @@ class WordsTest(SimpleTestCase):
             [words.left_out(5_000, 4_000), words.left_out(5, 0)], ["cut: 4,000 of 5,000 lines left out", ""]
         )
 
+    def test_where_steps_ran_is_said_where_it_is_known(self) -> None:
+        said = [words.sandbox(name, False) for name in ("", "none", "bubblewrap")]
+        self.assertEqual(said, ["", "none: as the worker's user", "bubblewrap, no network"])
+        self.assertEqual(words.sandbox("bubblewrap", True), "bubblewrap")
+
     def test_a_build_that_never_ran_has_no_worker_to_come(self) -> None:
         said = [words.worker("", "queued"), words.worker("", "cancelled"), words.worker("a:1", "cancelled")]
         self.assertEqual(said, ["none yet", "none: it never ran", "a:1"])
@@ -172,6 +177,9 @@ class TwinTest(SimpleTestCase):
             for kept in (False, True):
                 cases.append(("logFact", [7, number % 7, kept], words.log_fact(7, number % 7, kept=kept)))
             cases.append(("worker", [reason, status], words.worker(reason, status)))
+            for box in ("", "none", "bubblewrap"):
+                for network in (False, True):
+                    cases.append(("sandbox", [box, network], words.sandbox(box, network)))
             cases.append(("verdict", [one], words.verdict(one)))
             cases.append(("phrase", [one], words.phrase(one)))
             cases.append(("currentStep", [one], words.current_step(one)))

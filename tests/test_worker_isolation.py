@@ -8,6 +8,7 @@ from unittest import mock
 import psutil
 from django.test import override_settings
 
+from builds.models import Build
 from builds.worker import isolation, sandbox
 from tests.support.processes import alive, eventually
 from tests.support.steps import need_sandbox
@@ -38,6 +39,19 @@ class LimitTests(RunnerCase):
             build.reason, r"^Step s1: exit code 153\. A file grew beyond 1 MiB, the most that is allowed\.$"
         )
 
+    @override_settings(BUILDBOARD_MAX_WORKSPACE_MB=2)
+    def test_a_workspace_that_takes_too_much_ends_the_build(self) -> None:
+        build = self.run_build("head -c 5000000 /dev/zero > large; sync; sleep 60", "echo never")
+        self.assertRegex(build.reason, r"^The build's workspace takes \d MiB of the disk; 2 MiB are allowed\.$")
+        self.assertEqual(self.steps(build), ["failed", "skipped"])
+
+    def test_a_build_without_the_network_is_not_run_where_nothing_holds_that(self) -> None:
+        lease = self.queue("echo never")
+        Build.objects.update(network=False)
+        build = self.run_lease(lease)
+        self.assertEqual((build.status, self.steps(build)), ("failed", ["skipped"]))
+        self.assertRegex(build.reason, "^The project's steps are to have no network, and only a sandbox can hold that")
+
 
 @override_settings(BUILDBOARD_SANDBOX="bubblewrap")
 class SandboxTests(RunnerCase):
@@ -64,6 +78,17 @@ class SandboxTests(RunnerCase):
         self.assertEqual(self.log(build)[:2], ["1-s1.sh", "work"])
         self.assertIn("kept", self.log(build))
         self.assertEqual(self.log(build, 1), ["theirs"])
+
+    def test_without_the_network_there_is_none(self) -> None:
+        lease = self.queue("tail -n +3 /proc/net/dev | cut -d: -f1")
+        Build.objects.update(network=False)
+        self.assertEqual(self.log(self.run_lease(lease)), ["    lo"])
+
+    def test_steps_with_a_workspace_of_their_own_see_no_other(self) -> None:
+        look = {"run": "ls -A .. | sort; pwd; echo x > file", "workspace": "own"}
+        build = self.run_build("echo x > shared", look)
+        self.assertEqual(build.status, "passed")
+        self.assertEqual(self.log(build, 1)[:2], ["2-s2.sh", "own-2"])
 
     def test_of_the_board_a_step_finds_nothing(self) -> None:
         (self.folder / "secret-key").write_text("the key of the board")

@@ -188,8 +188,8 @@ class ViewTests(SandboxCase):
         return step.output
 
     def test_it_is_a_user_without_any_right_on_a_machine_of_its_own(self) -> None:
-        said = self.sees("id -u; hostname; grep -E '^(Cap|NoNew)' /proc/self/status; echo ~")
-        self.assertEqual(said.split()[:2], ["1000", "build"])
+        said = self.sees("id -un; hostname; grep -E '^(Cap|NoNew)' /proc/self/status; echo ~")
+        self.assertEqual(said.split()[:2], ["build", "build"])
         self.assertEqual(
             set(said.split("\n")[2:7]), {f"Cap{kind}:\t{'0' * 16}" for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")}
         )
@@ -203,8 +203,9 @@ class ViewTests(SandboxCase):
         self.assertEqual(top, shown | {"dev", "etc", "home", "proc", "run", "tmp", "usr", "var"})
         self.assertEqual(self.sees("ls -A /home .."), "..:\nwork\n\n/home:\nbuild\n")
         said = self.sees("ls -A /etc /etc/ssl")
-        for held in ("shadow", "ssh\n", "sudoers", "passwd", "private"):
+        for held in ("shadow", "ssh\n", "sudoers", "passwd-", "private"):
             self.assertNotIn(held, said)
+        self.assertEqual(self.sees("cut -d: -f1 /etc/passwd"), "root\nbuild\nnobody\n")
         for path in ("/etc/shadow", "/root/.bashrc", "/etc/ssl/private", str(self.folder / "secret"), "/sys/kernel"):
             self.refused(f"ls {path}")
 

@@ -59,7 +59,7 @@ class ProjectAdmin(Verbs, admin.ModelAdmin):
             {"fields": ("repository", "credential", "branch", "recipe_path", ("submodules", "lfs"), "depth")},
         ),
         ("What a build does", {"fields": ("recipe",)}),
-        ("Running", {"fields": ("runs_on", "max_running", "auto_retries")}),
+        ("Running", {"fields": ("runs_on", "max_running", "auto_retries", "network")}),
         ("Who sees it", {"fields": ("groups",)}),
         ("How long its logs are kept", {"fields": (("keep_days", "keep_builds"),)}),
     )

@@ -82,6 +82,11 @@ class Build(models.Model):
     runs_on = models.CharField(max_length=200, blank=True)
     """Labels that its worker needs, as the project had them when it was started."""
 
+    network = models.BooleanField(default=True, db_default=True)
+    """Whether its steps reach the network, as the project had it when it was started."""
+    sandbox = models.CharField(max_length=20, blank=True, default="", db_default="")
+    """What its worker puts steps into, as BUILDBOARD_SANDBOX names it; empty: it has not begun."""
+
     repository = models.CharField(max_length=500, blank=True, default="", db_default="")
     """Its address, as the project had it when the build was started; empty: a build without a checkout."""
     trigger = models.CharField(max_length=20, default="manual", db_default="manual")
@@ -270,6 +275,8 @@ class Build(models.Model):
             "outside": self.outside,
             "runs_on": self.runs_on,
             "worker": self.worker,
+            "network": self.network,
+            "sandbox": self.sandbox,
             "kept": self.kept,
             "pruned_at": iso(self.pruned_at),
             "annotations": self.annotations_told,

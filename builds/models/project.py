@@ -145,6 +145,11 @@ class Project(models.Model):
         validators=[MinValueValidator(1)],
         help_text="So many of its builds run at a time. Empty: as many as there are workers.",
     )
+    network = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="Its steps reach the network. Without it they run only on workers that put them in a sandbox.",
+    )
     auto_retries = models.PositiveSmallIntegerField(
         default=0,
         blank=True,

@@ -22,6 +22,7 @@ def project_items(request: HttpRequest, found: Any) -> list[dict[str, Any]]:
             "enabled": row.enabled,
             "runs_on": row.runs_on,
             "max_running": row.max_running,
+            "network": row.network,
             "url": request.build_absolute_uri(row.get_absolute_url()),
             "last_build": _last_build(request, last.get(row.newest)),
         }

@@ -29,6 +29,7 @@ class ProjectItem(Schema):
     enabled: bool
     runs_on: Annotated[str, Field(description="labels that a worker needs, separated by spaces")]
     max_running: Annotated[int | None, Field(description="how many of its builds run at a time; null: any number")]
+    network: Annotated[bool, Field(description="its steps reach the network")]
     url: str
     last_build: LastBuild | None
 
@@ -115,6 +116,8 @@ class BuildItem(Schema):
     outside: Annotated[bool, Field(description="no worker of this board runs it, but `buildboard run` elsewhere")]
     runs_on: Annotated[str, Field(description="labels that its worker needs, separated by spaces")]
     worker: str
+    network: Annotated[bool, Field(description="its steps reach the network")]
+    sandbox: Annotated[str, Field(description="none or bubblewrap; empty: no worker has taken it")]
     kept: Annotated[bool, Field(description="its log is never pruned")]
     pruned_at: Annotated[datetime | None, Field(description="since when its log is gone; null: it is there")]
     annotations: Annotated[Levels, Field(description="how many its steps have printed, also beyond those kept")]

@@ -168,6 +168,13 @@ def worker(name: str, status: str) -> str:
     return name or ("none yet" if status == "queued" else "none: it never ran")
 
 
+def sandbox(name: str, network: bool) -> str:
+    """Where its steps run; empty: that is not known yet, or was not kept."""
+    if name == "none":
+        return "none: as the worker's user"
+    return f"{name}{'' if network else ', no network'}" if name else ""
+
+
 def current_step(build: Mapping[str, Any]) -> str:
     """`compile · step 4 of 6` of a running build; `starting` before the first."""
     if build["cancel_requested"]:

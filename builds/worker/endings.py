@@ -81,6 +81,11 @@ def build_timeout(seconds: int) -> Ending:
     return Ending(Status.FAILED, reason, reason)
 
 
+def refused(why: str) -> Ending:
+    """No step of the build is begun. `why`: a sentence."""
+    return Ending(Status.FAILED, why)
+
+
 def no_room(why: str) -> Ending:
     """`why`: a sentence."""
     return Ending(Status.FAILED, why, why)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from ..models import Build
 from . import endings, sandbox
 from .endings import Ending
 from .jobs import Job
@@ -26,8 +27,21 @@ def machine() -> dict[str, str]:
     return found | {"HOME": str(sandbox.HOME), "USER": sandbox.USER, "LOGNAME": sandbox.USER, "SHELL": "/bin/sh"}
 
 
-def start(argv: Sequence[str], *, env: Mapping[str, str], workspace: Workspace, place: Path, grace: float) -> Process:
-    """`place`: where it begins, the shared workspace or its own. Raises `OSError` where it cannot be started at all."""
+def refusal(build: Build) -> str:
+    """Why this worker runs no step of `build`, in a sentence; empty: it does."""
+    if build.network or settings.BUILDBOARD_SANDBOX != "none":
+        return ""
+    return (
+        "The project's steps are to have no network, and only a sandbox can hold that: this worker has none "
+        "(BUILDBOARD_SANDBOX=none)."
+    )
+
+
+def start(
+    argv: Sequence[str], *, env: Mapping[str, str], workspace: Workspace, place: Path, grace: float, network: bool
+) -> Process:
+    """`argv`: its last is the script, relative to `place`: where it begins, the shared workspace or its own. Raises
+    `OSError` where it cannot be started at all."""
     limits = Limits.of_settings()
     around = None
     if settings.BUILDBOARD_SANDBOX != "none":
@@ -37,9 +51,10 @@ def start(argv: Sequence[str], *, env: Mapping[str, str], workspace: Workspace, 
             workspace=place,
             home=workspace.home,
             temporary=workspace.temporary,
-            files=workspace.scripts(),
+            files=[Path(os.path.normpath(place / argv[-1]))],
             readable=sandbox.readable(),
             hidden=sandbox.hidden(),
+            network=network,
             memory_mb=limits.memory,
             mark={name: env[name] for name in _MARKS if name in env},
         )

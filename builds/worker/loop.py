@@ -69,7 +69,7 @@ class Loop:
 
     def take(self) -> Lease | None:
         """The next queued build. The token is made before asking: a claim whose answer was lost is found again."""
-        lease = lifecycle.claim(self._name, self._token, self._labels)
+        lease = lifecycle.claim(self._name, self._token, self._labels, settings.BUILDBOARD_SANDBOX)
         if lease is not None:
             self._token = secrets.token_hex(16)
         return lease

@@ -24,6 +24,7 @@ from .course import KILL_SECONDS, Course, Courses
 from .disk import Room
 from .endings import Ending
 from .environment import environment
+from .footprint import Footprint
 from .jobs import Job
 from .orders import Orders
 from .ownworkspace import OwnWorkspace
@@ -60,6 +61,7 @@ class Runner:
         self._store = storing or Storing(self.rest)
         self._room = Room()
         self._workspace: Workspace | None = None
+        self._footprint: Footprint | None = None
         self._turns = Turns(lease, orders, self._store, beat)
         self._active: dict[int, tuple[Running, Course]] = {}
         """By its place in the recipe: each step that has begun and is not over."""
@@ -80,6 +82,7 @@ class Runner:
         build = self._store(Build.objects.select_related("project").get, pk=self._lease.build_id)
         try:
             self._workspace = workspace = Workspace(build.pk)
+            self._footprint = Footprint(workspace.path.parent, settings.BUILDBOARD_MAX_WORKSPACE_MB)
         except OSError as error:
             reason = f"The workspace could not be made: {error.strerror or error}."
             return self._store(lifecycle.finish, self._lease, Status.FAILED, reason)
@@ -95,6 +98,8 @@ class Runner:
             plan = recipe.parse(build.recipe)
         except recipe.RecipeError as error:  # it was valid when the build was queued; the rules may have changed
             return endings.bad_recipe(error)
+        if why := isolation.refusal(build):
+            return endings.refused(why)
         world = self._store(Board.get).world
         self._deadlines = [(time.monotonic() + plan.timeout, endings.build_timeout(plan.timeout))]
         courses = Courses(
@@ -163,7 +168,9 @@ class Runner:
             machine=isolation.machine(),
         )
         argv = workspace.script(step.position, step.step)
-        return isolation.start(argv, env=env, workspace=workspace, place=step.workspace, grace=self._grace)
+        return isolation.start(
+            argv, env=env, workspace=workspace, place=step.workspace, grace=self._grace, network=build.network
+        )
 
     def _log(self, position: int) -> StepLog:
         return StepLog(position, settings.BUILDBOARD_MAX_LINE_KB * 1024)
@@ -200,7 +207,7 @@ class Runner:
         for deadline, ending in self._deadlines:
             if now >= deadline:
                 return ending
-        return self._room.look()
+        return self._room.look() or (self._footprint.look() if self._footprint else None)
 
     @property
     def _grace_now(self) -> float:

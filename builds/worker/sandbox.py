@@ -38,6 +38,9 @@ _ETC = (
     *("python3", "perl", "java-11-openjdk", "java-17-openjdk", "java-21-openjdk", "emacs", "vim", "xdg"),
 )
 """Of /etc what programs need, and nothing that may hold a key or a password."""
+_OWN_ETC = Path(__file__).with_name("etc")
+_USERS = ("passwd", "group")
+"""Of this package: who steps run as, and nobody of this machine."""
 _KERNEL = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", "asound", "driver", "mtrr")
 """Of /proc what is the whole machine's, and could be written by a step whose worker is root: it can be read only."""
 _SECRET = ("kcore", "kmsg", "keys", "key-users", "timer_list", "sched_debug", "latency_stats")
@@ -88,6 +91,7 @@ class Sandbox:
             *("--ro-bind", "/usr", "/usr"),
             *_system(),
             *_bound("--ro-bind", _places("/etc", _ETC)),
+            *(word for name in _USERS for word in ("--ro-bind", str(_OWN_ETC / name), f"/etc/{name}")),
             *(_bound("--ro-bind", [Path("/etc/resolv.conf")]) if self.network else []),
             *(word for place in _TEMPORARY for word in ("--bind", str(self.temporary), place)),
             *_bound("--ro-bind", _reachable(self.readable)),

@@ -64,10 +64,6 @@ class Workspace:
         # By its relative name: what a shell says of a script begins with the name that it was given.
         return [step.shell, "-e", f"../{file.name}"]
 
-    def scripts(self) -> list[Path]:
-        """All that were written."""
-        return [Path(entry.path) for entry in os.scandir(self._home) if entry.is_file(follow_symlinks=False)]
-
     def remove(self) -> None:
         remove(self._home)
 

@@ -31,6 +31,8 @@ from django.db import Error, connection
 
 from builds import demo
 
+from .worker import refuse_no_sandbox
+
 STOP_SECONDS = 4.5
 """From the signal to the last child's end: whoever has not ended by then is killed."""
 WORKER_FIRST_SECONDS = 3.0
@@ -133,6 +135,8 @@ class Command(BaseCommand):
     def _keep_board(self, host: str, port: int, server: str, workers: int) -> None:
         _refuse_taken(host, port)
         refuse_no_database()
+        if workers:
+            refuse_no_sandbox()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays nohup
                 signal.signal(number, self._stop)

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from builds import labels
+from builds.worker import sandbox
 from builds.worker.loop import Loop
 from builds.worker.orders import Orders
 from builds.worker.outwards.sender import Sender
@@ -67,9 +68,17 @@ class Command(BaseCommand):
         if not 0 <= drain_seconds <= MOST_DRAIN_SECONDS:
             raise CommandError(f"--drain-seconds {drain_seconds}: expected a number from 0 to {MOST_DRAIN_SECONDS}.")
         own = _labels(options["label"])
+        refuse_no_sandbox()
         without_pool()
         drain = not options["no_drain"]
         Supervisor(options["concurrency"], drain=drain, drain_seconds=drain_seconds, labels=own).run()
+
+
+def refuse_no_sandbox() -> None:
+    """Builds that are to run in a sandbox do not begin where there can be none."""
+    trouble = sandbox.trouble() if settings.BUILDBOARD_SANDBOX != "none" else ""
+    if trouble:
+        raise CommandError(f"BUILDBOARD_SANDBOX={settings.BUILDBOARD_SANDBOX}: {trouble}.")
 
 
 def _labels(given: list[str]) -> str:

@@ -190,6 +190,9 @@ function showStatus() {
   canceller.hidden = !build.cancelled_by;
   set(canceller.lastElementChild, build.cancelled_by);
   set(slot("worker"), words.worker(build.worker, status));
+  const sandbox = words.sandbox(build.sandbox || "", build.network); // an older worker's events have none
+  set(slot("sandbox"), sandbox);
+  for (const name of ["sandbox-name", "sandbox"]) /** @type {HTMLElement} */ (slot(name)).hidden = !sandbox;
   const icon = /** @type {HTMLElement|null} */ (main.querySelector(`[data-icon="${status}"]`));
   if (icon?.dataset.href) document.getElementById("icon")?.setAttribute("href", icon.dataset.href);
   announce(`Build ${build.id} ${words.phrase(build)}`);

@@ -6,7 +6,7 @@
  *   expected_seconds: number|null, progress: number|null, reason?: string}} Step
  * @typedef {{id: number, project: string, status: string, reason: string, progress: number|null,
  *   eta_seconds: number|null, created_at: string, started_at: string|null, finished_at: string|null,
- *   cancel_requested: boolean, cancelled_by: string, worker: string, kept: boolean,
+ *   cancel_requested: boolean, cancelled_by: string, worker: string, network: boolean, sandbox: string, kept: boolean,
  *   annotations: import("./annotations.js").Told, steps: Step[]}} Build
  */
 
@@ -156,6 +156,12 @@ export function logFact(lines, missing, kept) {
 /** Who runs it, or ran it. @param {string} name @param {string} status */
 export function worker(name, status) {
   return name || (status === "queued" ? "none yet" : "none: it never ran");
+}
+
+/** Where its steps run; empty: that is not known yet, or was not kept. @param {string} name @param {boolean} network */
+export function sandbox(name, network) {
+  if (name === "none") return "none: as the worker's user";
+  return name ? name + (network ? "" : ", no network") : "";
 }
 
 /** `compile · step 4 of 6` of a running build. @param {Build} build */
