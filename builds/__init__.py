@@ -13,6 +13,7 @@ this order.
     progress.py    how far, and how long still: arithmetic on step durations
     gauges.py      what a process counts about its streams, for /metrics
     labels.py      what a worker has and what a build needs: words
+    cron.py        times in the notation of cron, in a time zone
     vault.py       secrets at rest: sealed and unsealed
     wakes.py       topics; wake() and listen(): the doorbell, and the only file that imports channels
     models/        the tables, with the constraints that refuse impossible states
@@ -34,6 +35,8 @@ this order.
     lifecycle.py   enqueue, claim, finish, lose, cancel …: the only writer of a status
     deliveries.py  what webhooks deliver, and what became of it
     runs.py        builds that run elsewhere: what a program there tells, as a worker would
+    schedules.py   starts what is due by a schedule, each time once
+    chains.py      one project after another
     worlds.py      a new world for a database that was restored from a backup
     retention/     compacts logs of builds that are over, and prunes old ones
     leases.py      finds builds whose worker gives no sign of life any more

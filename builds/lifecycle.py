@@ -18,7 +18,7 @@ from django.utils import timezone
 from . import events, labels, landmarks, outbox, printed, queue, recipe, wakes
 from .events import Fact, Lease, LeaseLost
 from .inputs import InputError
-from .models import Board, Build, Project, Step
+from .models import After, Board, Build, FollowUp, Project, Step
 from .progress import expected_seconds
 from .source import Source
 from .states import FINAL, Status, may_become, step_may_become
@@ -56,11 +56,13 @@ def enqueue(
     request_key: str | None = None,
     retry_of: Build | None = None,
     attempt: int = 1,
+    parent: Build | None = None,
 ) -> Build:
     """A new queued build of `project`, or the one that `request_key` (a one-time key) has started before.
 
     `by`: who asks, as it is shown; `source`: what is known of what is built, and what started it. A retry has the
     source of the build that it repeats, and runs its recipe, on workers with the labels that the project asks for now.
+    `parent`: the build of another project that it comes after.
     `Refused`: the project is disabled, its recipe is not valid, `ref` or `inputs` do not fit, or the queue is full.
     """
     known = request_key and Build.objects.filter(project=project, request_key=request_key).first()
@@ -91,6 +93,7 @@ def enqueue(
                 started_by=by[:150],
                 request_key=request_key,
                 retry_of=retry_of,
+                parent=retry_of.parent if retry_of else parent,
                 attempt=attempt,
                 runs_on=runs_on,
                 network=project.network,
@@ -589,6 +592,10 @@ def _end(build: Build, status: Status, reason: str, then: str = "", *, at: datet
         ]
     )  # fmt: skip
     outbox.tell(build)
+    if status == Status.PASSED:  # written here, so that no crash loses what comes after it; `chains.py` starts that
+        FollowUp.objects.bulk_create(
+            [FollowUp(build=build, after=after) for after in After.objects.filter(upstream=build.project_id)]
+        )
 
 
 def _end_unleased(build: Build, status: Status, reason: str, then: str = "", *, at: datetime | None = None) -> None:

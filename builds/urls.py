@@ -4,7 +4,19 @@ from django.contrib.auth import views as auth
 from django.urls import path
 
 from .live import files, logs, poll, search, stream
-from .web import artifacts, deliveries, find, findings, health, notifications, secrets, views, webhooks
+from .web import (
+    afters,
+    artifacts,
+    deliveries,
+    find,
+    findings,
+    health,
+    notifications,
+    schedules,
+    secrets,
+    views,
+    webhooks,
+)
 from .web.api import api
 from .web.badge import badge
 
@@ -22,6 +34,9 @@ urlpatterns = [
     path("projects/<slug:slug>/notifications/<int:number>/test/", notifications.test, name="target-test"),
     path("projects/<slug:slug>/notifications/<int:number>/delete/", notifications.delete, name="target-delete"),
     path("projects/<slug:slug>/notifications/messages/<int:number>/retry/", notifications.retry, name="message-retry"),
+    path("projects/<slug:slug>/schedules/", schedules.page, name="schedules"),
+    path("projects/<slug:slug>/schedules/<int:number>/", schedules.one, name="schedule"),
+    path("projects/<slug:slug>/after/", afters.page, name="afters"),
     path("builds/<int:build_id>/", views.build, name="build"),
     path("builds/<int:build_id>/cancel/", views.cancel, name="cancel"),
     path("builds/<int:build_id>/retry/", views.retry, name="retry"),

@@ -14,9 +14,9 @@ from datetime import datetime
 from django.db import connection, connections, transaction
 from django.db.models import F, Max
 
-from . import lifecycle, outbox
+from . import lifecycle, outbox, schedules
 from .lifecycle import Refused
-from .models import Board, Build, Event, Worker, new_world
+from .models import Board, Build, Event, FollowUp, Worker, new_world
 from .states import Status
 
 NUMBERS_SKIPPED = 10_000
@@ -75,6 +75,8 @@ def renew(*, keep_queued: bool = False, next_build: int | None = None) -> Renewa
                 )
                 cancelled.append(one)
         Worker.objects.all().delete()
+        FollowUp.objects.all().delete()  # whether those builds have been followed since is not known either
+        schedules.skip_missed()
         _give_next(first)
     return Renewal(world, moment, lost, cancelled, kept, first)
 

@@ -227,7 +227,7 @@ class BoundsTest(TestCase):
         Delivery.objects.create(outcome="repeated", **same)
         with self.assertRaises(IntegrityError), transaction.atomic():
             Delivery.objects.create(outcome="started", **same)
-        for wrong in ({"outcome": "x"}, {"forge": "sourceforge"}):
+        for wrong in ({"outcome": "x"}, {"forge": "svn"}):
             with self.assertRaises(IntegrityError), transaction.atomic():
                 Delivery.objects.create(**({"outcome": "ignored"} | same | wrong))
 

@@ -12,11 +12,12 @@ from django.test import SimpleTestCase, tag
 from .support import ROOT
 
 FLOORS = [
-    "states", "inputs", "source", "recipe", "hooks", "repository", "progress", "gauges", "labels", "vault", "wakes",
+    "states", "inputs", "source", "recipe", "hooks", "repository", "progress", "gauges", "labels", "cron",
+    "vault", "wakes",
     "models", "rotation", "safe", "blocks", "cuts", "landmarks", "events",
     "filestore", "artifacts", "printed", "lookout", "loglimit", "silences", "beats", "queue",
     "outbox",
-    "lifecycle", "deliveries", "runs", "worlds",
+    "lifecycle", "deliveries", "schedules", "chains", "runs", "worlds",
     "retention", "leases", "access", "search",
 ]  # fmt: skip
 """From the ground up: each imports only those before it."""

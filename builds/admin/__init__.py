@@ -8,12 +8,25 @@ actions. Who may not see a project does not find it here either.
     hooks.py      webhooks, and what they have delivered
     outwards.py   who is told, and messages on their way
     projects.py   builds.py   credentials.py   secrets.py   tokens.py   processes.py      one noun each
+    schedules.py  when projects are built by themselves
+    chains.py     one project after another
     eventlog.py   a page of a build's events, and whether any is missing
 """
 
 from django.contrib import admin
 
-from . import builds, credentials, hooks, outwards, processes, projects, secrets, tokens  # noqa: F401 - registers them
+from . import (  # noqa: F401 - registers them
+    builds,
+    chains,
+    credentials,
+    hooks,
+    outwards,
+    processes,
+    projects,
+    schedules,
+    secrets,
+    tokens,
+)
 
 admin.site.site_header = admin.site.site_title = "Buildboard"
 admin.site.index_title = "Administration"

@@ -7,6 +7,7 @@ Impossible states are refused by the database itself: see each model's constrain
 from .artifact import Artifact
 from .board import Board, new_world
 from .build import Build, BuildQuerySet
+from .chain import After, FollowUp
 from .changes import Changes
 from .credential import DEPLOY_KEY, TOKEN, Credential
 from .hook import OUTCOMES, Delivery, Hook, patterns
@@ -14,6 +15,7 @@ from .landmark import Annotation, LogGroup
 from .log import Event, LogBlock
 from .outwards import FORGES, TARGET_KINDS, Outgoing, Target
 from .project import Project, ProjectQuerySet, address, validate_recipe
+from .schedule import Schedule
 from .sealed import SealedField
 from .secret import Secret
 from .shared import iso
@@ -26,6 +28,7 @@ __all__ = [
     "DEPLOY_KEY",
     "TOKEN",
     "OUTCOMES",
+    "After",
     "Annotation",
     "ApiToken",
     "Artifact",
@@ -37,12 +40,14 @@ __all__ = [
     "FORGES",
     "Delivery",
     "Event",
+    "FollowUp",
     "Hook",
     "LogBlock",
     "LogGroup",
     "Outgoing",
     "Project",
     "ProjectQuerySet",
+    "Schedule",
     "SealedField",
     "Secret",
     "Step",

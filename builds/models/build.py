@@ -74,6 +74,10 @@ class Build(models.Model):
     retry_of = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries", db_index=True
     )
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children", db_index=True
+    )
+    """The build of another project that this one came after; see `chains.py`."""
     request_key = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001 - NULL is "none"
     """One-time key of the click that started it: a second click with the same key is the same build."""
 
@@ -271,6 +275,7 @@ class Build(models.Model):
             "started_by": self.started_by,
             "cancelled_by": self.cancelled_by,
             "retry_of": self.retry_of_id,
+            "parent": self.parent_id,
             "attempt": self.attempt,
             "outside": self.outside,
             "runs_on": self.runs_on,

@@ -80,6 +80,7 @@ def _page(
     found = list(deliveries.newest(project, before)[: PAGE + 1])
     context = {
         "project": project,
+        "here": "webhook",
         "hook": hook,
         "form": form,
         "made": made,

@@ -35,7 +35,7 @@ class StartForm(RetryForm):
         """`inputs`: those of the project's recipe; each becomes a field."""
         super().__init__(*args, **kwargs)
         self._inputs = {f"input-{one.name}": one for one in inputs}
-        self.fields.update({key: _field(one) for key, one in self._inputs.items()})
+        self.fields.update({key: input_field(one) for key, one in self._inputs.items()})
 
     @property
     def parameters(self) -> list[forms.BoundField]:
@@ -64,7 +64,7 @@ class InputField(forms.Field):
             raise forms.ValidationError(f"{said[0].upper()}{said[1:]}.") from error
 
 
-def _field(own: Input) -> InputField:
+def input_field(own: Input) -> InputField:
     initial = own.default if own.type == "boolean" or own.default is None else text(own.default)
     field = InputField(own, widget=_widget(own), initial=initial)
     if isinstance(field.widget, forms.Select):

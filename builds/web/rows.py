@@ -54,7 +54,16 @@ class Row:
         """What is worth saying beside the project's name."""
         if self.build.reason:
             return self.build.reason
-        return f"retry of build {self.build.retry_of_id}" if self.build.retry_of_id else ""
+        if self.build.retry_of_id:
+            return f"retry of build {self.build.retry_of_id}"
+        return self.build.commit_title
+
+    @property
+    def ref(self) -> str:
+        """What it is of, as people call it."""
+        if self.build.pull_request is not None:
+            return f"pull request {self.build.pull_request}"
+        return self.build.branch or self.build.tag or self.build.ref
 
     @property
     def brief(self) -> str:

@@ -112,6 +112,7 @@ class BuildItem(Schema):
     started_by: str
     cancelled_by: str
     retry_of: int | None
+    parent: Annotated[int | None, Field(description="the build of another project that this one came after")]
     attempt: Annotated[int, Field(description="1, and one more for each time it was retried by itself")]
     outside: Annotated[bool, Field(description="no worker of this board runs it, but `buildboard run` elsewhere")]
     runs_on: Annotated[str, Field(description="labels that its worker needs, separated by spaces")]

@@ -26,6 +26,7 @@ from .filters import Filter
 from .forms import LoginForm, RetryForm, StartForm
 from .insight import Insight
 from .rows import rows, waits
+from .started import by_what
 
 PAGE = 25
 """Finished builds on one page of a history."""
@@ -125,6 +126,8 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         "insight": Insight(found, own),
         "place": place,
         "waits": waits(place),
+        "by_what": by_what(found),
+        "parent": caller.builds().filter(pk=found.parent_id).first() if found.parent_id else None,
         "retries": found.retries.order_by("id")[:20],
         "inputs": [(name, text(value)) for name, value in found.inputs.items()],
         "retry_form": RetryForm(),

@@ -20,6 +20,7 @@ from . import leftovers
 from .orders import DRAIN, STOP
 from .pruning import Pruning
 from .sending import Sending
+from .timetable import Timetable
 from .watchdog import limit
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class Supervisor:
         watch = LeaseWatch(settings.BUILDBOARD_LEASE_SECONDS)
         look_at = sweep_at = float("-inf")
         pruning, sending = Pruning(time.monotonic()), Sending(time.monotonic())
+        timetable = Timetable()
         while True:
             now = time.monotonic()
             self._tell(now)
@@ -95,6 +97,7 @@ class Supervisor:
             if not self._told or (self._told == DRAIN and works):
                 with limit():
                     sending.look(now)
+                timetable.look(now)
             stays = self._told != STOP  # whoever is about to leave does not begin to wait for the database
             if stays and now >= look_at:
                 with limit():

@@ -8,6 +8,8 @@
     builds.py      builds: looked at, cancelled, kept
     deliveries.py  what webhooks have delivered
     targets.py     who is told of a project's builds, and the messages to them
+    afters.py      after which others projects are built
+    schedules.py   when projects are built by themselves
     me.py          who is asking
     runs.py        builds that run outside, for the program that runs them
     artifacts.py   the files that they have left behind
@@ -18,7 +20,7 @@ paths go into `docs/api.md`, and a test holds the two together.
 """
 
 from .. import findings, stats
-from . import artifacts, builds, deliveries, me, projects, runs, secrets, starts, targets
+from . import afters, artifacts, builds, deliveries, me, projects, runs, schedules, secrets, starts, targets
 from .base import api
 
 _NOUNS = (
@@ -31,6 +33,8 @@ _NOUNS = (
     findings,
     deliveries,
     targets,
+    schedules,
+    afters,
     me,
     runs,
 )

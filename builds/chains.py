@@ -1,0 +1,94 @@
+"""One project after another: whenever a build of the one has passed, a build of the other begins, once.
+
+What follows a build is written down in the transaction that ends it (`lifecycle.finish`), and started by whoever looks
+first, supervisors every two seconds, in one transaction with the deletion of that note: no crash loses or doubles it.
+"""
+
+from django.db import transaction
+
+from . import lifecycle
+from .models import After, Board, Build, FollowUp, patterns
+from .recipe import globs
+from .source import Source
+
+_MOST = 100
+"""Started at one look; the others with the next."""
+
+
+class Circle(Exception):
+    """A project would be built after itself: a sentence that says so."""
+
+
+def save(after: After) -> None:
+    """Store one that was made or changed. `Circle`."""
+    Board.get()
+    with transaction.atomic():
+        Board.objects.select_for_update().get(pk=1)  # two at the same instant could each be half of a circle
+        check(after)
+        after.save()
+
+
+def check(after: After) -> None:
+    """`Circle` where its upstream is built after its project, through however many others."""
+    following: dict[int, list[int]] = {}
+    for upstream, project in After.objects.exclude(pk=after.pk).values_list("upstream", "project"):
+        following.setdefault(upstream, []).append(project)
+    seen = {after.project_id}
+    waiting = [after.project_id]
+    while waiting:
+        found = set(following.get(waiting.pop(), ())) - seen
+        seen |= found
+        waiting += found
+    if after.upstream_id in seen:
+        # Which others there are between is not said: whoever asks may not see them.
+        raise Circle(f"That would be a circle: {after.upstream} is built after {after.project} already.")
+
+
+def start_due() -> list[Build]:
+    """Start what is to follow builds that have passed. Costs one query where there is nothing. What was started."""
+    due = list(FollowUp.objects.values_list("pk", flat=True)[:_MOST])
+    return [build for number in due if (build := _start(number))]
+
+
+# --- Inside ---
+
+
+def _start(number: int) -> Build | None:
+    try:
+        with transaction.atomic():
+            found = FollowUp.objects.select_related("after__project", "build__project").filter(pk=number).first()
+            if found is None or not FollowUp.objects.filter(pk=number).delete()[0]:
+                return None  # somebody else was faster
+            after = found.after
+            build, note = None, ""
+            if _counts(after, found.build):
+                try:
+                    build = _enqueue(after, found.build)
+                except lifecycle.QueueFull:
+                    raise
+                except lifecycle.Refused as refusal:
+                    note = f"After build {found.build_id} it could not be started: {refusal}"[:500]
+                if note != after.note:
+                    After.objects.filter(pk=after.pk).update(note=note)
+            return build
+    except lifecycle.QueueFull:
+        return None  # with a later look
+
+
+def _counts(after: After, build: Build) -> bool:
+    if build.pull_request is not None:
+        return False  # what it would be is not there yet
+    if not after.branches:
+        return True
+    return not build.tag and globs.any_of(patterns(after.branches), build.branch or build.ref)
+
+
+def _enqueue(after: After, build: Build) -> Build:
+    return lifecycle.enqueue(
+        after.project,
+        by=f"build {build.pk} of {build.project.name}",
+        ref=build.ref or build.branch or build.tag if after.same_ref else "",
+        source=Source("project"),
+        request_key=f"after:{build.pk}",
+        parent=build,
+    )

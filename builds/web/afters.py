@@ -1,0 +1,84 @@
+"""After which other projects a project is built, and which come after it; set by who may change the project."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods
+
+from .. import chains
+from ..access import Caller
+from ..models import After, Project
+from .door import for_callers
+
+
+class AfterForm(forms.ModelForm):
+    class Meta:
+        model = After
+        fields = ("upstream", "branches", "same_ref")
+
+    def __init__(self, *args: Any, caller: Caller, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.instance.project = project
+        taken = After.objects.filter(project=project).values("upstream")
+        others = caller.projects().exclude(pk=project.pk).exclude(pk__in=taken)
+        field = self.fields["upstream"]
+        field.queryset, field.empty_label = others, "choose …"  # type: ignore[attr-defined]
+
+    def store(self) -> bool:
+        """False: it would be a circle, which is said at its field."""
+        try:
+            chains.save(self.instance)
+        except chains.Circle as error:
+            self.add_error("upstream", str(error))
+            return False
+        return True
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@for_callers
+def page(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
+    """POST: one more, or with `delete` one less."""
+    if not caller.is_known:
+        return redirect_to_login(request.get_full_path())
+    project = get_object_or_404(caller.projects(), slug=slug)
+    if request.method != "POST":
+        return _page(request, caller, project, AfterForm(caller=caller, project=project))
+    if not may_change(caller):
+        raise PermissionDenied("Changing what comes after what needs the permission “Can change project”.")
+    number = request.POST.get("delete", "")
+    if number:
+        found = After.objects.filter(project=project, pk=int(number)) if number.isdigit() and len(number) < 19 else None
+        one = get_object_or_404(found) if found is not None else None
+        if one is not None:
+            one.delete()
+            messages.success(request, f"{project.name} is not built after {one.upstream.name} any more.")
+        return redirect("afters", slug)
+    form = AfterForm(request.POST, instance=After(made_by=caller.name), caller=caller, project=project)
+    if form.is_valid() and form.store():
+        return redirect("afters", slug)
+    return _page(request, caller, project, form, status=422)
+
+
+def may_change(caller: Caller) -> bool:
+    return caller.user.has_perm("builds.change_project")
+
+
+def _page(
+    request: HttpRequest, caller: Caller, project: Project, form: AfterForm, *, status: int = 200
+) -> HttpResponse:
+    """Of projects that the caller may not see, not even that they are there."""
+    seen = caller.projects().values("pk")
+    context = {
+        "project": project,
+        "here": "afters",
+        "afters": After.objects.filter(project=project, upstream__in=seen).select_related("upstream"),
+        "followers": After.objects.filter(upstream=project, project__in=seen).select_related("project"),
+        "form": form,
+        "may_change": may_change(caller),
+    }
+    return render(request, "builds/afters.html", context, status=status)

@@ -1,0 +1,121 @@
+"""A project's schedules, for programs."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from ninja import Body, Router, Schema
+from pydantic import ConfigDict, Field
+
+from ... import inputs, recipe, schedules
+from ...access import Caller
+from ...cron import MAX_CRON, MAX_ZONE
+from ...models import Project, Schedule, iso
+from .. import schemas
+from ..problems import Problem
+from . import asking
+
+router = Router()
+
+
+class ScheduleGiven(Schema):
+    model_config = ConfigDict(extra="forbid")
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    cron: Annotated[
+        str, Field(max_length=MAX_CRON, description="minute, hour, day of month, month, day of week; or @daily")
+    ]
+    zone: Annotated[str, Field(max_length=MAX_ZONE, description="time zone, such as Europe/Berlin")] = "UTC"
+    ref: Annotated[str, Field(max_length=200, description="branch, tag or commit")] = ""
+    inputs: Annotated[dict[str, Any], Field(description="of the recipe, by their names")] = {}
+    enabled: bool = True
+
+
+class ScheduleItem(ScheduleGiven):
+    model_config = ConfigDict(extra="ignore")
+    id: int
+    next_at: Annotated[datetime | None, Field(description="null: never, or it is not enabled")]
+    last_at: Annotated[datetime | None, Field(description="the time for which it was looked at last")]
+    last_build: int | None
+    note: Annotated[str, Field(description="what was not as it should have been then; empty: nothing")]
+    missed: Annotated[int, Field(description="how many of its times nobody looked at, ever")]
+    missed_at: datetime | None
+
+
+class ScheduleList(Schema):
+    items: list[ScheduleItem]
+
+
+Given = Annotated[ScheduleGiven, Body()]
+_CHANGED = {200: ScheduleItem, 403: schemas.Details, 404: schemas.Details, 422: schemas.Details}
+_PATH = "/projects/{slug:slug}/schedules"
+
+
+@router.get(_PATH, response={200: ScheduleList, 404: schemas.Details})
+def listed(request: HttpRequest, slug: str) -> Any:
+    """When a project is built by itself."""
+    found = asking.project(asking.caller(request), slug, reading=True)
+    return asking.answer({"items": [_item(one) for one in Schedule.objects.filter(project=found)]})
+
+
+@router.post(_PATH, response={201: ScheduleItem} | {key: _CHANGED[key] for key in (403, 404, 422)})
+def make(request: HttpRequest, slug: str, body: Given) -> Any:
+    caller = asking.caller(request)
+    made = Schedule(project=_changing(caller, slug), made_by=caller.name)
+    return asking.answer(_item(_store(made, body)), 201)
+
+
+@router.put(_PATH + "/{int:number}", response=_CHANGED)
+def change(request: HttpRequest, slug: str, number: int, body: Given) -> Any:
+    """Replace it as a whole."""
+    return asking.answer(_item(_store(_one(_changing(asking.caller(request), slug), number), body)))
+
+
+@router.delete(_PATH + "/{int:number}", response={204: None, 403: schemas.Details, 404: schemas.Details})
+def delete(request: HttpRequest, slug: str, number: int) -> Any:
+    """Its builds stay."""
+    _one(_changing(asking.caller(request), slug), number).delete()
+    return HttpResponse(status=204)
+
+
+# --- Inside ---
+
+
+def _changing(caller: Caller, slug: str) -> Project:
+    """Whoever makes a schedule starts builds, and changes what the project does."""
+    found = asking.project(caller, slug)
+    may = caller.may_start() and caller.user.has_perm("builds.change_project")
+    asking.require(caller, may, "start", "change the schedules of projects and start builds")
+    return found
+
+
+def _one(project: Project, number: int) -> Schedule:
+    found = Schedule.objects.filter(project=project, pk=number).first()
+    if found is None:
+        raise Problem(404, f"The project {project.slug} has no schedule {number}.")
+    return found
+
+
+def _store(schedule: Schedule, body: ScheduleGiven) -> Schedule:
+    for name in ("name", "cron", "zone", "ref", "enabled"):
+        setattr(schedule, name, getattr(body, name))
+    try:
+        schedule.inputs = recipe.parse(schedule.project.known_recipe).values(body.inputs)
+    except inputs.InputError as error:
+        raise Problem(422, f"{str(error)[0].upper()}{str(error)[1:]}.") from error
+    except recipe.RecipeError:
+        schedule.inputs = body.inputs  # not known before the checkout, or not valid: starting says so
+    schedule.next_at = None  # it follows from what is checked here
+    try:
+        schedule.full_clean()
+    except ValidationError as error:
+        said = [f"{field}: {text}" for field, texts in error.message_dict.items() for text in texts]
+        raise Problem(422, " ".join(said)) from error
+    schedules.save(schedule)
+    return schedule
+
+
+def _item(one: Schedule) -> dict[str, Any]:
+    kept = ("name", "cron", "zone", "ref", "inputs", "enabled", "note", "missed")
+    times = {name: iso(getattr(one, name)) for name in ("next_at", "last_at", "missed_at")}
+    return {"id": one.pk, "last_build": one.last_build_id} | times | {name: getattr(one, name) for name in kept}
