@@ -19,6 +19,7 @@ from .web import (
 )
 from .web.api import api
 from .web.badge import badge
+from .web.recipeschema import recipe_schema
 
 urlpatterns = [
     path("", views.board, name="board"),
@@ -60,6 +61,7 @@ urlpatterns = [
     path("builds/<int:build_id>/search/", search.slices, name="build-search"),
     path("hooks/<slug:slug>/", webhooks.hook, name="hook"),
     path("api/v1/", api.urls),
+    path("recipe.schema.json", recipe_schema, name="recipe-schema"),
     # For machines that look after machines.
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
