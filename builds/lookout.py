@@ -3,7 +3,7 @@
 Told of every chunk once, in order, before it is stored. A line counts when it is whole: an open one comes again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from buildboard.terminal.style import plain
@@ -37,6 +37,8 @@ class Finder:
     def __init__(self) -> None:
         self.workspaces: dict[int, str] = {}
         """By step, where it runs: of a file below it only what comes after is told."""
+        self.masked: Callable[[str], str] = str
+        """A text without the secrets of the build: escapes may have hidden one from who masked the line."""
         self._last: dict[int, int] = {}  # by step: its last line
         self._open: dict[int, GroupAt] = {}  # by step; without those beyond the bound
         self._groups = 0
@@ -77,6 +79,11 @@ class Finder:
     def _read(self, step: int, line: int, text: str) -> Iterable[Landmark]:
         command = parse(text)
         if isinstance(command, Annotation):
+            command = command._replace(
+                message=self.masked(command.message),
+                title=self.masked(command.title),
+                file=self.masked(command.file),
+            )
             self._levels[command.level] += 1
             if self._levels[command.level] <= MAX_ANNOTATIONS:
                 self._annotations += 1
@@ -87,7 +94,7 @@ class Finder:
             yield from self._end(step, line - 1)
             self._groups += 1
             if self._groups <= MAX_GROUPS:
-                self._open[step] = GroupAt(step, self._groups, command.name, line)
+                self._open[step] = GroupAt(step, self._groups, self.masked(command.name), line)
                 yield self._open[step]
 
     def _relative(self, step: int, said: Annotation) -> Annotation:

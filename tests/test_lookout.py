@@ -7,6 +7,7 @@ from django.test import SimpleTestCase, tag
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buildboard.terminal.masks import Masks
 from builds import events, landmarks
 from builds.events import Chunk
 from builds.landmarks import MAX_ANNOTATIONS, MAX_GROUPS, Annotation, AnnotationAt, GroupAt, Landmark
@@ -26,6 +27,14 @@ def found(finder: Finder, *chunks: Chunk, over: tuple[int, ...] = ()) -> list[La
 class FinderTests(SimpleTestCase):
     def setUp(self) -> None:
         self.finder = Finder()
+
+    def test_what_escapes_have_hidden_from_the_line_s_masks_is_masked(self) -> None:
+        self.finder.masked = Masks(["a:b,c/d e"]).text
+        line = "::error file=a%3Ab%2Cc/d e,title=a%3Ab%2Cc/d e::a:b,c/d e a%25"
+        [said] = found(self.finder, Chunk(0, 1, [line]))
+        self.assertEqual(said.said, Annotation("error", "*** a%", "***", "***"))
+        [group] = found(self.finder, Chunk(0, 1, ["::group::with a:b,c/d e"]))
+        self.assertEqual(group.name, "with ***")
 
     def test_each_chunk_is_followed_by_what_is_in_it(self) -> None:
         chunks = [

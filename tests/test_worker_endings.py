@@ -26,6 +26,17 @@ class EndingTests(SimpleTestCase):
         ending = endings.not_started("a", OSError(28, "No space left on device"))
         self.assertEqual(ending.build_reason, "Step a could not be started: No space left on device.")
 
+    def test_a_step_that_is_not_given_its_secret_says_why(self) -> None:
+        ending = endings.withheld("deploy", Exception("needs the secret A, which this project does not have"))
+        self.assertEqual(
+            (ending.status, ending.build_reason, ending.step_reason),
+            (
+                Status.FAILED,
+                "Step deploy needs the secret A, which this project does not have.",
+                "Needs the secret A, which this project does not have.",
+            ),
+        )
+
     def test_durations_are_written_as_in_a_recipe(self) -> None:
         written = [endings.duration(seconds) for seconds in (1, 60, 90, 3600, 3661, 86400)]
         self.assertEqual(written, ["1s", "1m", "1m30s", "1h", "1h1m1s", "24h"])

@@ -62,13 +62,16 @@ def _forms(text: str) -> Iterator[str]:
 
 
 def _base64(raw: bytes) -> Iterator[str]:
-    """At each of its three places within what is encoded, without the characters that its neighbours have a part in."""
+    """At each of its three places within what is encoded, without the characters that its neighbours have a part in;
+    and at its end, with and without a line feed."""
     for before, mixed in ((0, 0), (1, 2), (2, 3)):
         size = before + len(raw)
         whole = b64encode(bytes(before) + raw).decode().rstrip("=")
         form = whole[mixed : len(whole) - (1 if size % 3 else 0)]
-        yield form
-        yield form.translate({ord("+"): "-", ord("/"): "_"})
+        ends = {form, whole[mixed:], b64encode(bytes(before) + raw + b"\n").decode().rstrip("=")[mixed:]}
+        for one in ends if size % 3 else {form}:
+            yield one
+            yield one.translate({ord("+"): "-", ord("/"): "_"})
         if before == 0:
             for width in _WRAPPED:
                 if len(form) > width:

@@ -1,12 +1,13 @@
 """What people fill in."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 
+from .. import safe
 from ..inputs import Input, InputError, Missing, Value, text
 
 
@@ -127,11 +128,23 @@ class SecretForm(forms.Form):
             else "May have several lines. It is sealed at once and never shown again, not even to you."
         )
 
+    def clean_name(self) -> str:
+        return self._kept(safe.check_name, self.cleaned_data["name"]) or self.cleaned_data["name"]
+
     def clean_value(self) -> str:
-        value = self.cleaned_data["value"].replace("\r\n", "\n")
+        value = self.cleaned_data["value"]
         if not value and not self.replacing:
             raise forms.ValidationError("Expected a value.")
-        return value
+        return self._kept(safe.checked, value) if value else ""
+
+    def clean_branches(self) -> str:
+        return ", ".join(self._kept(safe.globs, self.cleaned_data["branches"]))
+
+    def _kept(self, rule: Callable[[str], Any], given: str) -> Any:
+        try:
+            return rule(given)
+        except safe.BadSecret as refusal:
+            raise forms.ValidationError(str(refusal)) from None
 
 
 class LoginForm(AuthenticationForm):

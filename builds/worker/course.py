@@ -5,8 +5,9 @@ import logging
 import math
 import time
 from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
 
-from .. import lifecycle
+from .. import lifecycle, safe
 from ..events import Lease
 from ..states import Status
 from . import endings, isolation, leftovers
@@ -74,7 +75,7 @@ class Courses:
             if step.told:
                 break
             self._begin_again(step, ending)
-        ending = yield from self._after(step, ending)
+        ending = self._masked((yield from self._after(step, ending)))
         step.log.close(time.monotonic())
         self._turns.flush(everything=True, over=[step])
         self._store(
@@ -87,6 +88,11 @@ class Courses:
         )
         step.ended = True
         return ending
+
+    def _masked(self, ending: Ending) -> Ending:
+        """What failed may be named by a secret: a file, for one."""
+        masked = self._turns.finder.masked
+        return replace(ending, build_reason=masked(ending.build_reason), step_reason=masked(ending.step_reason))
 
     def end(self, step: Running) -> Generator[None, None, None]:
         """TERM, grace, KILL for all that it has started; what it still prints meanwhile is read and stored."""
@@ -128,6 +134,8 @@ class Courses:
             job = start()
         except OSError as error:
             return endings.not_started(step.name, error)
+        except safe.Withheld as why:
+            return endings.withheld(step.name, why)
         step.jobs.append(job)
         while job.exit_code is None and not job.is_over:
             yield

@@ -67,6 +67,11 @@ def together(failed: Sequence[tuple[str, Ending]]) -> Ending:
     return replace(first, build_reason=f"{first.build_reason} Failed as well: {shown}.")
 
 
+def withheld(name: str, why: Exception) -> Ending:
+    """It is not given a secret that it names. `why`: part of a sentence."""
+    return Ending(Status.FAILED, f"Step {name} {why}.", _sentence(str(why)))
+
+
 def bad_recipe(error: Exception) -> Ending:
     return Ending(Status.FAILED, f"The recipe is not valid: {error}.")
 

@@ -30,6 +30,7 @@ from .orders import Orders
 from .ownworkspace import OwnWorkspace
 from .running import Hook, Running
 from .schedule import Schedule
+from .secrecy import Secrecy
 from .steplog import StepLog
 from .storing import Outage, Storing
 from .turns import Turns
@@ -63,6 +64,8 @@ class Runner:
         self._workspace: Workspace | None = None
         self._footprint: Footprint | None = None
         self._turns = Turns(lease, orders, self._store, beat)
+        self._secrecy = Secrecy(lease.build_id, self._store)
+        self._turns.finder.masked = self._secrecy.masks.text
         self._active: dict[int, tuple[Running, Course]] = {}
         """By its place in the recipe: each step that has begun and is not over."""
         self._cancel_confirmed = False
@@ -100,6 +103,7 @@ class Runner:
             return endings.bad_recipe(error)
         if why := isolation.refusal(build):
             return endings.refused(why)
+        self._secrecy.learn(plan)
         world = self._store(Board.get).world
         self._deadlines = [(time.monotonic() + plan.timeout, endings.build_timeout(plan.timeout))]
         courses = Courses(
@@ -157,7 +161,8 @@ class Runner:
         return endings.together([(plan.steps[at].name, became[at]) for at in schedule.failed])
 
     def _start(self, build: Build, plan: Recipe, step: Running, world: str, workspace: Workspace) -> Job:
-        """The first process of a step's script, for this attempt. `OSError` where it cannot be started."""
+        """The first process of a step's script, for this attempt. `OSError` where it cannot be started, `safe.Withheld`
+        where it is not given a secret that it names."""
         env = environment(
             build,
             plan,
@@ -167,13 +172,14 @@ class Runner:
             attempt=step.attempt,
             machine=isolation.machine(),
         )
+        env |= self._secrecy.give(step.step)
         argv = workspace.script(step.position, step.step)
         return isolation.start(
             argv, env=env, workspace=workspace, place=step.workspace, grace=self._grace, network=build.network
         )
 
     def _log(self, position: int) -> StepLog:
-        return StepLog(position, settings.BUILDBOARD_MAX_LINE_KB * 1024)
+        return StepLog(position, settings.BUILDBOARD_MAX_LINE_KB * 1024, self._secrecy.masks)
 
     def _tell(self, ending: Ending) -> None:
         """All steps that run are to end so."""

@@ -15,7 +15,20 @@ from tests.support import ROOT
 
 from .figures import Answer, report, table
 
-QUESTIONS = ("fanout", "replay", "latency", "flood", "append", "idle", "prune", "room", "search", "crowd", "page")
+QUESTIONS = (
+    "fanout",
+    "replay",
+    "latency",
+    "flood",
+    "append",
+    "idle",
+    "prune",
+    "room",
+    "search",
+    "crowd",
+    "page",
+    "mask",
+)
 """Each is a module here with a `measure(short)` that returns its answers."""
 LONG = ("stalled",)
 """The same, of ten minutes and more: only if asked for by name."""
