@@ -55,9 +55,11 @@ class OptionTests(SimpleTestCase):
 
     def test_the_data_folder_and_a_database_elsewhere_are_hidden(self) -> None:
         database = {"default": {"ENGINE": "buildboard.sqlite3", "NAME": "/srv/x.sqlite3"}}
-        with override_settings(BUILDBOARD_DATA=Path("/srv/data")), mock.patch.object(settings, "DATABASES", database):
+        elsewhere = override_settings(BUILDBOARD_DATA=Path("/srv/data"), BUILDBOARD_STORAGE="/srv/files")
+        with elsewhere, mock.patch.object(settings, "DATABASES", database):
             found = sandbox.hidden()
-        self.assertEqual(found[:3], [Path("/srv/data"), Path("/srv/x.sqlite3"), Path("/srv/x.sqlite3-wal")])
+        own = [Path("/srv/data"), ROOT / "var", Path("/srv/files")]
+        self.assertEqual(found[:5], [*own, Path("/srv/x.sqlite3"), Path("/srv/x.sqlite3-wal")])
 
 
 class TroubleTests(SimpleTestCase):
@@ -77,6 +79,7 @@ class TroubleTests(SimpleTestCase):
 
     def test_a_kernel_that_refuses_is_quoted(self) -> None:
         need_sandbox()
+        sandbox._probe.cache_clear()
         with mock.patch.object(Sandbox, "options", lambda _: ["--unshare-user", "--uid", "no"]):
             self.assertRegex(sandbox.trouble(), "bwrap said: bwrap: .*uid.* needs version 0.8 or newer, and a kernel")
 

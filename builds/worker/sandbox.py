@@ -118,9 +118,11 @@ def readable() -> list[Path]:
 
 
 def hidden() -> list[Path]:
-    """What no step may see: the data folder with the key, the workspaces of all builds and what they have made; and the
-    database where it is a file elsewhere."""
-    found = [settings.BUILDBOARD_DATA]
+    """What no step may see: the data folder with the key and all workspaces, also the usual one where it is another;
+    the database and the files of builds, where they are elsewhere."""
+    found = [settings.BUILDBOARD_DATA, settings.BASE_DIR / "var"]
+    if settings.BUILDBOARD_STORAGE.startswith("/"):
+        found.append(Path(settings.BUILDBOARD_STORAGE))
     database = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite3"):
         found += [Path(f"{database['NAME']}{end}") for end in ("", "-wal", "-shm", "-journal")]

@@ -8,17 +8,19 @@ from typing import Any
 
 from django.test import SimpleTestCase
 
+from builds.worker import sandbox
 from builds.worker.process import Process
-from builds.worker.sandbox import PROGRAM, Sandbox
+from builds.worker.sandbox import Sandbox
 
 from . import ROOT, missing
 from .processes import eventually
 
 
 def need_sandbox() -> None:
-    """Skip this test where the machine has no bubblewrap."""
-    if not any(os.access(Path(place) / PROGRAM, os.X_OK) for place in os.get_exec_path()):
-        missing("bubblewrap (Debian's bubblewrap)")
+    """Skip this test where the machine has no bubblewrap that works."""
+    trouble = sandbox.trouble()
+    if trouble:
+        missing(f"bubblewrap that works: {trouble}")
 
 
 class Step:
