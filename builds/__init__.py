@@ -17,6 +17,7 @@ this order.
     vault.py       secrets at rest: sealed and unsealed
     wakes.py       topics; wake() and listen(): the doorbell, and the only file that imports channels
     models/        the tables, with the constraints that refuse impossible states
+    plans.py       the steps of a build, before and after its commit is checked out
     rotation.py    all that is stored sealed: sealed anew with the newest key
     safe.py        secrets of projects: put in, listed by name, handed to the steps that may have them
     blocks.py      what the log of a build that is long over has become: compressed lines

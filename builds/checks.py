@@ -19,7 +19,12 @@ from buildboard.client import environment
 
 from . import rotation
 
-GIVEN_TO_STEPS = frozenset({"ATTEMPT", "BUILD", "BUILD_ID", "PROJECT", "REF", "STEP", "WORKSPACE"})
+GIVEN_TO_STEPS = frozenset(
+    {
+        "ATTEMPT", "BRANCH", "BUILD", "BUILD_ID", "COMMIT", "PROJECT", "PULL_REQUEST", "REF", "STEP", "TAG", "TRIGGER",
+        "WORKSPACE",
+    }
+)  # fmt: skip
 """What follows BUILDBOARD_ in the names that a step finds in its environment: a board that a build starts has them."""
 
 _PREFIX = "BUILDBOARD_"

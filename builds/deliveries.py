@@ -90,7 +90,7 @@ def triggers(project: Project) -> recipe.Triggers | None:
     if project.repository:
         return None  # each commit has a recipe of its own, which may say something else
     try:
-        return recipe.parse(project.recipe).on
+        return recipe.parse(project.known_recipe).on
     except recipe.RecipeError:
         return None  # starting says so
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 from . import cuts, landmarks, wakes
 from .landmarks import Landmark
 from .models import Board, Build, Event, iso
-from .states import FINAL
+from .states import FINAL, Status
 
 MAX_CHUNK_LINES = 1_000
 """At most so many lines in one `log` event: `printed.lines` looks no further back for the chunk that holds a line."""
@@ -202,8 +202,16 @@ def _record(row: tuple, names: Sequence[str]) -> Record:
 
 
 def step_names(build_id: int) -> list[str]:
-    """By position. They never change once the build is there."""
+    """By position. Those of steps that have begun never change."""
     return list(Build.objects.get(pk=build_id).steps.order_by("position").values_list("name", flat=True))
+
+
+def settled_names(build_id: int) -> list[str] | None:
+    """As `step_names`, where they will not change any more. None: its commit's recipe is not known yet."""
+    build = Build.objects.get(pk=build_id)
+    steps = list(build.steps.order_by("position").values_list("name", "status"))
+    waits = build.repository and build.status not in FINAL and all(status == Status.PENDING for _, status in steps[1:])
+    return None if waits else [name for name, _ in steps]
 
 
 class Extent(NamedTuple):

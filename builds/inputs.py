@@ -124,6 +124,19 @@ def values(inputs: Sequence[Input], given: Mapping[str, Any]) -> dict[str, Value
     return found
 
 
+def untyped(given: Mapping[str, Any]) -> dict[str, Value]:
+    """What was given for a recipe that is not known yet: `values` looks at it once that is. `InputError`: it could be
+    the input of none."""
+    found: dict[str, Value] = {}
+    for name, value in given.items():
+        if not NAME.match(name):
+            raise InputError(f"{name[:80]!r} is no name of an input (up to 40 letters, digits, _ and -)")
+        own = Input(name, "boolean" if isinstance(value, bool) else "text" if isinstance(value, str) else "number")
+        found[name] = own.value(value)
+    check_size(found)
+    return found
+
+
 def check_size(found: Mapping[str, Value]) -> None:
     """`InputError` where they are too much together."""
     size = len(json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode())

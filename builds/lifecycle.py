@@ -15,12 +15,15 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from . import events, labels, landmarks, outbox, printed, queue, recipe, wakes
+from . import events, labels, landmarks, models, outbox, plans, printed, queue, recipe, wakes
 from .events import Fact, Lease, LeaseLost
 from .inputs import InputError
 from .models import After, Board, Build, FollowUp, Project, Step
+from .plans import Plan
 from .progress import expected_seconds
-from .source import Source
+from .recipe import StepRecipe
+from .repository import RepositoryError, check_ref
+from .source import Commit, Source
 from .states import FINAL, Status, may_become, step_may_become
 
 HISTORY = 10
@@ -68,12 +71,11 @@ def enqueue(
     known = request_key and Build.objects.filter(project=project, request_key=request_key).first()
     if known:
         return known
-    _check_start(project, ref, request_key)
-    text = retry_of.recipe if retry_of else project.recipe
+    check_start(project, ref, request_key)
+    address = retry_of.repository if retry_of else project.repository
     source = _source_of(retry_of) if retry_of else source or Source()
     try:
-        plan = recipe.parse(text)
-        values = plan.values(inputs or {})
+        plan = plans.at_start(project, retry_of, inputs or {})
         runs_on = labels.joined(project.runs_on)
     except recipe.RecipeError as error:
         raise Refused(f"The recipe of {project.slug} is not valid: {error}") from error
@@ -87,9 +89,10 @@ def enqueue(
             build = Build.objects.create(
                 project=project,
                 ref=ref,
+                repository=address,
                 **_columns(source),
-                inputs=values,
-                recipe=text,
+                inputs=plan.inputs,
+                recipe=plan.text,
                 started_by=by[:150],
                 request_key=request_key,
                 retry_of=retry_of,
@@ -98,19 +101,7 @@ def enqueue(
                 runs_on=runs_on,
                 network=project.network,
             )
-            usual = _usual_seconds(project)
-            Step.objects.bulk_create(
-                Step(
-                    build=build,
-                    position=position,
-                    name=step.name,
-                    expected_seconds=usual.get(step.name),
-                    needs=list(step.needs),
-                    attempts=step.retry + 1,
-                    allow_failure=step.allow_failure,
-                )
-                for position, step in enumerate(plan.steps)
-            )
+            Step.objects.bulk_create(_rows(build, plan.steps))
             events.put_unleased(build.pk, [_as_it_is(build)])
             outbox.tell(build)
             _revise(build.pk)
@@ -122,6 +113,13 @@ def enqueue(
         if not known:
             raise
         return known  # the other click of two was faster
+
+
+def check_start(project: Project, ref: str, request_key: str | None = None) -> None:
+    """`Refused`: what can be told before anything is read from anywhere."""
+    _check_start(project, ref, request_key)
+    if project.repository:
+        _check_repository(project, ref)
 
 
 def retry(build: Build, *, by: str, request_key: str | None = None) -> Build:
@@ -357,6 +355,48 @@ def end_step(lease: Lease, position: int, status: Status, *, exit_code: int | No
     _by_worker(lease, change)
 
 
+def checked_out(lease: Lease, found: Commit, changes: Mapping[str, Any] | None = None) -> None:
+    """What the build is of, as its checkout has found it. `changes`: what is new since the last passed build, as
+    `Changes.data` gives it."""
+
+    def change(build: Build) -> Fact:
+        build.commit = found.commit
+        build.commit_title, build.commit_author = _sentence(found.title, 200), _sentence(found.author, 200)
+        build.committed_at = found.at
+        build.branch, build.tag = build.branch or found.branch[:200], build.tag or found.tag[:200]
+        build.save(update_fields=["commit", "commit_title", "commit_author", "committed_at", "branch", "tag"])
+        if changes is not None:
+            known = Build.objects.filter(pk=changes["since_build"]).first()  # it may have been deleted
+            models.Changes.objects.update_or_create(build=build, defaults={**changes, "since_build": known})
+        outbox.tell(build)
+        return _as_it_is(build)
+
+    _by_worker(lease, change)
+
+
+def adopt(lease: Lease, plan: Plan, path: str) -> None:
+    """The build does what its commit's recipe says, or the project's own where `path` is empty: the steps behind the
+    checkout, which have not begun, are replaced."""
+
+    def change(build: Build) -> Fact:
+        build.recipe, build.recipe_path, build.inputs = plan.text, path, dict(plan.inputs)
+        build.save(update_fields=["recipe", "recipe_path", "inputs"])
+        waiting = build.steps.filter(position__gte=1)
+        if waiting.exclude(status=Status.PENDING).exists():
+            raise Refused(f"Steps of build {build.pk} have begun; they cannot be replaced any more.")
+        waiting.delete()
+        Step.objects.bulk_create(_rows(build, plan.steps, first=1))
+        return _as_it_is(build)
+
+    _by_worker(lease, change)
+
+
+def remember_recipe(project_id: int, text: str, commit: str) -> None:
+    """The recipe that the default branch has now, empty: none. What the project's pages and next builds go by until
+    the next checkout."""
+    Project.objects.filter(pk=project_id).update(found_recipe=text, found_commit=commit)
+
+
 def report_progress(lease: Lease, position: int, fraction: float) -> None:
     """The step's own word on how far it is, 0–1. At most once a second, please: every board hears of it."""
     fraction = min(max(fraction, 0.0), 1.0)
@@ -455,6 +495,36 @@ def _check_start(project: Project, ref: str, request_key: str | None) -> None:
         raise Refused("ref: expected a branch, tag or commit: up to 200 printable characters, not beginning with '-'.")
     if request_key is not None and not (request_key.isascii() and 1 <= len(request_key) <= 64):
         raise Refused("request_key: expected 1 to 64 ASCII characters.")
+
+
+def _check_repository(project: Project, ref: str) -> None:
+    try:
+        models.address(project.repository)
+    except RepositoryError as error:
+        raise Refused(f"The repository of {project.slug} cannot be fetched from: {error}.") from error
+    try:
+        if ref:
+            check_ref(ref)
+    except RepositoryError as error:
+        raise Refused(f"ref: {error}.") from error
+
+
+def _rows(build: Build, steps: Sequence[StepRecipe], first: int = 0) -> list[Step]:
+    """Those of `steps` from `first` on, as they are stored."""
+    usual = _usual_seconds(build.project)
+    return [
+        Step(
+            build=build,
+            position=position,
+            name=step.name,
+            expected_seconds=usual.get(step.name),
+            needs=list(step.needs),
+            attempts=step.retry + 1,
+            allow_failure=step.allow_failure,
+        )
+        for position, step in enumerate(steps)
+        if position >= first
+    ]
 
 
 def _source_of(build: Build) -> Source:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 TRIGGERS = ("manual", "api", "command", "push", "tag", "pull_request", "schedule", "project")
 """What starts a build: a person on a page; the API; `manage.py startbuild`; a webhook's push of a branch or a tag, or
@@ -30,6 +31,19 @@ class Source:
             raise ValueError(f"trigger: expected {', '.join(TRIGGERS)}, not {self.trigger!r}")
         if self.commit and not is_commit(self.commit):
             raise ValueError(f"commit: expected 40 or 64 hexadecimal digits, not {self.commit[:80]!r}")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a build's checkout has found."""
+
+    commit: str
+    title: str = ""
+    author: str = ""
+    at: datetime | None = None
+    branch: str = ""
+    """Where what was built is one."""
+    tag: str = ""
 
 
 def is_commit(text: str) -> bool:

@@ -14,7 +14,7 @@ from .support import ROOT
 FLOORS = [
     "states", "inputs", "source", "recipe", "hooks", "repository", "progress", "gauges", "labels", "cron",
     "vault", "wakes",
-    "models", "rotation", "safe", "blocks", "cuts", "landmarks", "events",
+    "models", "plans", "rotation", "safe", "blocks", "cuts", "landmarks", "events",
     "filestore", "artifacts", "printed", "lookout", "loglimit", "silences", "beats", "queue",
     "outbox",
     "lifecycle", "deliveries", "schedules", "chains", "runs", "worlds",
@@ -164,7 +164,7 @@ class FloorsTest(SimpleTestCase):
 
 
 def _commands(wing: str) -> set[str]:
-    return {"worker": {"worker.py"}, "live": {"web.py", "serve.py"}, "web": set()}[wing]
+    return {"worker": {"worker.py", "checkrepository.py"}, "live": {"web.py", "serve.py"}, "web": set()}[wing]
 
 
 @tag("fast")

@@ -103,6 +103,14 @@ class WhatTest(CheckoutCase):
         self.checked_out(depth=1, ref="v1")
         self.assertEqual(self.checkouts.git("describe", "--tags", "--exact-match"), "v1")
 
+    def test_a_repository_that_is_shallow_itself(self) -> None:
+        for number in range(3):
+            commit = self.origin.commit({"a": str(number)})
+        other = self.folder / "srv/other"
+        subprocess.run(["git", "clone", "-q", "--depth=1", f"file://{self.origin.path}", other], env=ENV, check=True)
+        for depth in (None, 1):
+            self.assertEqual(self.checked_out(other, depth=depth)["commit"], commit)
+
     def test_what_is_new_since_a_commit(self) -> None:
         first = self.origin.commit({"a": "1"})
         for number in range(55):
@@ -128,7 +136,7 @@ class WrongTest(CheckoutCase):
         self.origin.commit({"a": "1"})
         self.fails("There is no branch, tag or commit nope", ref="nope")
         self.fails("The commit 000000000000 is in no branch or tag", commit="0" * 40)
-        self.fails("It does not exist there", self.folder / "srv/nothing")
+        self.fails("The repository does not exist there", self.folder / "srv/nothing")
         self.fails("no default branch, or no commit yet", Origin(self.folder / "srv/empty").path)
 
     def test_a_ref_that_is_an_option_runs_nothing(self) -> None:

@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from builds.worker.complaints import explain, is_broken
 
 SAID = {
-    "remote: Not Found.\nfatal: repository 'https://git.example/x/' not found\n": "It does not exist there",
-    "remote: Repository not found.\nfatal: repository 'https://github.com/a/b/' not found": "It does not exist there",
-    "ERROR: Repository not found.\nfatal: Could not read from remote repository.": "It does not exist there",
-    "fatal: '/srv/x' does not appear to be a git repository\nfatal: Could not read": "It does not exist there",
-    "fatal: could not read Username for 'https://github.com': terminal prompts disabled": "It needs a password",
+    "remote: Not Found.\nfatal: repository 'https://git.example/x/' not found\n": "repository does not exist",
+    "remote: Repository not found.\nfatal: repository 'https://github.com/a/b/' not found": "repository does not exist",
+    "ERROR: Repository not found.\nfatal: Could not read from remote repository.": "repository does not exist",
+    "fatal: '/srv/x' does not appear to be a git repository\nfatal: Could not read": "repository does not exist",
+    "fatal: could not read Username for 'https://github.com': terminal prompts disabled": "repository needs a password",
     "fatal: Authentication failed for 'https://git.example/x/'": "refused the credential's token",
     "git@h: Permission denied (publickey).\nfatal: Could not read from remote": "The server refused the key",
     "@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key": "another one than before",

@@ -28,7 +28,7 @@ class HttpTest(CheckoutCase):
         return {"kind": "token", "scope": self.server.address, "secret": PASSWORD, "username": "robot"} | more
 
     def test_a_token_opens_what_is_not_everybodys(self) -> None:
-        self.fails("It needs a password", self.address)
+        self.fails("The repository needs a password", self.address)
         self.checked_out(self.address, access=self.access())
         self.assertTrue(any(asked.startswith("robot /widgets/.git/info/refs") for asked in self.server.asked))
         self.assertNotIn(PASSWORD, (self.checkouts.work / ".git/config").read_text())
@@ -36,11 +36,11 @@ class HttpTest(CheckoutCase):
 
     def test_it_is_sent_to_no_address_that_it_is_not_for(self) -> None:
         for scope in (f"{self.server.address}/other/", "https://git.example/", "http://127.0.0.1:1/"):
-            self.fails("It needs a password", self.address, access=self.access(scope=scope))
+            self.fails("The repository needs a password", self.address, access=self.access(scope=scope))
         self.assertEqual([asked for asked in self.server.asked if asked.startswith("robot")], [])
 
     def test_what_does_not_exist_or_does_not_listen(self) -> None:
-        self.fails("It does not exist there", f"{self.server.address}/nothing", access=self.access())
+        self.fails("The repository does not exist there", f"{self.server.address}/nothing", access=self.access())
         self.fails("Nothing listens there", "http://127.0.0.1:9/widgets")
         with self.subTest("a name that is none"):
             self.fails("There is no host no-such-host.invalid", "https://no-such-host.invalid/widgets")
@@ -82,7 +82,7 @@ class HttpTest(CheckoutCase):
         self.checked_out(self.address, access=self.access(), submodules=True)
         self.assertEqual((self.checkouts.work / "lib/lib.txt").read_text(), "lib")
         self.fails(
-            "It needs a password", self.address,
+            "The repository needs a password", self.address,
             access=self.access(scope=f"{self.server.address}/widgets/"), submodules=True,
         )  # fmt: skip
 
@@ -130,7 +130,7 @@ class SshTest(CheckoutCase):
         self.fails("another one than before", self.address, access=self.access())
 
     def test_what_does_not_exist(self) -> None:
-        self.fails("It does not exist there", self.sshd.address(Path("/nothing")), access=self.access())
+        self.fails("The repository does not exist there", self.sshd.address(Path("/nothing")), access=self.access())
 
 
 class GitTest(CheckoutCase):

@@ -61,7 +61,7 @@ class BuildSource:
         whoever has read all of them up to `head`, which was seen before, has that as their cursor.
         """
         if self._names is None:
-            self._names = events.step_names(self.build_id)
+            self._names = events.settled_names(self.build_id)
         found: list[Frame] = []
         size, bite = 0, _BITE
         while size < size_limit and len(found) < PAGE_EVENTS:

@@ -19,6 +19,7 @@ def project_items(request: HttpRequest, found: Any) -> list[dict[str, Any]]:
             "name": row.name,
             "description": row.description,
             "repository": row.repository,
+            "branch": row.branch,
             "enabled": row.enabled,
             "runs_on": row.runs_on,
             "max_running": row.max_running,

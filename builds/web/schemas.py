@@ -26,6 +26,7 @@ class ProjectItem(Schema):
     name: str
     description: str
     repository: str
+    branch: Annotated[str, Field(description="built where a start names nothing; empty: the repository's default")]
     enabled: bool
     runs_on: Annotated[str, Field(description="labels that a worker needs, separated by spaces")]
     max_running: Annotated[int | None, Field(description="how many of its builds run at a time; null: any number")]
@@ -217,6 +218,21 @@ class AnnotationItem(Schema):
 class AnnotationList(Schema):
     items: list[AnnotationItem]
     more: Annotated[Levels, Field(description="how many more were printed, which are not kept")]
+
+
+class CommitItem(Schema):
+    commit: str
+    title: str
+    author: str
+    at: datetime
+
+
+class ChangesItem(Schema):
+    since: Annotated[str, Field(description="the commit of the last passed build before it")]
+    since_build: Annotated[int | None, Field(description="that build; null: it was deleted")]
+    count: Annotated[int, Field(description="how many commits are new")]
+    gone: Annotated[int, Field(description="how many that build had and this one has not")]
+    commits: Annotated[list[CommitItem], Field(description="the newest of them, up to 50, newest first")]
 
 
 class ErrorLine(Schema):

@@ -26,7 +26,7 @@ def stats(request: HttpRequest, slug: str) -> Any:
 def step_names(project: Project) -> list[str]:
     """Of its recipe as it is now; none where that is not valid."""
     try:
-        return [step.name for step in recipe.parse(project.recipe).steps]
+        return [step.name for step in recipe.parse(project.known_recipe).steps]
     except recipe.RecipeError:
         return []
 

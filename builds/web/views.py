@@ -20,7 +20,7 @@ from ..access import Caller
 from ..inputs import Input, text
 from ..models import Board, Build, Project, iso
 from ..states import BUILD_STATUSES
-from . import artifacts, front, landmarks, logtail, projectpage, steps, words
+from . import artifacts, front, landmarks, logtail, origin, projectpage, steps, words
 from .door import for_callers
 from .filters import Filter
 from .forms import LoginForm, RetryForm, StartForm
@@ -130,6 +130,8 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         "parent": caller.builds().filter(pk=found.parent_id).first() if found.parent_id else None,
         "retries": found.retries.order_by("id")[:20],
         "inputs": [(name, text(value)) for name, value in found.inputs.items()],
+        "origin": origin.of(found),
+        "changes": origin.changes(found),
         "retry_form": RetryForm(),
         "may_start": caller.may_start(),
         "may_cancel": caller.may_cancel(),
@@ -226,9 +228,9 @@ def _project_page(
     outlook = queue.outlook()
     running, waiting = rows(_running(builds)), _queue(builds, outlook, outlook.of(found.pk))
     try:
-        names, wrong = [step.name for step in recipe.parse(found.recipe).steps], ""
+        names, wrong = [step.name for step in recipe.parse(found.known_recipe).steps], ""
     except recipe.RecipeError as error:
-        names, wrong = [], str(error)
+        names, wrong = [], "" if found.repository else str(error)  # the commit may well have another
     lately = projectpage.context(request, found, names)
     context = {
         **live,
@@ -240,6 +242,7 @@ def _project_page(
         "status": projectpage.status(lately["figures"], runs=bool(running), waits=bool(waiting["waiting"])),
         "nobody": outlook.why_stuck(found.runs_on) if found.enabled else "",
         "recipe_error": wrong,
+        "repository": origin.repository(found),
         "form": form or StartForm(inputs=_inputs(found)),
         "may_start": caller.may_start(),
         "may_write_secrets": caller.may_write_secrets(),
@@ -250,7 +253,7 @@ def _project_page(
 def _inputs(project: Project) -> Sequence[Input]:
     """Of its recipe; none where that is not valid, which starting says."""
     try:
-        return recipe.parse(project.recipe).inputs
+        return recipe.parse(project.known_recipe).inputs
     except recipe.RecipeError:
         return ()
 

@@ -24,14 +24,14 @@ _KNOWN = (
     ),
     (
         "could not read (?:Username|Password) for",
-        "It needs a password. Give the project a credential that is for this address.",
+        "The repository needs a password. Give the project a credential that is for its address.",
     ),
     (
         r"[Rr]epository (?:'[^\n]*' )?not found|returned error: 404|does not appear to be a git repository|"
         r"repository [^\n]* does not exist",
-        "It does not exist there, or its credential may not see it.",
+        "The repository does not exist there, or its credential may not see it.",
     ),
-    ("returned error: 40[13]", "The server refused to let it be read. Give it a credential that may read it."),
+    ("returned error: 40[13]", "The server refused to let it be read. Give the project a credential that may read it."),
     (r"returned error: (5\d\d)", "The server answered with the error {0}."),
     (r"couldn't find remote ref ([^\n]*)", "The ref {0} is not there."),
     (r"Could not resolve host: ([^\s;]+)|Could not resolve hostname ([^\s:]+)", "There is no host {0}."),

@@ -72,8 +72,14 @@ def withheld(name: str, why: Exception) -> Ending:
     return Ending(Status.FAILED, f"Step {name} {why}.", _sentence(str(why)))
 
 
-def bad_recipe(error: Exception) -> Ending:
-    return Ending(Status.FAILED, f"The recipe is not valid: {error}.")
+def bad_recipe(error: Exception, path: str = "") -> Ending:
+    """`path`: the file of the repository that it is in."""
+    return Ending(Status.FAILED, f"The recipe{f' in {path}' if path else ''} is not valid: {error}.")
+
+
+def bad_inputs(error: Exception) -> Ending:
+    """They were given before the commit's recipe was known."""
+    return Ending(Status.FAILED, f"The inputs do not fit the commit's recipe: {error}.")
 
 
 def step_timeout(name: str, seconds: int) -> Ending:

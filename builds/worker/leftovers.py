@@ -10,8 +10,8 @@ from typing import NamedTuple
 import psutil
 
 from .. import lifecycle
-from ..models import Board
-from . import workspace
+from ..models import Board, Project
+from . import checkout, mirror, workspace
 from .watchdog import limit
 
 logger = logging.getLogger(__name__)
@@ -50,12 +50,19 @@ def sweep() -> int:
     )
     for path in workspace.stale(_leased):
         workspace.remove(path)
+    for path in mirror.stale(checkout.mirrors(), _projects):
+        mirror.remove(path)
     return killed
 
 
 def _world() -> str:
     with limit():
         return Board.get().world
+
+
+def _projects() -> set[int]:
+    with limit():
+        return set(Project.objects.values_list("pk", flat=True))
 
 
 def _leased() -> set[int]:

@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from ..repository import Address
@@ -24,7 +24,7 @@ GC_OBJECTS = 6_700
 LFS_SECONDS = 14 * 86_400.0
 """What Git LFS has fetched so long ago is removed, and fetched again where it is still needed."""
 _WAIT_SECONDS = 0.1
-_FETCH = ("fetch", "--quiet", "--progress", "--no-tags", "--no-write-fetch-head")
+_FETCH = ("fetch", "--quiet", "--progress", "--no-tags", "--no-write-fetch-head", "--update-shallow")
 _EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
@@ -132,6 +132,17 @@ class Mirror:
     def _fetch(self, refs: Collection[str]) -> None:
         wanted = [*_EVERYTHING, *(f"+{ref}:{ref}" for ref in refs)]
         self._git.show(*_FETCH, "--prune", "--", self._address.text, *wanted, cwd=self.path, network=True)
+
+
+def stale(folder: Path, known: Callable[[], Collection[int]]) -> list[Path]:
+    """The mirrors in `folder` of projects that are gone. `known` is asked after looking: a project is older than its
+    mirror."""
+    try:
+        names = [entry.name for entry in os.scandir(folder) if entry.name.isdigit()]
+    except OSError:
+        return []
+    projects = {str(number) for number in known()} if names else set()
+    return [folder / name for name in names if name not in projects]
 
 
 def remove(folder: Path) -> bool:

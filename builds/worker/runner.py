@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator
 
 from django.conf import settings
 
-from .. import lifecycle, recipe
+from .. import lifecycle, plans, recipe
 from ..events import Lease, LeaseLost
+from ..inputs import InputError
 from ..models import Board, Build
 from ..recipe import Facts, Recipe
 from ..states import Status
 from . import endings, isolation, leftovers
+from .checkout import Checkout
 from .course import KILL_SECONDS, Course, Courses
 from .disk import Room
 from .endings import Ending
@@ -97,15 +99,10 @@ class Runner:
             workspace.remove()
 
     def _steps(self, build: Build, workspace: Workspace) -> Ending:
-        try:
-            plan = recipe.parse(build.recipe)
-        except recipe.RecipeError as error:  # it was valid when the build was queued; the rules may have changed
-            return endings.bad_recipe(error)
         if why := isolation.refusal(build):
             return endings.refused(why)
         self._secrecy.learn(plan)
         world = self._store(Board.get).world
-        self._deadlines = [(time.monotonic() + plan.timeout, endings.build_timeout(plan.timeout))]
         courses = Courses(
             self._lease,
             self._orders,
@@ -116,6 +113,52 @@ class Runner:
             world=world,
             hooks=hooks(workspace),
         )
+        ending = self._check_out(build, workspace, world, courses) if build.repository else endings.PASSED
+        if ending.status == Status.PASSED:
+            build = self._store(Build.objects.select_related("project").get, pk=build.pk) if build.repository else build
+            ending = self._recipe(build, workspace, world, courses)
+        self._end_all(courses)
+        if courses.unguarded:
+            leftovers.kill(world, build.pk)
+        return ending
+
+    def _check_out(self, build: Build, workspace: Workspace, world: str, courses: Courses) -> Ending:
+        """The step ahead of the recipe's, which finds that. What it learns of the build is stored."""
+        checkout = Checkout(build, workspace)
+        self._store(checkout.prepare)
+        step = plans.check_out()
+
+        def begin(at: int) -> None:
+            running = Running(at, step, self._log(at), workspace.path)
+            env = environment(build, Recipe(()), step, world=world, workspace=workspace.path)
+            course = courses.course(running, lambda: checkout.start(env, grace=self._grace))
+            self._active[at] = running, course
+
+        alone = Recipe((step,))
+        ending = self._follow(alone, Schedule(alone.steps, facts(build, alone), 1), begin)
+        found = checkout.found()
+        if found.commit is not None:
+            self._store(lifecycle.checked_out, self._lease, found.commit, found.changes)
+        if ending.status != Status.PASSED:
+            return ending
+        try:
+            plan = plans.at_commit(build, found.recipe)
+        except recipe.RecipeError as error:
+            return endings.bad_recipe(error, found.recipe_path)
+        except InputError as error:
+            return endings.bad_inputs(error)
+        self._store(lifecycle.adopt, self._lease, plan, found.recipe_path)
+        if found.is_default:
+            self._store(lifecycle.remember_recipe, build.project_id, found.recipe or "", found.commit.commit)
+        return endings.PASSED
+
+    def _recipe(self, build: Build, workspace: Workspace, world: str, courses: Courses) -> Ending:
+        try:
+            plan = recipe.parse(build.recipe)
+            plan = plans.with_checkout(plan) if build.repository else plan
+        except recipe.RecipeError as error:  # it was valid when the build was queued; the rules may have changed
+            return endings.bad_recipe(error)
+        self._deadlines = [(time.monotonic() + plan.timeout, endings.build_timeout(plan.timeout))]
 
         def begin(at: int) -> None:
             step = plan.steps[at]
@@ -125,11 +168,10 @@ class Runner:
             self._active[at] = running, course
 
         schedule = Schedule(plan.steps, facts(build, plan), settings.BUILDBOARD_MAX_PARALLEL_STEPS)
-        ending = self._follow(plan, schedule, begin)
-        self._end_all(courses)
-        if courses.unguarded:
-            leftovers.kill(world, build.pk)
-        return ending
+        if build.repository:
+            schedule.next()  # the checkout alone: everything needs it
+            schedule.over(0, Status.PASSED)
+        return self._follow(plan, schedule, begin)
 
     def _follow(self, plan: Recipe, schedule: Schedule, begin: Callable[[int], None]) -> Ending:
         """Until all steps are over, or, where something asks for the end of the build, those that have begun."""

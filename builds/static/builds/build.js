@@ -15,6 +15,7 @@ import { equip, timeOf } from "./logtools.js";
 import { offerNotice } from "./notice.js";
 import { Outlook } from "./outlook.js";
 import { keepPlace } from "./place.js";
+import { freshen, stale } from "./origin.js";
 import { isFinal } from "./progress.js";
 import { offerReplay } from "./replaybar.js";
 import { SearchPanel } from "./searchpanel.js";
@@ -28,6 +29,8 @@ const name = main.dataset.name;
 let newest = 0;
 /** While it is played again: the moment at which it stands. @type {number|null} */
 let replayed = null;
+/** It is about to be loaded again, with other steps: what is told now is of those. */
+let leaves = false;
 const outlook = new Outlook(main);
 const silence = new Silence(main, build);
 
@@ -53,6 +56,7 @@ const connection = goLive(main, {
   dense: true,
   settled: isFinal(build.status),
   onEvent: ({ kind, data }) => {
+    if (leaves) return;
     if (kind === "log" || kind === "cut" || kind === "build") search?.grown();
     if (kind === "log") {
       newest = now() - Date.parse(data.at);
@@ -122,6 +126,12 @@ function stand(then, moment) {
 /** The build is as `next` says. @param {words.Build} next */
 function change(next) {
   const before = build;
+  const gone = stale(before, next);
+  if (gone === "page") {
+    leaves = true;
+    return location.reload();
+  }
+  if (gone === "parts") freshen(location.pathname);
   build = next;
   annotations.setBuild(next);
   next.steps.forEach((step, at) => step.status !== before.steps[at]?.status && showStep(step));

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from ... import lifecycle, queue
+from ...models import Changes
 from .. import landmarks, schemas
 from ..problems import Problem
 from . import asking
@@ -51,6 +52,17 @@ def build(request: HttpRequest, build_id: int) -> Any:
 def annotations(request: HttpRequest, build_id: int) -> Any:
     """What its steps have said as errors, warnings and notices, in the order in which it was printed."""
     return asking.answer(landmarks.listed(asking.build(asking.caller(request), build_id, reading=True)))
+
+
+@router.get("/builds/{int:build_id}/changes", response={200: schemas.ChangesItem, 404: schemas.Details})
+def changes(request: HttpRequest, build_id: int) -> Any:
+    """The commits that it has and the last passed build before it had not, as its checkout found them."""
+    found = Changes.objects.filter(build=asking.build(asking.caller(request), build_id, reading=True)).first()
+    if found is None:
+        raise Problem(
+            404, f"Build {build_id} has no changes: nothing of its branch passed before it, or nothing is known."
+        )
+    return asking.answer(found.data())
 
 
 @router.post("/builds/{int:build_id}/cancel", response={200: schemas.BuildItem, 409: schemas.Details})

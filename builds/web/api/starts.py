@@ -35,9 +35,10 @@ def start(request: HttpRequest, slug: str, body: Given = None, key: Key = None) 
         )
     except lifecycle.Refused as refusal:
         raise asking.refused(422 if found.enabled else 409, refusal) from refusal
-    if (build.ref, build.retry_of_id) != (wanted.ref, None) or recipe.gives(
-        build.recipe, wanted.inputs
-    ) != build.inputs:
+    # Before its checkout a build has the inputs that were given, and then what its recipe makes of them.
+    as_given = build.inputs == wanted.inputs and bool(build.repository)
+    same = as_given or recipe.gives(build.recipe, wanted.inputs) == build.inputs
+    if (build.ref, build.retry_of_id) != (wanted.ref, None) or not same:
         raise Problem(422, f"This Idempotency-Key has started build {build.pk}, and with something else.")
     return asking.started(request, build)
 

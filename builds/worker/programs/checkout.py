@@ -73,10 +73,12 @@ def _all(git: Git, mirror: Mirror, order: dict[str, Any], address: Address, work
     default = order["branch"] or named
     name = name or default
     if not name and not order["commit"]:
-        raise GitError("It has no default branch, or no commit yet.")
+        raise GitError("The repository has no default branch, or no commit yet.")
     found = commits.find(mirror, name, order["commit"])
     facts = commits.describe(git, mirror, found.commit)
-    result.update(facts, branch=found.branch, tag=found.tag, default=found.branch == default != "")
+    newest = mirror.commit_of(f"refs/heads/{default}") if default else ""
+    is_default = found.branch == default and found.commit == newest
+    result.update(facts, branch=found.branch, tag=found.tag, default=is_default)
     say(f"Commit {found.commit[:12]}: {facts['title']} ({facts['author']}, {facts['at']})")
     if order["since"]:
         result["changes"] = commits.changes(git, mirror, order["since"], found.commit)

@@ -1,0 +1,69 @@
+"""`manage.py checkrepository SLUG`: check a project's repository out on this machine, as a build would, for a look.
+
+It says what was found, and whether the commit's recipe is valid; or why there is no checkout. Exits with 0 or 1.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from builds import lifecycle, plans
+from builds.inputs import InputError
+from builds.models import Build, Project
+from builds.recipe import RecipeError
+from builds.worker import checkout
+
+
+class Command(BaseCommand):
+    help = "Whether this machine can check a project's repository out, and what a build would do."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("slug", metavar="SLUG", help="the project's name in addresses")
+        parser.add_argument("--ref", default="", metavar="R", help="branch, tag or commit")
+
+    def handle(self, *, slug: str, ref: str, **_: Any) -> None:
+        project = Project.objects.filter(slug=slug).first()
+        if project is None:
+            raise CommandError(f"There is no project {slug!r}.")
+        if not project.repository:
+            raise CommandError(f"The project {slug} has no repository.")
+        try:
+            lifecycle.check_start(project, ref)
+        except lifecycle.Refused as refusal:
+            raise CommandError(str(refusal)) from refusal
+        build = Build(project=project, repository=project.repository, ref=ref, recipe=project.recipe)
+        found = self._check_out(build)
+        if "error" in found:
+            raise CommandError("No checkout.")  # the program has said why
+        where = project.recipe_path if found["recipe"] is not None else "the project's own recipe"
+        try:
+            steps = plans.at_commit(build, found["recipe"]).steps[1:]
+        except RecipeError as error:
+            raise CommandError(f"The recipe is not valid ({where}): {error}.") from error
+        except InputError:
+            said = "it needs inputs that have no defaults"
+        else:
+            said = ", ".join(step.name for step in steps)
+        self.stdout.write(f"Recipe ({where}): {said}")
+
+    def _check_out(self, build: Build) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory(prefix="buildboard-", ignore_cleanup_errors=True) as folder:
+            work, result = Path(folder, "work"), Path(folder, "checkout.json")
+            work.mkdir()
+            try:
+                order = checkout.held(checkout.order(build, work, None))
+            except checkout.Refused as refusal:
+                raise CommandError(str(refusal)) from refusal
+            try:
+                done = subprocess.run(  # noqa: S603 - a program of this board
+                    checkout.command(order, result), stdin=subprocess.DEVNULL, stdout=sys.stdout.fileno(), check=False
+                )
+            finally:
+                os.close(order)
+            return checkout.read(result) or {"error": f"exit code {done.returncode}"}
