@@ -60,7 +60,6 @@ TESTED_BY: dict[str, str] = {
     "worker/guardian": "test_worker_process.py",
     "worker/inside": "test_worker_sandbox.py",
     "worker/leftovers": "test_worker_supervisor.py",
-    "worker/mirror": "test_worker_checkout_program.py",
     "worker/running": "test_worker_runner.py",
     "worker/submodules": "test_worker_checkout_program.py",
     "worker/tree": "test_worker_checkout_program.py",

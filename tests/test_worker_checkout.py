@@ -254,6 +254,15 @@ class SecretTest(RepositoryCase):
             if path.is_file():
                 self.assertNotIn(PASSWORD.encode(), path.read_bytes(), path)
 
+    def test_a_server_that_repeats_it_does_not_have_it_shown(self) -> None:
+        project = self.project(repository=self.repository(), credential=self.credential)
+        for self.server.repeats in (403, 418):
+            build = self.build(project)
+            self.assertEqual(build.status, "failed")
+            told = "".join(record.data for record in events.read(build.pk, 0)) + build.reason
+            self.assertIn("is no good", told)
+            self.assertNotIn(PASSWORD, told)
+
     def test_one_for_other_addresses_is_refused_by_name(self) -> None:
         Credential.objects.update(scope="https://git.example/")
         build = self.build(self.project(repository=self.repository(), credential=Credential.objects.get()))

@@ -54,6 +54,12 @@ class Checkout:
         except Refused as refusal:
             self._refused = str(refusal)
 
+    @property
+    def secrets(self) -> list[str]:
+        """That the program is given: a server that repeats them is not to have them shown."""
+        access = self._order.get("access")
+        return [access["secret"]] if access else []
+
     def start(self, env: Mapping[str, str], *, grace: float) -> "Program":
         """`OSError`."""
         if self._refused:

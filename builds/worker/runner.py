@@ -101,7 +101,6 @@ class Runner:
     def _steps(self, build: Build, workspace: Workspace) -> Ending:
         if why := isolation.refusal(build):
             return endings.refused(why)
-        self._secrecy.learn(plan)
         world = self._store(Board.get).world
         courses = Courses(
             self._lease,
@@ -126,6 +125,8 @@ class Runner:
         """The step ahead of the recipe's, which finds that. What it learns of the build is stored."""
         checkout = Checkout(build, workspace)
         self._store(checkout.prepare)
+        for secret in checkout.secrets:
+            self._secrecy.masks.add(secret)
         step = plans.check_out()
 
         def begin(at: int) -> None:
@@ -158,6 +159,7 @@ class Runner:
             plan = plans.with_checkout(plan) if build.repository else plan
         except recipe.RecipeError as error:  # it was valid when the build was queued; the rules may have changed
             return endings.bad_recipe(error)
+        self._secrecy.learn(plan)
         self._deadlines = [(time.monotonic() + plan.timeout, endings.build_timeout(plan.timeout))]
 
         def begin(at: int) -> None:

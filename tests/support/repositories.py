@@ -78,6 +78,8 @@ class HttpGit:
         self.hangs = threading.Event()
         """Set: who may read waits for ever."""
         self._closed = threading.Event()
+        self.repeats = 0
+        """It answers with this status, and with what it was told as the password."""
         self.asked: list[str] = []
         """Paths, and the users that came with them."""
         server = self
@@ -97,6 +99,14 @@ class HttpGit:
                     self.send_header("WWW-Authenticate", 'Basic realm="git"')
                     self.send_header("Content-Length", "0")
                     self.end_headers()
+                    return
+                if server.repeats:
+                    said = f"{given.partition(':')[2]} is no good\n".encode()
+                    self.send_response(server.repeats)
+                    self.send_header("Content-Type", "text/plain")
+                    self.send_header("Content-Length", str(len(said)))
+                    self.end_headers()
+                    self.wfile.write(said)
                     return
                 if server.hangs.is_set():
                     server._closed.wait()

@@ -34,6 +34,8 @@ def main() -> int:
         result["error"] = f"{str(error)[0].upper()}{str(error)[1:]}."
     except OSError as error:
         result["error"] = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}."
+    if secret := (order["access"] or {}).get("secret"):
+        result = {name: value.replace(secret, "***") if name == "error" else value for name, value in result.items()}
     with open(sys.argv[2], "w", encoding="utf-8", opener=_private) as file:
         json.dump(result, file)
     if "error" in result:
