@@ -156,20 +156,22 @@ def cancel(build_id: int, *, by: str) -> Build:
 
 
 def supersede(build: Build) -> list[int]:
-    """Cancel what still waits of the same branch, or pull request, and is older: `build`, which news from a repository
-    has started, is what is to be built of it now. What people have started stays. Returns the numbers of those that
+    """Cancel what still waits of the same branch, or pull request, as `build`, which news from a repository has started
+    and which is stored by now: all but the newest. What people have started stays. Returns the numbers of those that
     were cancelled; each is a transaction of its own, and asking again does no harm.
     """
     if build.trigger not in ("push", "pull_request"):
         return []
-    alike = {"project": build.project_id, "trigger": build.trigger, "branch": build.branch, "retry_of": None}
-    older = Build.objects.queued().filter(pk__lt=build.pk, pull_request=build.pull_request, **alike)
+    alike = {"trigger": build.trigger, "branch": build.branch, "pull_request": build.pull_request, "retry_of": None}
+    found = Build.objects.filter(project=build.project_id, **alike)
+    # Not `build` itself: of two that are started at once the higher number may be seen before the lower one is there.
+    newest = found.order_by("-pk").values_list("pk", flat=True)[0]
     ended = []
-    for number in list(older.values_list("pk", flat=True)):
+    for number in list(found.queued().filter(pk__lt=newest).values_list("pk", flat=True)):
         with transaction.atomic():
             other = _locked(number)
             if other.status == Status.QUEUED:
-                _end_unleased(other, Status.CANCELLED, f"Superseded by build {build.pk}.")
+                _end_unleased(other, Status.CANCELLED, f"Superseded by build {newest}.")
                 ended.append(number)
     return ended
 

@@ -154,6 +154,15 @@ class TakeTest(TestCase):
         asked.refresh_from_db()
         self.assertEqual(asked.status, Status.CANCELLED)
 
+    def test_of_two_at_once_the_lower_number_may_be_there_last(self) -> None:
+        old = deliveries.take(self.hook, envelope("1"), push()).build
+        new = deliveries.take(self.hook, envelope("2"), push()).build
+        assert old and new
+        self.assertEqual(lifecycle.supersede(old), [old.pk], "it finds that it is not the newest")
+        self.assertEqual(lifecycle.supersede(new), [])
+        new.refresh_from_db()
+        self.assertEqual(new.status, Status.QUEUED)
+
     def test_a_running_build_is_not_superseded(self) -> None:
         self.hook.supersede = True
         old = deliveries.take(self.hook, envelope("1"), push()).build
