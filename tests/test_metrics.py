@@ -6,8 +6,8 @@ from django.db import OperationalError
 from django.test import TestCase, tag
 from prometheus_client.parser import text_string_to_metric_families
 
-from builds import beats, gauges, lifecycle
-from builds.models import Build, Project
+from builds import beats, gauges, lifecycle, outbox
+from builds.models import Build, Project, Target
 from builds.states import BUILD_STATUSES
 
 
@@ -23,8 +23,19 @@ class MetricsTests(TestCase):
                 samples[sample.name, ",".join(sample.labels.values())] = sample.value
         return samples
 
+    def test_messages_are_counted_by_state(self) -> None:
+        project = Project.objects.create(name="P", slug="p", recipe="steps: [{name: one, run: 'true'}]")
+        target = Target.objects.create(project=project, kind="mail", name="mail", tells="queued")
+        lifecycle.enqueue(project, by="alice")
+        self.assertEqual(self.scrape()["buildboard_messages", "waiting"], 1)
+        claimed = outbox.claim("t", 60)
+        assert claimed is not None and claimed.target == target
+        outbox.give_up(claimed, "550 no such user")
+        self.assertEqual(self.scrape()["buildboard_messages", "failed"], 1)
+
     def test_an_empty_board_has_every_figure_at_zero(self) -> None:
         samples = self.scrape()
+        self.assertEqual(samples["buildboard_messages", "failed"], 0)
         for status in BUILD_STATUSES:
             self.assertEqual(samples["buildboard_builds", status.value], 0)
         for name in ("queue_depth", "queue_oldest_seconds", "events", "builds_cancelling"):
@@ -54,7 +65,7 @@ class MetricsTests(TestCase):
         self.assertEqual(samples["buildboard_events", ""], sum(Build.objects.values_list("head", flat=True)))
 
     def test_a_scrape_asks_a_fixed_number_of_queries_and_never_for_events(self) -> None:
-        with self.assertNumQueries(7) as asked:
+        with self.assertNumQueries(8) as asked:
             self.scrape()
         self.assertNotIn("builds_event", " ".join(query["sql"] for query in asked.captured_queries))
 

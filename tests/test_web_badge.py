@@ -127,6 +127,14 @@ class StatusTest(BadgeCase):
         self.assertEqual(self.said("open/badge.svg?branch=packets+%26+more")[1], "failed")
         self.assertEqual(self.said("open/badge.svg?branch=nowhere")[1], "no builds")
 
+    def test_a_branch_is_that_of_the_commit_and_not_what_would_be_merged_into_it(self) -> None:
+        self.build("passed", "")
+        Build.objects.update(branch="main", commit="a" * 40)
+        for more in ({"pull_request": 7}, {"tag": "v1"}):
+            self.build("failed", "refs/x")
+            Build.objects.filter(ref="refs/x").update(branch="main", ref="", **more)
+        self.assertEqual(self.said("open/badge.svg?branch=main")[1], "passed")
+
     def test_a_branch_is_looked_for_among_the_newest_finished_builds(self) -> None:
         self.build("passed", "rare")
         for _ in range(3):

@@ -119,7 +119,7 @@ class PageTest(NotificationsCase):
         self.assertEqual((target.name, target.tells, target.branches), ("team", "failed fixed", "main release/*"))
         self.assertEqual((target.pull_requests, target.enabled), (True, False))
         self.assertEqual(target.opened(), GOOD["slack"]["secret"])
-        self.assertIn("Told of failed and fixed of main, release/*, pull requests too", self.page())
+        self.assertIn("Told of failed and fixed builds of main, release/*, pull requests too", self.page())
         self.assertIn("switched off", self.page())
 
     def test_it_is_deleted_with_its_messages(self) -> None:

@@ -9,6 +9,7 @@ import unicodedata
 from typing import NamedTuple
 
 from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.html import escape, format_html
@@ -76,7 +77,8 @@ def newest(project: Project, branch: str | None = None) -> str | None:
     """The status of its newest finished build, or of that of one branch; None: there is none."""
     builds = project.builds.filter(finished_at__isnull=False).order_by("-id")
     if branch is not None:
-        builds = Build.objects.filter(pk__in=builds.values("pk")[:LOOKED_AT], ref=branch).order_by("-id")
+        of_branch = Q(branch=branch, tag="", pull_request__isnull=True) | Q(branch="", ref=branch)
+        builds = Build.objects.filter(of_branch, pk__in=builds.values("pk")[:LOOKED_AT]).order_by("-id")
     return builds.values_list("status", flat=True).first()
 
 

@@ -16,7 +16,8 @@ from prometheus_client.registry import Collector
 from buildboard.presence import database
 
 from .. import beats, gauges
-from ..models import Board, Build, Project
+from ..models import Board, Build, Outgoing, Project
+from ..models.outwards import OUTGOING_STATES
 from ..states import BUILD_STATUSES, Status
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,16 @@ def _from_database() -> Iterator[Metric]:
     revision = Board.objects.values_list("revision", flat=True).first() or 0
     yield _gauge("revision", "The board's revision: visible changes of builds; a new world makes it jump.", revision)
     yield _gauge("projects", "Projects.", Project.objects.count())
+    yield from _of_messages()
+
+
+def _of_messages() -> Iterator[Metric]:
+    """To those outside. Of those that were sent only as many as are listed still."""
+    found = dict(Outgoing.objects.order_by().values_list("state").annotate(Count("pk")))
+    messages = GaugeMetricFamily("buildboard_messages", "Messages to targets, by state.", labels=["state"])
+    for state in OUTGOING_STATES:
+        messages.add_metric([state], found.get(state, 0))
+    yield messages
 
 
 def _of_streams() -> Iterator[Metric]:

@@ -74,7 +74,7 @@ def what(target: Target) -> str:
     if target.is_forge:
         said = "each status"
     else:
-        said = " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]])) or "nothing"
+        said = " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]])) + " builds"
     said += f" of {', '.join(target.branches.split())}" if target.branches else ""
     if not target.is_forge and target.pull_requests:
         said += ", pull requests too"

@@ -132,4 +132,4 @@ def _number(text: str | None) -> int | None:
 
 def _is_awaited(row: Outgoing) -> bool:
     asked = (timezone.now() - row.created_at).total_seconds() < WATCHED_SECONDS
-    return row.state == "waiting" and row.attempts == 0 and asked
+    return row.state == "waiting" and (row.attempts == 0 or row.claim != "") and asked

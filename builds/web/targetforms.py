@@ -105,7 +105,9 @@ class TargetForm(forms.ModelForm):
     @property
     def plain(self) -> list[forms.BoundField]:
         """What identifies it and where it is."""
-        return [self[name] for name in ("name", "address", "place", "secret", "label") if name in self.fields]
+        forge = ("name", "secret", "place", "address", "label")
+        order = forge if self.instance.is_forge else ("name", "address", "place", "secret")
+        return [self[name] for name in order if name in self.fields]
 
     @property
     def rules(self) -> list[forms.BoundField]:
