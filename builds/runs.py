@@ -62,6 +62,11 @@ def renewed(build_id: int, token: str) -> Standing:
     return _standing(build_id, token)
 
 
+def finish(build_id: int, token: str, head: int, status: Status, reason: str) -> Status:
+    """As `lifecycle.finish`. `LeaseLost`."""
+    return lifecycle.finish(_lease(build_id, token, head), status, reason)
+
+
 def append(lease: Lease, chunks: Sequence[Chunk], over: Sequence[int] = ()) -> None:
     """Store what the steps have printed, with the landmarks in it. `over`: steps that print no more after it.
 

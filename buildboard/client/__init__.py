@@ -9,6 +9,10 @@
     talk.py          what is said to whoever typed the command, and the codes to exit with
     following.py     `follow`, and `start` and `retry` with `--follow`
     commands.py      the other commands
+    running.py       `run`: a command is run here, shown here, and reported to the board as a build
+    program.py       that command, on a pseudo-terminal
+    report.py        what tells the board of it, in a thread of its own
+    spool.py         lines on their way to the board: on disk, bounded
     artifacts.py     `artifacts`: listed, and downloaded whole or not at all
     __main__.py      the command line
     wheel.py         what pip calls to install all this, and nothing of the board itself

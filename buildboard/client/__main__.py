@@ -74,6 +74,15 @@ def parser() -> _Parser:
     _build(one)
     one.add_argument("--download", metavar="GLOB", help="those that are like this, such as 'dist/*.whl'")
     one.add_argument("--to", metavar="DIR", default=".", help="where to (this folder)")
+    one = verb("run", "run a command here, and report it to the board as a build", _run)
+    one.usage = "%(prog)s [options] -- COMMAND [ARGUMENT ...]"
+    one.add_argument("--project", metavar="SLUG", help="of which it is a build (BUILDBOARD_PROJECT, .buildboard.toml)")
+    one.add_argument("--name", metavar="STEP", default="", help="what its step is called (the command)")
+    one.add_argument("--ref", default="", metavar="R", help="branch, tag or commit")
+    one.add_argument(
+        "--patience", type=_seconds, default=60.0, metavar="S", help="tell the rest for so long after its end (60)"
+    )
+    one.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return top
 
 
@@ -96,6 +105,14 @@ def main(given: Sequence[str] | None = None) -> int:
         tell("")
         return INTERRUPTED
     return COULD_NOT
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        from .running import run
+    except ImportError as error:  # pseudo-terminals are a matter of Unix
+        raise CouldNot(f"Commands are run on Unix only: {error}.") from error
+    return run(options)
 
 
 def _build(verb: argparse.ArgumentParser) -> None:

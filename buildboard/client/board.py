@@ -156,6 +156,10 @@ class Board:
                 connection.close()
         raise Unreachable(f"{self.url} redirects in a circle.")
 
+    def hide_token(self, line: str) -> str:
+        """A line that somebody else will read."""
+        return line.replace(self._token, "***") if self._token in line else line
+
     def close(self) -> None:
         if self._kept is not None:
             self._kept.close()

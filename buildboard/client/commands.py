@@ -133,7 +133,7 @@ def builds(options: Namespace) -> int:
 def start(options: Namespace) -> int:
     board = open_board(options)
     body = {"ref": options.ref, "inputs": inputs(options.input)}
-    path = f"/api/v1/projects/{_slug(options.slug)}/builds"
+    path = f"/api/v1/projects/{slug(options.slug)}/builds"
     key = secrets.token_urlsafe(24)
     found = patiently(lambda: board.ask("POST", path, body, key=key))
     return _started(board, options, found, f"Build {found['id']} of {options.slug}")
@@ -255,7 +255,7 @@ def _started(board: Board, options: Namespace, found: dict[str, Any], what: str)
     return follow_build(board, int(found["id"]), as_json=options.json)
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
     if not re.fullmatch(r"[-a-zA-Z0-9_]{1,100}", text):
         raise CouldNot(f"{text[:80]!r}: expected a project's name in addresses, such as standard-library.")
     return text

@@ -184,7 +184,7 @@ def finish(request: HttpRequest, build_id: int, body: Finish) -> Any:
     if not found.outside:
         raise _lost(build_id)
     try:
-        status = lifecycle.finish(Lease(build_id, body.lease, body.head), Status(body.status), body.reason)
+        status = runs.finish(build_id, body.lease, body.head, Status(body.status), body.reason)
     except LeaseLost:
         raise _lost(build_id) from None
     return {"head": body.head + 1, "cancel_requested": status == Status.CANCELLED, "status": status}

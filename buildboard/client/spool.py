@@ -1,0 +1,105 @@
+"""Lines on their way to the board: numbered, on disk, bounded, and gone when they are delivered.
+
+A board that is away for long fills it. Then what is printed is left out, but for the newest lines; a line says so.
+"""
+
+import json
+import tempfile
+import threading
+from collections import deque
+from typing import NamedTuple
+
+MAX_BYTES = 256 * 1024 * 1024
+TAIL_LINES = 1_000
+"""Of what is left out, so many newest lines come after all: what a command says last is what it failed of."""
+_BATCH_LINES = 1_000
+
+
+class Batch(NamedTuple):
+    first: int
+    """The number of the first line, from 1."""
+    lines: list[str]
+
+
+class Spool:
+    """One thread puts, another one takes."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._file = tempfile.TemporaryFile(prefix="buildboard-")  # noqa: SIM115 - open for as long as the command runs
+        self._max = max_bytes
+        self._changed = threading.Condition()
+        self._begin = self._end = 0  # of what is in the file and not taken
+        self._next = 1
+        self._left: deque[str] = deque(maxlen=TAIL_LINES)
+        self._dropped = 0
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that are not taken yet."""
+        return self._end - self._begin
+
+    @property
+    def next(self) -> int:
+        """The number of the line that is taken next."""
+        return self._next
+
+    def put(self, line: str) -> None:
+        with self._changed:
+            if self._dropped or self.waiting >= self._max:
+                self._dropped += 1
+                self._left.append(line)
+                if self.waiting < self._max // 2:
+                    self._take_up()
+            else:
+                self._write(line)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Nothing more is put."""
+        with self._changed:
+            if self._dropped:
+                self._take_up()
+            self._closed = True
+            self._changed.notify()
+
+    def take(self, most: int, seconds: float) -> Batch | None:
+        """The next lines, of up to so many bytes as JSON, at least one; waited for. None: there are none. They are the
+        caller's now, who delivers them however often that has to be tried."""
+        with self._changed:
+            if not self.waiting and not self._closed:
+                self._changed.wait(seconds)
+            if not self.waiting:
+                return None
+            self._file.seek(self._begin)
+            data = self._file.read(min(most, self.waiting))
+            cut = data.rfind(b"\n") + 1
+            if not cut:  # a line that is longer
+                self._file.seek(self._begin)
+                data = self._file.readline()
+                cut = len(data)
+            rows = data[:cut].split(b"\n")[:-1][:_BATCH_LINES]
+            self._begin += sum(map(len, rows)) + len(rows)
+            if not self.waiting:
+                self._file.truncate(0)
+                self._begin = self._end = 0
+            first = self._next
+            self._next += len(rows)
+            return Batch(first, [json.loads(row) for row in rows])
+
+    def _write(self, line: str) -> None:
+        data = json.dumps(line).encode() + b"\n"
+        self._file.seek(self._end)
+        self._file.write(data)
+        self._file.flush()
+        self._end += len(data)
+
+    def _take_up(self) -> None:
+        """The board takes lines again, or nothing more will be put."""
+        missing = self._dropped - len(self._left)
+        if missing:
+            self._write(f"[{missing:,} lines are left out here: the board was away for too long]")
+        for line in self._left:
+            self._write(line)
+        self._left.clear()
+        self._dropped = 0
