@@ -32,6 +32,15 @@ _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no"
 class InputError(ValueError):
     """A value does not fit, or a name is not one: a sentence that names it and says what is expected."""
 
+    def __init__(self, text: str, name: str = "", also: "Sequence[InputError]" = ()) -> None:
+        """`name`: of the input; `also`: whatever else is wrong."""
+        super().__init__("; ".join([text, *map(str, also)]))
+        self.name = name
+        self.all: tuple[InputError, ...] = (self, *also)
+        """Every one of them."""
+        self.text = text
+        """Of this one alone."""
+
 
 class Missing(InputError):
     """A value is needed, and none was given."""
@@ -75,14 +84,14 @@ class Input:
         if given is not None and (given != "" or (self.type == "text" and not self.required)):
             return self.value(given)
         if self.default is None:
-            raise Missing(f"input {self.name}: it has no default; {self.expected}")
+            raise Missing(f"input {self.name}: it has no default; {self.expected}", self.name)
         return self.default
 
     def value(self, given: Any) -> Value:
         """`given` as this type, also where it is the text of one. `InputError` where it is not."""
         found = getattr(self, f"_{self.type}")(given)
         if found is None:
-            raise InputError(f"input {self.name}: {self.expected}, not {_shown(given)}")
+            raise InputError(f"input {self.name}: {self.expected}, not {_shown(given)}", self.name)
         return found  # type: ignore[no-any-return]
 
     def _text(self, given: Any) -> str | None:
@@ -112,14 +121,23 @@ class Input:
 
 
 def values(inputs: Sequence[Input], given: Mapping[str, Any]) -> dict[str, Value]:
-    """What a build gets: of each input the value that was given, else its default. `InputError` for the first that does
-    not fit, is not there, or is not one of them."""
+    """What a build gets: of each input the value that was given, else its default. `InputError` with all that do not
+    fit, are not there, or are none of them."""
     known = {one.name: one for one in inputs}
-    for name in given:
-        if name not in known:
-            takes = f"it takes {', '.join(known)}" if known else "it takes none"
-            raise InputError(f"the recipe has no input {str(name)[:80]!r}; {takes}")
-    found = {one.name: one.taken(given.get(one.name)) for one in inputs}
+    takes = f"it takes {', '.join(known)}" if known else "it takes none"
+    wrong = [
+        InputError(f"the recipe has no input {str(name)[:80]!r}; {takes}", str(name)[:80])
+        for name in given
+        if name not in known
+    ][:MAX_INPUTS]
+    found: dict[str, Value] = {}
+    for one in inputs:
+        try:
+            found[one.name] = one.taken(given.get(one.name))
+        except InputError as error:
+            wrong.append(error)
+    if wrong:
+        raise type(wrong[0])(wrong[0].text, wrong[0].name, wrong[1:])
     check_size(found)
     return found
 

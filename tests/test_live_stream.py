@@ -151,7 +151,7 @@ class AnswerTest(ServersCase):
                     self.assertEqual(self.board.get(path, token=None, headers=bad, port=port).status, 401)
             for unknown in (build.pk + 1_000_000, 10**30):
                 answer = self.board.get(f"/builds/{unknown}/events/", port=port)
-                self.assertEqual((answer.status, answer.headers["content-type"]), (404, "application/json"))
+                self.assertEqual((answer.status, answer.headers["content-type"]), (404, "application/problem+json"))
 
     def test_a_stranger_to_a_project_sees_neither_its_builds_nor_their_changes(self) -> None:
         from django.contrib.auth.models import Group

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import ParamSpec, TypeVar
 
 from django.conf import settings
@@ -52,7 +53,10 @@ class Opening:
 
 
 def refuse(status: int, detail: str, **more: str) -> Refusal:
-    response = JsonResponse({"detail": detail} | more, status=status, headers={"Cache-Control": "no-store"})
+    """Problem details (RFC 9457), as the API answers them."""
+    said = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    response = JsonResponse(said | more, status=status, headers={"Cache-Control": "no-store"})
+    response["Content-Type"] = "application/problem+json"
     if status == 401:
         response["WWW-Authenticate"] = 'Bearer realm="Buildboard"'
     return Refusal(response)

@@ -15,6 +15,7 @@ from ninja.utils import check_csrf
 
 from .. import access
 from ..access import Caller
+from . import rates
 from .problems import Problem
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -43,10 +44,13 @@ class Door(AuthBase):
     openapi_type = "http"
     openapi_scheme = "bearer"
 
-    def __init__(self, *, reads: bool = True) -> None:
-        """`reads`: a GET is for tokens with the scope `read` alone."""
+    def __init__(self, *, reads: bool = True, often: str = "", times: int = 1) -> None:
+        """`reads`: a GET is for tokens with the scope `read` alone. `often`: what is asked often has a bucket of its
+        own, of so many times the usual rate."""
         super().__init__()
         self._reads = reads
+        self._often = often
+        self._times = times
 
     def __call__(self, request: HttpRequest) -> Caller:
         _check_size(request)
@@ -54,6 +58,7 @@ class Door(AuthBase):
             caller = access.identify(request)
         except access.BadToken as error:
             raise Problem(401, f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
+        self._check_rate(request, caller)
         safe = request.method in _SAFE
         if not caller.is_known and not (safe and settings.BUILDBOARD_PUBLIC):
             raise Problem(401, "Sign in, or send Authorization: Bearer TOKEN.")
@@ -62,6 +67,18 @@ class Door(AuthBase):
         if safe and self._reads and not caller.may_read():
             raise Problem(403, "This API token has no scope 'read'.")
         return caller
+
+    def _check_rate(self, request: HttpRequest, caller: Caller) -> None:
+        who = f"token {caller.token.pk}" if caller.token else f"user {caller.user.pk}"
+        if not caller.is_known:
+            who = f"at {request.META.get('REMOTE_ADDR', '')}"
+        rate = rates.take(f"{self._often} {who}", self._times)
+        if rate is None:
+            return
+        request.rate = rate  # type: ignore[attr-defined]
+        if not rate.allowed:
+            detail = f"More than {rate.most:,} requests in {rates.WINDOW_SECONDS} s; try again in {rate.after} s."
+            raise Problem(429, detail, headers={"Retry-After": str(rate.after)})
 
 
 def _check_size(request: HttpRequest) -> None:

@@ -17,14 +17,15 @@ _HEADERS: dict[int, dict[str, str]] = {
 class Problem(Exception):
     """Ends a request with this status and text."""
 
-    def __init__(self, status: int, detail: str, **more: Any) -> None:
+    def __init__(self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.headers = headers
         self.more = more
 
     def response(self) -> HttpResponse:
-        return problem(self.status, self.detail, headers=_HEADERS.get(self.status), **self.more)
+        return problem(self.status, self.detail, headers=self.headers or _HEADERS.get(self.status), **self.more)
 
 
 def problem(status: int, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> HttpResponse:

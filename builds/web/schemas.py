@@ -267,13 +267,19 @@ class Failure(Schema):
     ]
 
 
+class Wrong(Schema):
+    at: Annotated[str, Field(description="which value: `ref`, `inputs.target`, `limit` …")]
+    expected: str
+
+
 class Details(Schema):
     """Every refusal: problem details (RFC 9457), as application/problem+json."""
 
     type: str
     title: str
     status: int
-    detail: str
+    detail: Annotated[str, Field(description="a sentence for people")]
+    errors: Annotated[list[Wrong] | None, Field(description="every value that is not as expected")] = None
 
 
 STARTING = {201: Started, 409: Details, 422: Details, 429: Details}

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from ... import lifecycle
 from ...access import Caller
+from ...inputs import InputError
 from ...models import Build, Project
 from ..problems import Problem
 
@@ -53,6 +54,12 @@ def require(who: Caller, allowed: bool, scope: str, what: str) -> None:
 
 
 def refused(status: int, refusal: lifecycle.Refused) -> Problem:
+    if isinstance(refusal.__cause__, InputError):
+        wrong = [
+            {"at": f"inputs.{one.name}" if one.name else "inputs", "expected": one.text}
+            for one in refusal.__cause__.all
+        ]
+        return Problem(status, str(refusal), errors=wrong)
     return Problem(429 if isinstance(refusal, lifecycle.QueueFull) else status, str(refusal))
 
 

@@ -5,6 +5,7 @@ Refusals are problem details (`problems.py`). What a caller may not see is a 404
 
 import logging
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
 from django.db import Error as DatabaseError
@@ -16,14 +17,34 @@ from ninja.errors import HttpError, ValidationError
 
 from buildboard.presence import database
 
+from .. import schemas
 from ..door import Door
 from ..problems import Problem, problem
 
 logger = logging.getLogger(__name__)
 
+_DETAILS = {"$ref": "#/components/schemas/Details"}
+_SHARED = (401, 403, 404, 413, 422, 429, 503)
+"""What any operation may refuse with."""
+
 
 class Api(NinjaAPI):
     """HEAD as GET, OPTIONS, and problem details also for what no operation answers."""
+
+    def get_openapi_schema(self, **options: Any) -> Any:
+        """Whatever an operation refuses with, it is problem details, and so are the refusals that all of them share."""
+        document = super().get_openapi_schema(**options)
+        document["components"]["schemas"].setdefault("Details", schemas.Details.model_json_schema())
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                answers = operation["responses"]
+                for status in _SHARED:
+                    answers.setdefault(status, {})
+                for status, answer in answers.items():
+                    if int(status) >= 400:
+                        answer["content"] = {"application/problem+json": {"schema": _DETAILS}}
+                        answer["description"] = HTTPStatus(int(status)).phrase
+        return document
 
     @property
     def urls(self) -> tuple[list[Any], str, str]:
@@ -76,6 +97,9 @@ def _polite(view: Any) -> Any:
             detail = f"{asked} is not possible here; expected {allowed}."
             return problem(405, detail, headers={"Allow": allowed})
         answer.setdefault("Cache-Control", "no-store")
+        if rate := getattr(request, "rate", None):
+            for name, value in rate.headers.items():
+                answer[name] = value
         return answer
 
     polite.csrf_exempt = True  # the door checks it, for callers by session

@@ -18,10 +18,12 @@ from ...recipe import MAX_NAME
 from ...source import Source, is_commit
 from ...states import Status
 from .. import schemas
+from ..door import Door
 from ..problems import Problem
 from . import asking
 
-router = Router()
+router = Router(auth=Door(often="runs", times=10))
+"""A run tells of itself some times a second, and so do several with one token."""
 
 Token = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", description="the lease: 32 hexadecimal digits of randomness")]
 StepName = Annotated[str, Field(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
