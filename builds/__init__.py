@@ -6,6 +6,7 @@ this order.
 
     states.py      statuses of builds and steps, and what may become what
     inputs.py      typed parameters of a recipe, given at the start of a build
+    junit.py       test reports in JUnit's XML
     source.py      what a build is made of, and what started it
     recipe/        YAML → Recipe, with errors that name the line
     hooks/         webhooks: what a forge delivers, from the headers to the build that it asks for
@@ -26,6 +27,7 @@ this order.
     events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
     filestore.py   files by random names, in a folder or in S3
     artifacts.py   files that steps leave behind
+    testcases.py   the tests of builds, and which of them are flaky
     printed.py     the lines of a step by their numbers, whatever has become of the log
     lookout.py     finds the groups and annotations in what the steps of a build print
     loglimit.py    how much of a build's log is kept: its head, and its tail

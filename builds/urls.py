@@ -14,6 +14,7 @@ from .web import (
     notifications,
     schedules,
     secrets,
+    testpages,
     views,
     webhooks,
 )
@@ -45,6 +46,7 @@ urlpatterns = [
     path("builds/<int:build_id>/find/", find.page, name="find"),
     path("builds/<int:build_id>/difference/", findings.page, name="build-difference"),
     path("builds/<int:build_id>/artifacts/", artifacts.page, name="artifacts"),
+    path("builds/<int:build_id>/tests/", testpages.page, name="tests"),
     path("builds/<int:build_id>/preview/<path:path>", artifacts.preview, name="preview"),
     path("accounts/login/", views.Login.as_view(), name="login"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),

@@ -15,6 +15,7 @@ FLOORS = [
     "states", "inputs", "source", "recipe", "hooks", "repository", "progress", "gauges", "labels", "cron",
     "vault", "wakes",
     "models", "plans", "rotation", "safe", "blocks", "cuts", "landmarks", "events",
+    "junit", "testcases",
     "filestore", "artifacts", "printed", "lookout", "loglimit", "silences", "beats", "queue",
     "outbox",
     "lifecycle", "deliveries", "schedules", "chains", "runs", "worlds",

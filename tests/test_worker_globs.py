@@ -33,7 +33,7 @@ class GlobCase(SimpleTestCase):
             file.write_text(path)
 
     def find(self, *patterns: str) -> Found:
-        return find(self.work, [Pattern(one) for one in patterns], lambda: False)
+        return find(self.work, [Pattern(one) for one in patterns], lambda: None)
 
     def paths(self, *patterns: str) -> list[str]:
         return [match.path for match in self.find(*patterns).files]
@@ -163,7 +163,12 @@ class RefusedTest(GlobCase):
 
     def test_it_ends_when_it_is_told_to(self) -> None:
         self.make("a")
-        self.assertEqual(find(self.work, [Pattern("*")], lambda: True).files, [])
+
+        def check() -> None:
+            raise KeyboardInterrupt
+
+        with self.assertRaises(KeyboardInterrupt):
+            find(self.work, [Pattern("*")], check)
 
 
 @tag("fast")

@@ -1,5 +1,6 @@
 """Work of the board's own: in a thread, and as a process is seen by the runner."""
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -65,6 +66,16 @@ class WorkTests(SimpleTestCase):
 
         work, _ = self.over(for_ever, stop=True)
         self.assertEqual((work.exit_code, work.fault), (1, "Copying: stopped."))
+
+    def test_work_that_hangs_is_left_and_has_failed(self) -> None:
+        go = threading.Event()
+        work = Work("Copying", lambda desk: go.wait(20) and None, patience=0.05)
+        self.addCleanup(work.close)
+        self.addCleanup(go.set)
+        until = time.monotonic() + 20
+        while not work.is_over and time.monotonic() < until:
+            work.hear()
+        self.assertEqual((work.exit_code, work.fault), (1, "Copying: nothing has moved for 0 seconds."))
 
     def test_it_ends_when_nobody_listens_any_more(self) -> None:
         ended: list[str] = []

@@ -20,6 +20,7 @@ from .sealed import SealedField
 from .secret import Secret
 from .shared import iso
 from .step import Step
+from .testcase import TestCase, TestReport
 from .token import ALL_SCOPES, ApiToken
 from .worker import Worker
 
@@ -51,6 +52,8 @@ __all__ = [
     "SealedField",
     "Secret",
     "Step",
+    "TestCase",
+    "TestReport",
     "TARGET_KINDS",
     "Target",
     "Worker",

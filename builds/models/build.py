@@ -150,6 +150,11 @@ class Build(models.Model):
     artifact_bytes = models.BigIntegerField(default=0, db_default=0, editable=False)
     """How many files its steps have left behind, of those that are still there, and their size."""
 
+    tests_passed = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    tests_failed = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    tests_skipped = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    """How many tests its steps have reported."""
+
     objects = BuildQuerySet.as_manager()
 
     class Meta:
@@ -285,6 +290,7 @@ class Build(models.Model):
             "kept": self.kept,
             "pruned_at": iso(self.pruned_at),
             "annotations": self.annotations_told,
+            "tests": {"passed": self.tests_passed, "failed": self.tests_failed, "skipped": self.tests_skipped},
             "artifacts": {"count": self.artifact_count, "bytes": self.artifact_bytes},
             "steps": [step.data() for step in steps],
         }

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from .. import artifacts, blocks, events, landmarks, printed
+from .. import artifacts, blocks, events, landmarks, printed, testcases
 from ..blocks import Cut, Damaged, Line, Run
 from ..events import Fact
 from ..models import Build
@@ -112,6 +112,7 @@ def sweep(build_id: int, pace: Pace) -> int:
         deleted += _delete_blocks(build_id, pace)
         with pace.batch():
             deleted += landmarks.delete_groups(build_id)
+        deleted += _delete_tests(build_id, pace)
     with pace.batch():
         Build.objects.filter(pk=build_id).update(log_rest=False)
     return deleted
@@ -185,6 +186,16 @@ def _measure(build_id: int, pace: Pace) -> tuple[int, int]:
         texts = [text for part in some if isinstance(part, Run) for text in part.texts]
         lines += len(texts)
         size += sum(len(text.encode("utf-8", "replace")) + 1 for text in texts)
+
+
+def _delete_tests(build_id: int, pace: Pace) -> int:
+    deleted = 0
+    while True:
+        with pace.rows_batch() as rows:
+            some = testcases.delete(build_id, rows)
+        if not some:
+            return deleted
+        deleted += some
 
 
 def _delete_blocks(build_id: int, pace: Pace) -> int:

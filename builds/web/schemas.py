@@ -84,6 +84,14 @@ class Files(Schema):
     bytes: int
 
 
+class Tests(Schema):
+    """How many tests, as the reports of the steps say."""
+
+    passed: int
+    failed: int
+    skipped: int
+
+
 class BuildItem(Schema):
     """`Build.data()`: also the `data` of a `build` event."""
 
@@ -123,6 +131,7 @@ class BuildItem(Schema):
     kept: Annotated[bool, Field(description="its log is never pruned")]
     pruned_at: Annotated[datetime | None, Field(description="since when its log is gone; null: it is there")]
     annotations: Annotated[Levels, Field(description="how many its steps have printed, also beyond those kept")]
+    tests: Tests
     artifacts: Annotated[Files, Field(description="files of it that are stored")]
     steps: list[StepItem]
 

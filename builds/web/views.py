@@ -20,7 +20,7 @@ from ..access import Caller
 from ..inputs import Input, text
 from ..models import Board, Build, Project, iso
 from ..states import BUILD_STATUSES
-from . import artifacts, front, landmarks, logtail, origin, projectpage, steps, words
+from . import artifacts, front, landmarks, logtail, origin, projectpage, steps, testpages, words
 from .door import for_callers
 from .filters import Filter
 from .forms import LoginForm, RetryForm, StartForm
@@ -123,6 +123,7 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         "annotations": landmarks.panel(found, own),
         "plain_groups": landmarks.plain_groups(found),
         "artifacts": artifacts.panel(found, [step.name for step in own]),
+        "tests": testpages.panel(found),
         "insight": Insight(found, own),
         "place": place,
         "waits": waits(place),

@@ -1,16 +1,17 @@
-"""A step's artifacts, collected when it is over: found in the workspace, copied to the storage, and told.
+"""A step's artifacts, collected when it is over, however it ended: found in its workspace, copied to the storage, told.
 
-`collect` is the work of an `Aside`; what it finds and what it leaves out is said in the step's log, as warnings where
-someone should know. A storage that fails is an error: `NotStored`.
+Looking and copying are work beside the runner's loop; the runner's own thread stores what is known of each file, before
+its first byte is copied and after its last. What is left out is said in the step's log, as a warning. A storage that
+fails, or hangs, fails the step.
 """
 
 import hashlib
 import logging
 import os
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, NamedTuple
 
 from django.conf import settings
@@ -20,8 +21,12 @@ from .. import artifacts, filestore
 from ..artifacts import HEAD_BYTES, MAX_PATH, Done, Intent
 from ..events import Lease
 from ..retention import size
-from .aside import Aside, Left
-from .globs import BadPattern, Match, Pattern, Refused, find, open_within, opened_folder, shown
+from ..states import Status
+from .endings import Ending
+from .globs import BadPattern, Found, Match, Pattern, Refused, find, open_within, opened_folder, shown
+from .jobs import Desk, Stopped, Work
+from .running import Hook, Running, Start
+from .storing import Storing
 
 logger = logging.getLogger(__name__)
 
@@ -30,24 +35,20 @@ BATCH = 50
 """So many files are told at once."""
 NAMED = 10
 """So many are named in a line of the log; the others are counted."""
+PATIENCE = 90.0
+"""Seconds in which a storage has to take something: longer than its own attempts last."""
+FAULT = "Its artifacts could not be stored"
 
 
-class NotStored(Exception):
-    """The storage failed: a sentence that says why."""
-
-
-class Source(NamedTuple):
-    """Of which step, and where it worked."""
-
-    position: int
-    workspace: Path
-    prefix: str = ""
-    """Before each path, where other steps work in folders of their own and have files of the same names."""
+class Wanted(NamedTuple):
+    intent: Intent
+    path: str
+    """Where the file is, within the workspace."""
 
 
 @dataclass
 class Budget:
-    """What a build may still store. Asked in the runner's thread alone: steps that end together share it."""
+    """What a build may still store: steps that end together share it."""
 
     count: int
     bytes: int
@@ -56,142 +57,205 @@ class Budget:
     def of_settings(cls) -> "Budget":
         return cls(settings.BUILDBOARD_MAX_ARTIFACTS, settings.BUILDBOARD_MAX_BUILD_ARTIFACTS_MB * _MEGABYTE)
 
-    def take(self, count: int, amount: int) -> bool:
-        if count > self.count or amount > self.bytes:
+    def take(self, amount: int) -> bool:
+        """One file of so many bytes."""
+        if self.count < 1 or amount > self.bytes:
             return False
-        self.count -= count
+        self.count -= 1
         self.bytes -= amount
         return True
 
 
-def collect(aside: Aside, lease: Lease, source: Source, texts: Sequence[str], budget: Budget, *, failed: bool) -> None:
-    """Store the files that the patterns `texts` mean. `failed`: the step has failed, so that it is no surprise where
-    there are none. `NotStored`, `Left`."""
-    _Collecting(aside, lease, source, budget).run(texts, failed=failed)
+class Teller:
+    """Says to the log of a step what is left out: some by name, the others by number."""
 
-
-class _Collecting:
-    def __init__(self, aside: Aside, lease: Lease, source: Source, budget: Budget) -> None:
-        self._aside = aside
-        self._lease = lease
-        self._source = source
-        self._budget = budget
-        self._left_out: Counter[str] = Counter()
-        """By reason, those that are not named."""
+    def __init__(self, step: Running, title: str) -> None:
+        self._step = step
+        self._title = title
         self._said = 0
+        self._more: Counter[str] = Counter()
 
-    def run(self, texts: Sequence[str], *, failed: bool) -> None:
-        found = find(self._source.workspace, list(self._patterns(texts)), self._aside.is_left)
-        for text in found.unmatched:
-            (self._aside.say if failed else self._warn)(f"{shown(text)} means no file.")
-        for line in found.refused:
-            self._warn(f"{line}: not stored.")
-        if found.more_refused:
-            self._warn(f"{found.more_refused:,} more were not stored for reasons like these.")
-        if found.cut:
-            self._warn("The workspace has more files than are looked at: some of them are not stored.")
-        stored = total = 0
-        paths: list[str] = []
-        with opened_folder(self._source.workspace) as folder:
-            wanted = list(self._wanted(found.files))
-            for first in range(0, len(wanted), BATCH):
-                for path, amount in self._batch(folder, wanted[first : first + BATCH]):
-                    stored, total = stored + 1, total + amount
-                    paths += [path] if len(paths) < NAMED else []
-        for why, count in self._left_out.items():
-            self._warn(f"{count:,} more {'file was' if count == 1 else 'files were'} not stored: {why}.")
-        if stored:
-            rest = f" and {stored - len(paths):,} more" if stored > len(paths) else ""
-            self._aside.say(f"{_files(stored)} stored, {size(total)}: {', '.join(paths)}{rest}")
+    def say(self, line: str) -> None:
+        self._step.log.begin_line(line, time.monotonic())
 
-    def _patterns(self, texts: Sequence[str]) -> Iterator[Pattern]:
-        for text in texts:
-            try:
-                yield Pattern(text)
-            except BadPattern as wrong:
-                self._warn(f"The pattern {shown(text)} {wrong}: nothing of it is stored.")
+    def warn(self, text: str, level: str = "warning") -> None:
+        self.say(command(level, self._title, text))
 
-    def _wanted(self, files: Sequence[Match]) -> Iterator[tuple[Intent, Match]]:
-        most = settings.BUILDBOARD_MAX_ARTIFACT_MB * _MEGABYTE
-        for match in files:
-            path = self._source.prefix + match.path
-            if len(path) > MAX_PATH:
-                self._leave_out(f"{path[:80]}…", "", f"its path is longer than {MAX_PATH} characters")
-            elif match.size > most:
-                self._leave_out(path, size(match.size), f"an artifact has {size(most)} at most")
-            elif not self._aside.ask(self._budget.take, 1, match.size):
-                count, much = settings.BUILDBOARD_MAX_ARTIFACTS, settings.BUILDBOARD_MAX_BUILD_ARTIFACTS_MB
-                self._leave_out(path, size(match.size), f"a build has {count:,} artifacts and {much:,} MB at most")
-            else:
-                yield Intent(self._source.position, path, match.size, filestore.new_name()), match
-
-    def _batch(self, folder: int, wanted: Sequence[tuple[Intent, Match]]) -> Iterator[tuple[str, int]]:
-        """Announce, store and tell; the path and the size of each that is stored."""
-        self._aside.ask(artifacts.intend, self._lease, [intent for intent, _ in wanted])
-        done: dict[str, Done] = {}
-        try:
-            for intent, match in wanted:
-                one = self._one(folder, intent, match)
-                if one is not None:
-                    done[intent.name] = one
-            self._aside.moved()
-        except (filestore.Failed, Left) as error:
-            for intent, _ in wanted:
-                _discard(intent.name)
-            if isinstance(error, Left):
-                raise
-            self._aside.ask(artifacts.forget, [intent.name for intent, _ in wanted])
-            raise NotStored(str(error)) from error
-        # Whether that landed is known to the database alone, so if this fails, what becomes of the files is its word.
-        self._aside.ask(artifacts.settle, self._lease, list(done.values()))
-        missing = [intent.name for intent, _ in wanted if intent.name not in done]
-        if missing:
-            self._aside.ask(artifacts.forget, missing)
-        for intent, _ in wanted:
-            if intent.name in done:
-                yield intent.path, done[intent.name].size
-
-    def _one(self, folder: int, intent: Intent, match: Match) -> Done | None:
-        """None: it is no file any more that is to be read."""
-        try:
-            file = open_within(folder, match.path)
-        except Refused as refused:
-            self._leave_out(intent.path, "", str(refused))
-            return None
-        with os.fdopen(file, "rb") as opened:
-            content = Measured(opened, intent.size, self._aside.moved)
-            try:
-                filestore.save(intent.name, content)
-            except filestore.Unread as error:
-                self._leave_out(intent.path, "", str(error))
-                _discard(intent.name)
-                return None
-        return content.done(intent.name)
-
-    def _leave_out(self, path: str, much: str, why: str) -> None:
+    def leave_out(self, path: str, why: str, much: str = "") -> None:
         self._said += 1
         if self._said > NAMED:
-            self._left_out[why] += 1
+            self._more[why] += 1
         else:
-            self._warn(f"{shown(path)}{much and f' ({much})'} is not stored: {why}.")
+            self.warn(f"{shown(path)}{much and f' ({much})'} is not stored: {why}.")
 
-    def _warn(self, text: str) -> None:
-        self._aside.say(command("warning", "Artifacts", text))
+    def close(self) -> None:
+        for why, count in self._more.items():
+            self.warn(f"{count:,} more {'file was' if count == 1 else 'files were'} not stored: {why}.")
+
+
+class Artifacts(Hook):
+    """Of one build."""
+
+    def __init__(self, lease: Lease, store: Storing) -> None:
+        self._lease = lease
+        self._store = store
+        self._budget = Budget.of_settings()
+
+    def after(self, step: Running, ending: Ending) -> Iterable[Start]:
+        if not step.step.artifacts:
+            return
+        teller = Teller(step, "Artifacts")
+        look = Look(step, step.step.artifacts)
+        yield look.start
+        look.tell(teller, quiet=ending.status != Status.PASSED)
+        wanted = list(self._wanted(step, look.found.files, teller))
+        stored: list[tuple[str, int]] = []
+        for first in range(0, len(wanted), BATCH):
+            batch = wanted[first : first + BATCH]
+            self._store(artifacts.intend, self._lease, [one.intent for one in batch])
+            copy = Copy(step, batch)
+            yield copy.start
+            self._settle(copy, teller, stored)
+            if copy.failed:
+                yield copy.fail
+        teller.close()
+        if stored:
+            named = ", ".join(path for path, _ in stored[:NAMED])
+            rest = f" and {len(stored) - NAMED:,} more" if len(stored) > NAMED else ""
+            total = size(sum(amount for _, amount in stored))
+            teller.say(
+                f"{'1 artifact' if len(stored) == 1 else f'{len(stored):,} artifacts'} stored, {total}: {named}{rest}"
+            )
+
+    def _wanted(self, step: Running, files: Sequence[Match], teller: Teller) -> Iterator[Wanted]:
+        most = settings.BUILDBOARD_MAX_ARTIFACT_MB * _MEGABYTE
+        prefix = prefix_of(step)
+        for match in files:
+            path = prefix + match.path
+            if len(path) > MAX_PATH:
+                teller.leave_out(f"{path[:80]}…", f"its path is longer than {MAX_PATH} characters")
+            elif match.size > most:
+                teller.leave_out(
+                    path, f"an artifact has {settings.BUILDBOARD_MAX_ARTIFACT_MB:,} MB at most", size(match.size)
+                )
+            elif not self._budget.take(match.size):
+                count, much = settings.BUILDBOARD_MAX_ARTIFACTS, settings.BUILDBOARD_MAX_BUILD_ARTIFACTS_MB
+                teller.leave_out(path, f"a build has {count:,} artifacts and {much:,} MB at most", size(match.size))
+            else:
+                yield Wanted(Intent(step.position, path, match.size, filestore.new_name()), match.path)
+
+    def _settle(self, copy: "Copy", teller: Teller, stored: list[tuple[str, int]]) -> None:
+        """What was copied is there; what was not, is forgotten."""
+        for path, why in copy.left_out:
+            teller.leave_out(path, why)
+        done = {} if copy.failed else copy.done
+        missing = [one.intent.name for one in copy.wanted if one.intent.name not in done]
+        if missing:
+            self._store(artifacts.forget, missing)
+        self._store(artifacts.settle, self._lease, list(done.values()))
+        stored += [(one.intent.path, done[one.intent.name].size) for one in copy.wanted if one.intent.name in done]
+
+
+class Look:
+    """Which files of a step's workspace its patterns mean."""
+
+    def __init__(self, step: Running, texts: Sequence[str]) -> None:
+        self.found = Found()
+        self._workspace = step.workspace
+        self._patterns: list[Pattern] = []
+        self._wrong: list[str] = []
+        for text in texts:
+            try:
+                self._patterns.append(Pattern(text))
+            except BadPattern as wrong:
+                self._wrong.append(f"The pattern {shown(text)} {wrong}: nothing of it is looked at.")
+
+    def start(self) -> Work:
+        return Work("Its workspace could not be looked through", self._run)
+
+    def _run(self, desk: Desk) -> None:
+        self.found = find(self._workspace, self._patterns, desk.check)
+
+    def tell(self, teller: Teller, *, quiet: bool) -> None:
+        """What is odd about it. `quiet`: that there are no files is no surprise."""
+        for line in self._wrong:
+            teller.warn(line)
+        for text in self.found.unmatched:
+            line = f"{shown(text)} means no file."
+            teller.say(line) if quiet else teller.warn(line)
+        for line in self.found.refused:
+            teller.warn(f"{line}: left out.")
+        if self.found.more_refused:
+            teller.warn(f"{self.found.more_refused:,} more were left out for reasons like these.")
+        if self.found.cut:
+            teller.warn("The workspace has more files than are looked at: some of them are left out.")
+
+
+class Copy:
+    """Files on their way to the storage: all of a batch, or none where the storage fails."""
+
+    def __init__(self, step: Running, wanted: Sequence[Wanted]) -> None:
+        self.wanted = wanted
+        self.done: dict[str, Done] = {}
+        self.left_out: list[tuple[str, str]] = []
+        self.failed = ""
+        self._workspace = step.workspace
+
+    def start(self) -> Work:
+        return Work(FAULT, self._run, PATIENCE)
+
+    def fail(self) -> Work:
+        def say(desk: Desk) -> None:
+            raise ValueError(self.failed.rstrip("."))
+
+        return Work(FAULT, say)
+
+    def _run(self, desk: Desk) -> None:
+        try:
+            with opened_folder(self._workspace) as folder:
+                for one in self.wanted:
+                    self._one(folder, one, desk)
+            desk.check()
+        except (filestore.Failed, Stopped) as error:
+            for one in self.wanted:
+                _discard(one.intent.name)
+            if isinstance(error, Stopped):
+                raise
+            self.failed = str(error)
+
+    def _one(self, folder: int, one: Wanted, desk: Desk) -> None:
+        try:
+            file = open_within(folder, one.path)
+        except Refused as refused:  # it is none any more that is to be read
+            self.left_out.append((one.intent.path, str(refused)))
+            return
+        with os.fdopen(file, "rb") as opened:
+            content = Measured(opened, one.intent.size, desk.check)
+            try:
+                filestore.save(one.intent.name, content)
+            except filestore.Unread as error:
+                self.left_out.append((one.intent.path, str(error)))
+                _discard(one.intent.name)
+            else:
+                self.done[one.intent.name] = content.done(one.intent.name)
 
 
 class Measured(File):
     """A file that is read once, from its beginning, at most `limit` bytes of it: what it is becomes known meanwhile."""
 
-    def __init__(self, opened: IO[bytes], limit: int, moved: Callable[[], None]) -> None:
+    def __init__(self, opened: IO[bytes], limit: int, check: Callable[[], None]) -> None:
         super().__init__(opened, "artifact")
         self._limit = limit
-        self._moved = moved
+        self._check = check
         self._sha256 = hashlib.sha256()
         self._head = b""
         self._size = 0
 
     def read(self, count: int = -1) -> bytes:
-        self._moved()
+        try:
+            self._check()
+        except Stopped:
+            raise filestore.Unread("it was stopped") from None  # no fault of the storage; whoever copies asks again
         left = self._limit - self._size
         try:
             part = self.file.read(left if count < 0 else min(count, left))
@@ -221,8 +285,9 @@ def command(level: str, title: str, text: str) -> str:
     return f"::{level} title={title}::{text}"
 
 
-def _files(count: int) -> str:
-    return "1 artifact" if count == 1 else f"{count:,} artifacts"
+def prefix_of(step: Running) -> str:
+    """Before each path of a step that works in a folder of its own: others may have files of the same names there."""
+    return "" if step.step.workspace == "shared" else f"{step.name.replace('/', '-')}/"
 
 
 def _discard(name: str) -> None:

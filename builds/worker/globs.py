@@ -136,13 +136,13 @@ class _Part:
         return (self._dotted or not name.startswith(".")) and self._match(name) is not None
 
 
-def find(workspace: str | os.PathLike, patterns: Sequence[Pattern], stopping: Callable[[], bool]) -> Found:
-    """The files of the folder `workspace` that `patterns` mean. `stopping`: whether to end early, asked often.
+def find(workspace: str | os.PathLike, patterns: Sequence[Pattern], check: Callable[[], None]) -> Found:
+    """The files of the folder `workspace` that `patterns` mean. `check` is called often, and may raise.
 
     `OSError` where the workspace itself cannot be read.
     """
     found = Found()
-    walk = _Walk(found, patterns, stopping)
+    walk = _Walk(found, patterns, check)
     with opened_folder(workspace) as folder:
         walk.folder(folder, "", [pattern.begin() for pattern in patterns])
     found.files.sort()
@@ -151,16 +151,17 @@ def find(workspace: str | os.PathLike, patterns: Sequence[Pattern], stopping: Ca
 
 
 class _Walk:
-    def __init__(self, found: Found, patterns: Sequence[Pattern], stopping: Callable[[], bool]) -> None:
+    def __init__(self, found: Found, patterns: Sequence[Pattern], check: Callable[[], None]) -> None:
         self._found = found
         self._patterns = patterns
-        self._stopping = stopping
+        self._check = check
         self._looked_at = 0
         self.hit = [False] * len(patterns)
 
     def folder(self, file: int, path: str, at: list[frozenset[int]], depth: int = 0) -> None:
-        if self._found.cut or self._stopping():
+        if self._found.cut:
             return
+        self._check()
         try:
             with os.scandir(file) as entries:
                 names = []

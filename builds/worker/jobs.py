@@ -2,8 +2,10 @@
 
 import contextlib
 import logging
+import math
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -52,9 +54,12 @@ class Desk:
     def __init__(self, pipe: int, stopping: threading.Event) -> None:
         self._pipe = pipe
         self._stopping = stopping
+        self.moved_at = time.monotonic()
+        """When it last asked."""
 
     def check(self) -> None:
         """`Stopped` where the work is to end: ask before each piece of it."""
+        self.moved_at = time.monotonic()
         if self._stopping.is_set():
             raise Stopped
 
@@ -73,8 +78,9 @@ class Work:
     """A function in a thread: for what takes its time on files or the network. It neither reads nor writes the
     database: what it finds is stored by the runner's own thread, after it."""
 
-    def __init__(self, name: str, call: Callable[[Desk], None]) -> None:
-        """`call` raises `OSError` or `ValueError` where it fails; `NAME: what was wrong.` becomes `fault`."""
+    def __init__(self, name: str, call: Callable[[Desk], None], patience: float = math.inf) -> None:
+        """`call` raises `OSError` or `ValueError` where it fails; `NAME: what was wrong.` becomes `fault`. Work that
+        has not asked its desk for `patience` seconds hangs: it is left where it is, and has failed."""
         self.exit_code: int | None = None
         self.fault = ""
         self._name = name
@@ -86,18 +92,22 @@ class Work:
         self.report, ended = os.pipe()
         os.set_blocking(self.terminal, False)
         os.set_blocking(self.report, False)
+        self._patience = patience
+        self._desk = Desk(said, self._stopping)
         threading.Thread(target=self._run, args=(said, ended), name="work", daemon=True).start()
 
     def _run(self, said: int, ended: int) -> None:
+        fault = ""
         try:
-            self._call(Desk(said, self._stopping))
+            self._call(self._desk)
         except Stopped:
-            self.fault = f"{self._name}: stopped."
+            fault = f"{self._name}: stopped."
         except (OSError, ValueError) as error:
-            self.fault = f"{self._name}: {getattr(error, 'strerror', None) or error}."
+            fault = f"{self._name}: {getattr(error, 'strerror', None) or error}."
         except Exception as error:
             logger.exception("action=work state=failed name=%s", self._name)
-            self.fault = f"{self._name}: {type(error).__name__}."
+            fault = f"{self._name}: {type(error).__name__}."
+        self.fault = self.fault or fault
         os.close(said)
         os.close(ended)
 
@@ -119,6 +129,13 @@ class Work:
 
     def hear(self) -> None:
         if self.report is None:
+            return
+        if time.monotonic() - self._desk.moved_at > self._patience:
+            self.fault = f"{self._name}: nothing has moved for {self._patience:.0f} seconds."
+            self._stopping.set()
+            os.close(self.report)
+            self.report = None
+            self.exit_code = 1
             return
         with contextlib.suppress(BlockingIOError):
             os.read(self.report, 1)  # nothing is ever written there: it has come to its end

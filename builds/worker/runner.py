@@ -22,6 +22,7 @@ from ..recipe import Facts, Recipe
 from ..states import Status
 from . import endings, isolation, leftovers
 from .checkout import Checkout
+from .collecting import Artifacts
 from .course import KILL_SECONDS, Course, Courses
 from .disk import Room
 from .endings import Ending
@@ -30,6 +31,7 @@ from .footprint import Footprint
 from .jobs import Job
 from .orders import Orders
 from .ownworkspace import OwnWorkspace
+from .reporting import Reports
 from .running import Hook, Running
 from .schedule import Schedule
 from .secrecy import Secrecy
@@ -41,9 +43,9 @@ from .workspace import Workspace
 logger = logging.getLogger(__name__)
 
 
-def hooks(workspace: Workspace) -> list[Hook]:
+def hooks(workspace: Workspace, lease: Lease, store: Storing) -> list[Hook]:
     """What belongs to the steps of one build besides their scripts, in the order in which it is done."""
-    return [OwnWorkspace(workspace)]
+    return [OwnWorkspace(workspace), Artifacts(lease, store), Reports(lease, store)]
 
 
 class Runner:
@@ -110,7 +112,7 @@ class Runner:
             self._room,
             grace=self._grace,
             world=world,
-            hooks=hooks(workspace),
+            hooks=hooks(workspace, self._lease, self._store),
         )
         ending = self._check_out(build, workspace, world, courses) if build.repository else endings.PASSED
         if ending.status == Status.PASSED:

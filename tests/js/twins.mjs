@@ -4,6 +4,7 @@ import { heading as files, size } from "../../builds/static/builds/artifacts.js"
 import { runs } from "../../builds/static/builds/ansi.js";
 import { label, layOut, tick } from "../../builds/static/builds/axis.js";
 import { estimate, forecast, settle, spread } from "../../builds/static/builds/progress.js";
+import { counts } from "../../builds/static/builds/tests.js";
 import * as words from "../../builds/static/builds/words.js";
 
 const functions = {
@@ -14,6 +15,7 @@ const functions = {
   spread,
   settle,
   heading,
+  counts,
   files,
   size,
   more,

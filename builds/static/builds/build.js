@@ -20,6 +20,7 @@ import { isFinal } from "./progress.js";
 import { offerReplay } from "./replaybar.js";
 import { SearchPanel } from "./searchpanel.js";
 import { Silence } from "./silence.js";
+import { TestPanel } from "./tests.js";
 import * as words from "./words.js";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
@@ -50,6 +51,7 @@ const search = log && new SearchPanel(/** @type {HTMLFormElement} */ (document.g
 const annotations = new AnnotationPanel(/** @type {HTMLElement} */ (document.getElementById("annotations")), build, () => log?.schedule());
 for (const one of annotations.shown) log?.annotate(one);
 
+const tests = new TestPanel(/** @type {HTMLElement} */ (slot("tests")), () => log?.schedule());
 const artifacts = new ArtifactPanel(/** @type {HTMLElement} */ (document.getElementById("artifacts")));
 
 const connection = goLive(main, {
@@ -68,6 +70,7 @@ const connection = goLive(main, {
       annotations.add(data);
       log?.annotate(data);
     } else if (kind === "artifact") artifacts.add(data);
+    else if (kind === "tests") tests.show(data.total);
     else if (kind === "build") change(data);
     else if (kind === "step") changeStep(data);
     else if (kind === "progress") changeStep({ name: data.step, progress: data.progress });

@@ -1,7 +1,7 @@
 // @ts-check
 // One EventSource: what it brings, as kind, data and number.
 
-const STORED = ["build", "step", "log", "progress", "cut", "group", "annotation"];
+const STORED = ["build", "step", "log", "progress", "cut", "group", "annotation", "artifact", "tests"];
 const CONTROL = ["ping", "reset", "restart", "problem", "denied", "end"];
 const LASTS = 2_000;
 

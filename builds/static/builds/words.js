@@ -80,7 +80,7 @@ export function percent(fraction) {
 }
 
 /** `2,143`. @param {number} number */
-const thousands = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
+export const thousands = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
 
 /** `1 line`, `2,143 lines`. @param {number} number @param {string} one */
 export function count(number, one) {

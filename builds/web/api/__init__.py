@@ -13,6 +13,7 @@
     me.py          who is asking
     runs.py        builds that run outside, for the program that runs them
     artifacts.py   the files that they have left behind
+    testcases.py   what their test reports say
 
 What is told on pages as well has its operation beside the page: `stats.py`, `findings.py`. A new noun is a module with
 a `router`, listed below; its shapes stand in `schemas.py`, or, where nobody else needs them, in the module itself. Its
@@ -20,7 +21,7 @@ paths go into `docs/api.md`, and a test holds the two together.
 """
 
 from .. import findings, stats
-from . import afters, artifacts, builds, deliveries, me, projects, runs, schedules, secrets, starts, targets
+from . import afters, artifacts, builds, deliveries, me, projects, runs, schedules, secrets, starts, targets, testcases
 from .base import api
 
 _NOUNS = (
@@ -30,6 +31,7 @@ _NOUNS = (
     starts,
     builds,
     artifacts,
+    testcases,
     findings,
     deliveries,
     targets,
