@@ -155,6 +155,27 @@ def untyped(given: Mapping[str, Any]) -> dict[str, Value]:
     return found
 
 
+def schema(inputs: Sequence[Input]) -> dict[str, Any]:
+    """What `values` takes, as a JSON Schema (draft 2020-12) of an object."""
+    return {
+        "type": "object",
+        "properties": {one.name: _schema(one) for one in inputs},
+        "required": [one.name for one in inputs if one.required],
+        "additionalProperties": False,
+    }
+
+
+def _schema(own: Input) -> dict[str, Any]:
+    kinds: dict[str, dict[str, Any]] = {
+        "text": {"type": "string", "maxLength": MAX_TEXT},
+        "number": {"type": "number", "exclusiveMinimum": -_MOST, "exclusiveMaximum": _MOST},
+        "boolean": {"type": "boolean"},
+        "choice": {"enum": list(own.choices)},
+    }
+    about = {} if own.default is None else {"default": own.default}
+    return kinds[own.type] | about | ({"description": own.help} if own.help else {})
+
+
 def check_size(found: Mapping[str, Value]) -> None:
     """`InputError` where they are too much together."""
     size = len(json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode())

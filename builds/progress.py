@@ -27,6 +27,8 @@ class StepTime:
     """Seconds since it began; 0 for one that has not."""
     own: float | None = None
     """The step's own word, 0–1 (the terminal progress sequence)."""
+    needs: Sequence[int] | None = None
+    """Places of the steps that are over before it begins; None: the one before it."""
 
 
 @dataclass(frozen=True)
@@ -55,29 +57,37 @@ class Forecast:
     """How many of the last passed builds took less time than this one has by now."""
 
 
-def forecast(steps: Sequence[StepTime], elapsed: float, durations: Sequence[float]) -> Forecast:
+def forecast(
+    steps: Sequence[StepTime], elapsed: float, durations: Sequence[float], lanes: int | None = None
+) -> Forecast:
     """Of a running build that has run for `elapsed` seconds. `durations`: of the last passed builds, ascending.
+    `lanes`: as `estimate` takes it.
 
     How far the end may lie from what the steps tell is how far those builds lie from their median, less what is over:
     it shrinks with the square root of the share that is still to come, as if each step were early or late by itself.
     """
-    now = estimate(steps)
+    now = estimate(steps, lanes)
     elapsed = max(elapsed, 0.0)
     outlasted = sum(1 for one in durations if one < elapsed)
     if now.remaining is None or len(durations) < FEW:
         return Forecast(now.fraction, now.remaining, None, None, now.fraction, None, outlasted)
     low, usual, high = spread(durations)
-    ahead = rest = whole = 0.0
-    end = elapsed  # when it ends if the rest goes as usual, and no step that runs has taken too long already
+    rest = whole = 0.0
+    usually: list[float] = []  # what is left of each if it goes as usual, and none has taken too long already
+    pending: list[float] = []
     for step, weight in zip(steps, _weights(steps) or (), strict=True):
+        over = step.status in FINAL
+        runs = step.status == Status.RUNNING
         whole += weight
-        if step.status == Status.RUNNING:
-            rest += weight
-            end += _left(step, weight) if _has_word(step) else weight - max(step.elapsed, 0.0)
-        elif step.status not in FINAL:
-            rest += weight
-            ahead += weight
-    end += ahead
+        rest += 0.0 if over else weight
+        pending.append(0.0 if over or runs else weight)
+        if runs:
+            usually.append(_left(step, weight) if _has_word(step) else weight - max(step.elapsed, 0.0))
+        else:
+            usually.append(pending[-1])
+    needs = _needs(steps)
+    ahead = _span(pending, needs, lanes)
+    end = elapsed + _span(usually, needs, lanes)
     share = math.sqrt(rest / whole)
     soonest = max(end - (usual - low) * share, elapsed + ahead * (low / usual if usual else 1.0))
     latest = max(end + (high - usual) * share, elapsed + now.remaining)
@@ -92,23 +102,29 @@ def spread(durations: Sequence[float]) -> tuple[float, float, float]:
     return durations[tenth], median(durations), durations[-1 - tenth]
 
 
-def estimate(steps: Sequence[StepTime]) -> Estimate:
-    """Of a running build. A step without history weighs as much as the mean of those that have one."""
+def estimate(steps: Sequence[StepTime], lanes: int | None = None) -> Estimate:
+    """Of a running build. A step without history weighs as much as the mean of those that have one. What counts is the
+    longest way through what the steps need; `lanes`: so many run at a time, None: as many as there are."""
     weights = _weights(steps)
     if weights is None:
         return _without_history(steps)
-    total = done = remaining = 0.0
+    undone: list[float] = []
+    left: list[float] = []
     for step, weight in zip(steps, weights, strict=True):
-        total += weight
         if step.status in FINAL:
-            done += weight
+            undone.append(0.0)
+            left.append(0.0)
         elif step.status == Status.RUNNING:
             part = step.own if step.own is not None else settle(step.elapsed / weight)
-            done += weight * min(part, CEILING)
-            remaining += _left(step, weight)
+            undone.append(weight * (1 - min(part, CEILING)))
+            left.append(_left(step, weight))
         else:
-            remaining += weight
-    return Estimate(min(done / total, CEILING), remaining)
+            undone.append(weight)
+            left.append(weight)
+    needs = _needs(steps)
+    total = _span(weights, needs, lanes)
+    done = max(1 - _span(undone, needs, lanes) / total, 0.0)
+    return Estimate(min(done, CEILING), _span(left, needs, lanes))
 
 
 def settle(ratio: float) -> float:
@@ -122,6 +138,33 @@ def expected_seconds(durations: Iterable[float]) -> float | None:
     """The median of a step's durations in the last passed builds."""
     values = list(durations)
     return median(values) if values else None
+
+
+def _needs(steps: Sequence[StepTime]) -> list[Sequence[int]]:
+    return [step.needs if step.needs is not None else range(max(at - 1, 0), at) for at, step in enumerate(steps)]
+
+
+def _span(seconds: Sequence[float], needs: Sequence[Sequence[int]], lanes: int | None) -> float:
+    """From the beginning to the end of steps that take so many seconds, each after those that it needs. Where `lanes`
+    are fewer than could run, at least what all of them take in so many lanes."""
+    waits = [len(own) for own in needs]
+    followers: list[list[int]] = [[] for _ in needs]
+    for at, own in enumerate(needs):
+        for one in own:
+            followers[one].append(at)
+    ends = [0.0] * len(seconds)
+    free = [at for at, count in enumerate(waits) if not count]
+    longest = -math.inf
+    while free:
+        at = free.pop()
+        ends[at] = max((ends[one] for one in needs[at]), default=0.0) + seconds[at]
+        if not followers[at]:
+            longest = max(longest, ends[at])
+        for follower in followers[at]:
+            waits[follower] -= 1
+            if not waits[follower]:
+                free.append(follower)
+    return longest if lanes is None or longest <= 0 else max(longest, sum(seconds) / lanes)
 
 
 def _weights(steps: Sequence[StepTime]) -> list[float] | None:

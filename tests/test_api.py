@@ -133,6 +133,13 @@ class StartTests(ApiCase):
         found = self.ask("GET", "/projects/open").json()
         self.assertEqual((found["runs_on"], found["max_running"]), ("gpu", 2))
 
+    def test_a_project_says_what_its_builds_take(self) -> None:
+        Project.objects.filter(slug="open").update(recipe="inputs: {n: {type: number}}\nsteps: [{name: a, run: x}]")
+        found = self.ask("GET", "/projects/open").json()["inputs"]
+        self.assertEqual((found["required"], found["properties"]["n"]["type"]), (["n"], "number"))
+        Project.objects.filter(slug="open").update(recipe="steps: 1")
+        self.assertIsNone(self.ask("GET", "/projects/open").json()["inputs"])
+
     def test_bodies_that_do_not_fit_are_told_what_was_expected(self) -> None:
         for body, status, text in (
             (b"{", 400, "not JSON"),

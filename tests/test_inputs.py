@@ -60,6 +60,21 @@ class ParseTest(SimpleTestCase):
 
 
 @tag("fast")
+class SchemaTest(SimpleTestCase):
+    def test_what_a_build_takes_is_a_json_schema(self) -> None:
+        found = inputs.schema(recipe.parse(RECIPE).inputs)
+        self.assertEqual(found["required"], ["version", "note"])
+        self.assertIs(found["additionalProperties"], False)
+        self.assertEqual(
+            found["properties"]["target"],
+            {"enum": ["staging", "production"], "default": "staging", "description": "where to"},
+        )
+        self.assertEqual(found["properties"]["jobs"]["default"], 4)
+        self.assertEqual(found["properties"]["verbose"], {"type": "boolean", "default": False})
+        self.assertEqual(found["properties"]["note"], {"type": "string", "maxLength": inputs.MAX_TEXT})
+
+
+@tag("fast")
 class ValuesTest(SimpleTestCase):
     def setUp(self) -> None:
         self.inputs = recipe.parse(RECIPE).inputs

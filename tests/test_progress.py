@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from statistics import median
 
 from django.test import SimpleTestCase, tag
@@ -15,6 +16,7 @@ step_times = st.builds(
     expected=st.none() | seconds,
     elapsed=st.floats(min_value=-3600, max_value=1e7),
     own=st.none() | st.floats(min_value=0, max_value=1),
+    needs=st.none() | st.just(()),
 )
 
 
@@ -78,6 +80,27 @@ class EstimateTests(SimpleTestCase):
         now = estimate([StepTime(Status.PASSED, None), running(None, 5, 0.5), pending(None), pending(None)])
         self.assertAlmostEqual(now.fraction, 1.5 / 4)
         self.assertIsNone(now.remaining)
+
+    def test_of_steps_beside_each_other_the_longest_way_counts(self):
+        steps = [
+            replace(running(10, 5), needs=[]),
+            replace(pending(30), needs=[]),
+            replace(pending(10), needs=[0]),
+            replace(pending(5), needs=[1, 2]),
+        ]
+        now = estimate(steps)
+        self.assertAlmostEqual(now.remaining, 30 + 5)
+        self.assertAlmostEqual(now.fraction, 0.0, msg="the longest way has not begun")
+        steps[1] = replace(running(30, 20), needs=[])
+        self.assertAlmostEqual(estimate(steps).remaining, max(5 + 10, 10) + 5)
+        self.assertAlmostEqual(estimate(steps).fraction, 1 - 20 / 35)
+
+    def test_fewer_lanes_than_steps_take_longer(self):
+        steps = [replace(pending(10), needs=[])] * 6
+        self.assertAlmostEqual(estimate(steps).remaining, 10)
+        self.assertAlmostEqual(estimate(steps, 4).remaining, 15)
+        self.assertAlmostEqual(estimate(steps, 1).remaining, 60)
+        self.assertAlmostEqual(estimate([pending(10), pending(10)], 4).remaining, 20, msg="one after the other")
 
     def test_no_steps_no_estimate(self):
         self.assertIsNone(estimate([]).fraction)

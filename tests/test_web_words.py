@@ -20,7 +20,21 @@ def build(
         "cancel_requested": cancelling,
         "reason": reason,
         "cancelled_by": cancelled_by,
-        "steps": [{"name": name, "status": one} for name, one in steps],
+        "steps": [_step(name, at, one, len(steps)) for at, (name, one) in enumerate(steps)],
+    }
+
+
+def _step(name: str, at: int, status: str = "pending", beside: int = 0) -> dict[str, Any]:
+    """Of many that stand beside each other, each has its own needs, attempts and allowance: always the same ones."""
+    odd = beside > 3 and at % 2
+    return {
+        "name": name,
+        "status": status,
+        "reason": "",
+        "needs": list(range(at)) if odd else [at - 1] if at else [],
+        "attempt": 2 if odd else 1,
+        "attempts": 3,
+        "allow_failure": beside > 4 and at == 4,
     }
 
 
@@ -107,6 +121,29 @@ class WordsTest(SimpleTestCase):
         self.assertIn("cancelling", words.phrase(build("running", steps, cancelling=True)))
         self.assertEqual(words.phrase(build("failed", [("a", "passed"), ("b", "failed")])), "failed in b")
         self.assertEqual(words.phrase(build("passed", [("a", "passed")])), "passed")
+        beside = [("a", "passed"), ("b", "running"), ("c", "running"), ("d", "running")]
+        self.assertEqual(words.phrase(build("running", beside)), "running b and 2 more of 4 steps")
+        self.assertEqual(words.current_step(build("running", beside)), "b and 2 more of 4 steps")
+        allowed = build("failed", [("a", "failed"), ("b", "failed")])
+        allowed["steps"][0]["allow_failure"] = True
+        self.assertEqual(words.phrase(allowed), "failed in b")
+
+    def test_a_step_says_what_it_waits_for_and_what_became_of_it(self) -> None:
+        def note(at: int, **more: Any) -> str:
+            steps = [_step(name, one) for one, name in enumerate("abcdef")]
+            steps[at] |= more
+            return words.step_note(steps, at)
+
+        self.assertEqual([note(0), note(3)], ["", ""])
+        self.assertEqual(note(1, needs=[]), "at once")
+        self.assertEqual(note(2, needs=[0]), "after a")
+        self.assertEqual(note(5, needs=[0, 1, 2, 3, 4]), "after a, b, c and 2 more")
+        self.assertEqual(note(1, attempt=2, attempts=3), "attempt 2 of 3")
+        self.assertEqual(note(1, attempts=3), "")
+        self.assertEqual(note(1, allow_failure=True), "may fail")
+        self.assertEqual(note(1, allow_failure=True, status="failed", needs=[]), "at once · failed, allowed")
+        why = "It needs a, which failed."
+        self.assertEqual(note(1, status="skipped", reason=why, needs=[]), why)
 
     def test_a_reason_that_the_head_has_given_is_not_given_again(self) -> None:
         for reason in ("Cancelled by alice.", "Cancelled by alice while it was queued."):
@@ -182,6 +219,8 @@ class TwinTest(SimpleTestCase):
                     cases.append(("sandbox", [box, network], words.sandbox(box, network)))
             cases.append(("verdict", [one], words.verdict(one)))
             cases.append(("phrase", [one], words.phrase(one)))
+            for at in range(len(one["steps"])):
+                cases.append(("stepNote", [one["steps"], at], words.step_note(one["steps"], at)))
             cases.append(("currentStep", [one], words.current_step(one)))
 
         collect()

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
@@ -244,7 +245,8 @@ class Build(models.Model):
     def estimate(self, steps: list["Step"] | None = None) -> Estimate:
         if self.status != Status.RUNNING:
             return Estimate(1.0 if self.status == Status.PASSED else None, None)
-        return estimate([step.time() for step in (self.steps.all() if steps is None else steps)])
+        times = [step.time() for step in (self.steps.all() if steps is None else steps)]
+        return estimate(times, settings.BUILDBOARD_MAX_PARALLEL_STEPS)
 
     def data(self, steps: list["Step"] | None = None) -> dict[str, Any]:
         """The whole current state: the `data` of a `build` event, and what the API gives for a build.
@@ -292,5 +294,6 @@ class Build(models.Model):
             "annotations": self.annotations_told,
             "tests": {"passed": self.tests_passed, "failed": self.tests_failed, "skipped": self.tests_skipped},
             "artifacts": {"count": self.artifact_count, "bytes": self.artifact_bytes},
+            "parallel": settings.BUILDBOARD_MAX_PARALLEL_STEPS,
             "steps": [step.data() for step in steps],
         }

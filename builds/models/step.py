@@ -90,7 +90,7 @@ class Step(models.Model):
         return list(self.needs)
 
     def time(self) -> StepTime:
-        return StepTime(Status(self.status), self.expected_seconds, self.duration or 0.0, self.progress)
+        return StepTime(Status(self.status), self.expected_seconds, self.duration or 0.0, self.progress, self.needed)
 
     def data(self) -> dict[str, Any]:
         """The `data` of a `step` event."""

@@ -89,7 +89,7 @@ _first_error = Once(_look_for_error, keep=1_000, seconds=0.5, waiting=7)
 def failed_step(build: Build, steps: Sequence[Step]) -> Step | None:
     if build.status != Status.FAILED:
         return None
-    return next((step for step in steps if step.status == Status.FAILED), None)
+    return next((step for step in steps if step.status == Status.FAILED and not step.allow_failure), None)
 
 
 # --- The first difference ---

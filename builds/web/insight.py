@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from django.conf import settings
+
 from buildboard.terminal.style import plain
 
 from .. import landmarks, printed, silences
@@ -58,7 +60,9 @@ class Insight:
         """None: it does not run."""
         if self.build.status != Status.RUNNING:
             return None
-        return forecast([step.time() for step in self.steps], self.build.duration or 0.0, self.durations)
+        times = [step.time() for step in self.steps]
+        lanes = settings.BUILDBOARD_MAX_PARALLEL_STEPS
+        return forecast(times, self.build.duration or 0.0, self.durations, lanes)
 
     @property
     def percent(self) -> str:

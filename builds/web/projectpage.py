@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 from django.http import HttpRequest
 from django.urls import reverse
 
-from ..models import Project
+from ..models import Project, Step
+from ..recipe import Recipe
 from ..states import Status
 from . import badge, plots, words
+from .graph import Graph, draw
 from .history import Figures, StepFigures, figures
 from .marks import MARKS
 
@@ -43,6 +45,12 @@ def context(request: HttpRequest, project: Project, names: list[str]) -> dict[st
         "more_steps": max(len(found.steps) - STEPS, 0),
         **_badge(request, project, found),
     }
+
+
+def graph_of(project: Project, plan: Recipe) -> Graph:
+    """Its recipe, with what became of the steps in the newest build that has begun."""
+    newest = project.builds.filter(started_at__isnull=False).order_by("-id").values_list("pk", flat=True)[:1]
+    return draw(plan, dict(Step.objects.filter(build__in=list(newest)).values_list("name", "status")))
 
 
 def _heading(count: int) -> str:

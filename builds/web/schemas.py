@@ -35,6 +35,13 @@ class ProjectItem(Schema):
     last_build: LastBuild | None
 
 
+class ProjectDetail(ProjectItem):
+    inputs: Annotated[
+        dict[str, Any] | None,
+        Field(description="JSON Schema of the inputs that a build takes; null: the recipe is not valid"),
+    ]
+
+
 class ProjectList(Schema):
     items: list[ProjectItem]
 
@@ -133,6 +140,7 @@ class BuildItem(Schema):
     annotations: Annotated[Levels, Field(description="how many its steps have printed, also beyond those kept")]
     tests: Tests
     artifacts: Annotated[Files, Field(description="files of it that are stored")]
+    parallel: Annotated[int, Field(description="how many of its steps run at a time, at most")]
     steps: list[StepItem]
 
 

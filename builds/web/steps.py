@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from ..models import Build, Step
 from ..states import Status
+from . import words
 from .axis import Span, lay_out
 
 
@@ -13,6 +14,8 @@ from .axis import Span, lay_out
 class StepLine:
     step: Step
     span: Span
+    note: str
+    """What is to be said of it besides; empty: nothing."""
 
     @property
     def number(self) -> int:
@@ -49,7 +52,11 @@ def axis(build: Build, steps: list[Step]) -> StepAxis:
             ],
             (end - began).total_seconds(),
         )
-    lines = [StepLine(step, span) for step, span in zip(steps, laid.spans, strict=True)]
+    told = [step.data() for step in steps]
+    lines = [
+        StepLine(step, span, words.step_note(told, at))
+        for at, (step, span) in enumerate(zip(steps, laid.spans, strict=True))
+    ]
     runs = build.status == Status.RUNNING
     is_empty = began is None and not any(span.usual_width for span in laid.spans)
     return StepAxis(

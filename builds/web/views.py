@@ -229,9 +229,10 @@ def _project_page(
     outlook = queue.outlook()
     running, waiting = rows(_running(builds)), _queue(builds, outlook, outlook.of(found.pk))
     try:
-        names, wrong = [step.name for step in recipe.parse(found.known_recipe).steps], ""
-    except recipe.RecipeError as error:
-        names, wrong = [], "" if found.repository else str(error)  # the commit may well have another
+        plan = recipe.parse(found.known_recipe)
+        names, wrong, drawn = [step.name for step in plan.steps], "", projectpage.graph_of(found, plan)
+    except recipe.RecipeError as error:  # of a repository the commit may well have another
+        names, wrong, drawn = [], "" if found.repository else str(error), None
     lately = projectpage.context(request, found, names)
     context = {
         **live,
@@ -243,7 +244,10 @@ def _project_page(
         "status": projectpage.status(lately["figures"], runs=bool(running), waits=bool(waiting["waiting"])),
         "nobody": outlook.why_stuck(found.runs_on) if found.enabled else "",
         "recipe_error": wrong,
-        "repository": origin.repository(found),
+        plan = recipe.parse(found.known_recipe)
+        names, wrong, drawn = [step.name for step in plan.steps], "", projectpage.graph_of(found, plan)
+    except recipe.RecipeError as error:  # of a repository the commit may well have another
+        names, wrong, drawn = [], "" if found.repository else str(error), None
         "form": form or StartForm(inputs=_inputs(found)),
         "may_start": caller.may_start(),
         "may_write_secrets": caller.may_write_secrets(),

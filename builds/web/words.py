@@ -5,7 +5,7 @@ together.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..cuts import left_out
@@ -122,14 +122,39 @@ def phrase(build: Mapping[str, Any]) -> str:
     if status == "running":
         if build["cancel_requested"]:
             return "cancelling, until its worker has stopped it"
-        for position, step in enumerate(steps, start=1):
-            if step["status"] == "running":
-                return f"running {step['name']}, step {position} of {len(steps)}"
-        return "running"
+        first, more = _running(steps)
+        if first is None:
+            return "running"
+        if more:
+            return f"running {steps[first]['name']} and {more} more of {len(steps)} steps"
+        return f"running {steps[first]['name']}, step {first + 1} of {len(steps)}"
     for step in steps:
-        if step["status"] == status and status != "passed":
+        if step["status"] == status and status != "passed" and not step.get("allow_failure"):
             return f"{status} in {step['name']}"
     return status
+
+
+def _running(steps: Sequence[Mapping[str, Any]]) -> tuple[int | None, int]:
+    """Which is the first that runs, and how many besides."""
+    found = [at for at, step in enumerate(steps) if step["status"] == "running"]
+    return (found[0], len(found) - 1) if found else (None, 0)
+
+
+def step_note(steps: Sequence[Mapping[str, Any]], at: int) -> str:
+    """What is to be said of a step besides its status and its time; empty: nothing."""
+    step = steps[at]
+    if step["status"] == "skipped":
+        return step["reason"]
+    said = []
+    if step["needs"] != list(range(max(at - 1, 0), at)):
+        names = [steps[one]["name"] for one in step["needs"]]
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        said.append(f"after {shown}" if names else "at once")
+    if step["attempt"] > 1:
+        said.append(f"attempt {step['attempt']} of {step['attempts']}")
+    if step["allow_failure"]:
+        said.append("failed, allowed" if step["status"] == "failed" else "may fail")
+    return " · ".join(said)
 
 
 def verdict(build: Mapping[str, Any]) -> str:
@@ -180,7 +205,9 @@ def current_step(build: Mapping[str, Any]) -> str:
     if build["cancel_requested"]:
         return "cancelling"
     steps = build["steps"]
-    for position, step in enumerate(steps, start=1):
-        if step["status"] == "running":
-            return f"{step['name']} · step {position} of {len(steps)}"
-    return "starting"
+    first, more = _running(steps)
+    if first is None:
+        return "starting"
+    if more:
+        return f"{steps[first]['name']} and {more} more of {len(steps)} steps"
+    return f"{steps[first]['name']} · step {first + 1} of {len(steps)}"

@@ -170,6 +170,9 @@ function showStep(step) {
     mark.textContent = step.status;
     row.querySelector(".tb .own")?.setAttribute("class", `own s-${step.status}`);
     row.classList.toggle("off", step.status === "pending" || step.status === "skipped");
+    const note = /** @type {HTMLElement} */ (row.querySelector(".besides"));
+    note.textContent = note.title = words.stepNote(build.steps, build.steps.indexOf(step));
+    note.hidden = !note.title;
     if (step.status === "running") row.setAttribute("aria-current", "step");
     else row.removeAttribute("aria-current");
   }

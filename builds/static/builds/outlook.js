@@ -24,7 +24,7 @@ export class Outlook {
     const elapsed = secondsOf(build, moment);
     set(this.slot("compared"), this.compared(build, elapsed));
     if (build.status !== "running") return build.status === "passed" ? 1 : null;
-    const ahead = forecast(timesOf(build, moment), elapsed || 0, this.durations);
+    const ahead = forecast(timesOf(build, moment), elapsed || 0, this.durations, build.parallel);
     const zone = ahead.zone === null ? 1 : ahead.zone;
     this.slot("fill")?.setAttribute("width", share(ahead.fill || 0));
     this.slot("zone")?.setAttribute("x", share(zone));

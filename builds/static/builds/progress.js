@@ -8,7 +8,8 @@ const KNEE = 0.9;
 const FINAL = new Set(["passed", "failed", "cancelled", "lost", "skipped"]);
 
 /**
- * @typedef {{status: string, expected: number|null, elapsed: number, own: number|null}} StepTime
+ * @typedef {{status: string, expected: number|null, elapsed: number, own: number|null, needs?: number[]|null}} StepTime
+ *   needs: places of the steps that are over before it begins; null: the one before it
  * @typedef {{fraction: number|null, remaining: number|null}} Estimate
  * @typedef {{fraction: number|null, remaining: number|null, low: number|null, high: number|null, fill: number|null,
  *   zone: number|null, outlasted: number}} Forecast  low, high: seconds from now; fill, zone: 0–1 of the bar
@@ -19,10 +20,11 @@ export const isFinal = (status) => FINAL.has(status);
 
 /**
  * Of a running build. @param {StepTime[]} steps @param {number} elapsed seconds that it has run
- * @param {number[]} durations of the last passed builds, ascending @returns {Forecast}
+ * @param {number[]} durations of the last passed builds, ascending @param {number|null} [lanes] as `estimate` takes it
+ * @returns {Forecast}
  */
-export function forecast(steps, elapsed, durations) {
-  const { fraction, remaining } = estimate(steps);
+export function forecast(steps, elapsed, durations, lanes = null) {
+  const { fraction, remaining } = estimate(steps, lanes);
   elapsed = Math.max(elapsed, 0);
   const outlasted = durations.filter((one) => one < elapsed).length;
   const weights = weightsOf(steps);
@@ -30,22 +32,25 @@ export function forecast(steps, elapsed, durations) {
     return { fraction, remaining, low: null, high: null, fill: fraction, zone: null, outlasted };
   }
   const [low, usual, high] = spread(durations);
-  let ahead = 0;
   let rest = 0;
   let whole = 0;
-  let end = elapsed; // when it ends if the rest goes as usual, and no step that runs has taken too long already
+  /** What is left of each if it goes as usual, and none has taken too long already. @type {number[]} */
+  const usually = [];
+  /** @type {number[]} */
+  const pending = [];
   steps.forEach((step, at) => {
     const weight = weights[at];
+    const over = FINAL.has(step.status);
+    const runs = step.status === "running";
     whole += weight;
-    if (step.status === "running") {
-      rest += weight;
-      end += hasWord(step) ? left(step, weight) : weight - Math.max(step.elapsed, 0);
-    } else if (!FINAL.has(step.status)) {
-      rest += weight;
-      ahead += weight;
-    }
+    rest += over ? 0 : weight;
+    pending.push(over || runs ? 0 : weight);
+    if (runs) usually.push(hasWord(step) ? left(step, weight) : weight - Math.max(step.elapsed, 0));
+    else usually.push(pending[at]);
   });
-  end += ahead;
+  const needs = needsOf(steps);
+  const ahead = span(pending, needs, lanes);
+  const end = elapsed + span(usually, needs, lanes);
   const share = Math.sqrt(rest / whole);
   const soonest = Math.max(end - (usual - low) * share, elapsed + ahead * (usual ? low / usual : 1));
   const latest = Math.max(end + (high - usual) * share, elapsed + remaining);
@@ -68,27 +73,55 @@ export function spread(durations) {
   return [durations[tenth], median, durations[durations.length - 1 - tenth]];
 }
 
-/** Of a running build. @param {StepTime[]} steps @returns {Estimate} */
-export function estimate(steps) {
+/** Of a running build. @param {StepTime[]} steps @param {number|null} [lanes] so many run at a time @returns {Estimate} */
+export function estimate(steps, lanes = null) {
   const weights = weightsOf(steps);
   if (weights === null) return withoutHistory(steps);
-  let total = 0;
-  let done = 0;
-  let remaining = 0;
+  const undone = [];
+  const ahead = [];
   for (const [at, step] of steps.entries()) {
     const weight = weights[at];
-    total += weight;
     if (FINAL.has(step.status)) {
-      done += weight;
+      undone.push(0);
+      ahead.push(0);
     } else if (step.status === "running") {
       const part = step.own !== null ? step.own : settle(step.elapsed / weight);
-      done += weight * Math.min(part, CEILING);
-      remaining += left(step, weight);
+      undone.push(weight * (1 - Math.min(part, CEILING)));
+      ahead.push(left(step, weight));
     } else {
-      remaining += weight;
+      undone.push(weight);
+      ahead.push(weight);
     }
   }
-  return { fraction: Math.min(done / total, CEILING), remaining };
+  const needs = needsOf(steps);
+  const done = Math.max(1 - span(undone, needs, lanes) / span(weights, needs, lanes), 0);
+  return { fraction: Math.min(done, CEILING), remaining: span(ahead, needs, lanes) };
+}
+
+/** @param {StepTime[]} steps @returns {number[][]} */
+const needsOf = (steps) => steps.map((step, at) => step.needs ?? (at ? [at - 1] : []));
+
+/**
+ * From the beginning to the end of steps that take so many seconds, each after those that it needs. Where `lanes` are
+ * fewer than could run, at least what all of them take in so many lanes.
+ * @param {number[]} seconds @param {number[][]} needs @param {number|null} lanes
+ */
+function span(seconds, needs, lanes) {
+  const waits = needs.map((own) => own.length);
+  /** @type {number[][]} */
+  const followers = needs.map(() => []);
+  needs.forEach((own, at) => own.forEach((one) => followers[one].push(at)));
+  const ends = seconds.map(() => 0);
+  const free = waits.flatMap((count, at) => (count ? [] : [at]));
+  let longest = -Infinity;
+  for (let at = free.pop(); at !== undefined; at = free.pop()) {
+    const begins = needs[at].length ? Math.max(...needs[at].map((one) => ends[one])) : 0;
+    ends[at] = begins + seconds[at];
+    if (!followers[at].length) longest = Math.max(longest, ends[at]);
+    for (const follower of followers[at]) if (!--waits[follower]) free.push(follower);
+  }
+  if (lanes === null || longest <= 0) return longest;
+  return Math.max(longest, seconds.reduce((sum, one) => sum + one, 0) / lanes);
 }
 
 /** The share of a step that is done when `ratio` of its usual time has passed. @param {number} ratio */
@@ -103,7 +136,7 @@ export function settle(ratio) {
  */
 export function estimateOf(build, now) {
   if (build.status !== "running") return { fraction: build.status === "passed" ? 1 : null, remaining: null };
-  return estimate(timesOf(build, now));
+  return estimate(timesOf(build, now), build.parallel);
 }
 
 /** Of the steps of a build's `data`, at `now`. @param {import("./words.js").Build} build @param {number} now */
@@ -113,6 +146,7 @@ export function timesOf(build, now) {
     expected: step.expected_seconds,
     elapsed: step.started_at ? Math.max((now - Date.parse(step.started_at)) / 1000, 0) : 0,
     own: step.progress,
+    needs: step.needs,
   }));
 }
 

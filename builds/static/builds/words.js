@@ -3,11 +3,12 @@
 
 /**
  * @typedef {{name: string, status: string, exit_code: number|null, started_at: string|null, finished_at: string|null,
- *   expected_seconds: number|null, progress: number|null, reason?: string}} Step
+ *   expected_seconds: number|null, progress: number|null, reason?: string, needs?: number[],
+ *   attempt?: number, attempts?: number, allow_failure?: boolean}} Step
  * @typedef {{id: number, project: string, status: string, reason: string, progress: number|null,
  *   eta_seconds: number|null, created_at: string, started_at: string|null, finished_at: string|null,
  *   cancel_requested: boolean, cancelled_by: string, worker: string, network: boolean, sandbox: string, kept: boolean,
- *   annotations: import("./annotations.js").Told, steps: Step[]}} Build
+ *   annotations: import("./annotations.js").Told, parallel?: number, steps: Step[]}} Build
  */
 
 /** @param {number} number @param {number} width */
@@ -97,11 +98,34 @@ export function phrase(build) {
   const { status, steps } = build;
   if (status === "running") {
     if (build.cancel_requested) return "cancelling, until its worker has stopped it";
-    const at = steps.findIndex((step) => step.status === "running");
-    return at < 0 ? "running" : `running ${steps[at].name}, step ${at + 1} of ${steps.length}`;
+    const [at, more] = running(steps);
+    if (at < 0) return "running";
+    if (more) return `running ${steps[at].name} and ${more} more of ${steps.length} steps`;
+    return `running ${steps[at].name}, step ${at + 1} of ${steps.length}`;
   }
-  const step = status === "passed" ? undefined : steps.find((one) => one.status === status);
+  const step = status === "passed" ? undefined : steps.find((one) => one.status === status && !one.allow_failure);
   return step ? `${status} in ${step.name}` : status;
+}
+
+/** Which is the first that runs, and how many besides. @param {Step[]} steps */
+function running(steps) {
+  const count = steps.filter((step) => step.status === "running").length;
+  return [steps.findIndex((step) => step.status === "running"), count - 1];
+}
+
+/** What is to be said of a step besides its status and its time. @param {Step[]} steps @param {number} at */
+export function stepNote(steps, at) {
+  const { status, reason, needs = at ? [at - 1] : [], attempt = 1, attempts = 1, allow_failure } = steps[at];
+  if (status === "skipped") return reason || "";
+  const said = [];
+  if (at ? needs.length !== 1 || needs[0] !== at - 1 : needs.length) {
+    const names = needs.map((one) => steps[one].name);
+    const shown = names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
+    said.push(names.length ? `after ${shown}` : "at once");
+  }
+  if (attempt > 1) said.push(`attempt ${attempt} of ${attempts}`);
+  if (allow_failure) said.push(status === "failed" ? "failed, allowed" : "may fail");
+  return said.join(" · ");
 }
 
 /** Why it ended, where that says more than the head of its page. @param {Build} build */
@@ -167,6 +191,8 @@ export function sandbox(name, network) {
 /** `compile · step 4 of 6` of a running build. @param {Build} build */
 export function currentStep(build) {
   if (build.cancel_requested) return "cancelling";
-  const at = build.steps.findIndex((step) => step.status === "running");
-  return at < 0 ? "starting" : `${build.steps[at].name} · step ${at + 1} of ${build.steps.length}`;
+  const [at, more] = running(build.steps);
+  if (at < 0) return "starting";
+  if (more) return `${build.steps[at].name} and ${more} more of ${build.steps.length} steps`;
+  return `${build.steps[at].name} · step ${at + 1} of ${build.steps.length}`;
 }

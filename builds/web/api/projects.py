@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Router
 
+from ... import inputs, recipe
 from .. import schemas
 from ..items import project_items
 from ..problems import Problem
@@ -18,9 +19,14 @@ def projects(request: HttpRequest) -> Any:
     return {"items": project_items(request, caller(request).projects())}
 
 
-@router.get("/projects/{slug:slug}", response={200: schemas.ProjectItem, 404: schemas.Details})
+@router.get("/projects/{slug:slug}", response={200: schemas.ProjectDetail, 404: schemas.Details})
 def project(request: HttpRequest, slug: str) -> Any:
-    found = project_items(request, caller(request).projects().filter(slug=slug))
+    wanted = caller(request).projects().filter(slug=slug)
+    found = project_items(request, wanted)
     if not found:
         raise Problem(404, f"There is no project {slug!r} that you may see.")
-    return found[0]
+    try:
+        takes = inputs.schema(recipe.parse(wanted.values_list("recipe", flat=True)[0]).inputs)
+    except recipe.RecipeError:
+        takes = None
+    return {**found[0], "inputs": takes}
