@@ -26,18 +26,32 @@ class Axis:
     """Percent and label."""
 
 
-def lay_out(steps: Sequence[tuple[float | None, float | None, float | None]], now: float) -> Axis:
+def lay_out(
+    steps: Sequence[tuple[float | None, float | None, float | None]],
+    now: float,
+    needs: Sequence[Sequence[int]] | None = None,
+) -> Axis:
     """`steps`: (begin, end, usual seconds) of each, in seconds since the build began; end None: it still runs.
 
-    `now`: seconds since the build began. A step to come stands where it would begin if all went as usual.
+    `now`: seconds since the build began. `needs`: of each, the places of those that are over before it begins; None:
+    one follows the other. A step to come stands where it would begin if all went as usual.
     """
-    bars: list[tuple[float | None, float | None, float, float | None]] = []
-    cursor = 0.0
-    for begin, end, usual in steps:
-        start = cursor if begin is None else max(begin, 0.0)
-        stop = None if begin is None else max(now if end is None else end, start)
-        bars.append((None if begin is None else start, stop, start, usual))
-        cursor = max(start + (usual or 0.0), stop or 0.0) if end is None else (stop or start)
+    needs = needs or [range(max(at - 1, 0), at) for at in range(len(steps))]
+    bars: list[tuple[float | None, float | None, float, float | None]] = [(None, None, 0.0, None)] * len(steps)
+    ends: dict[int, float] = {}
+    waiting = list(range(len(steps)))
+    while waiting:
+        later = []
+        for at in waiting:
+            if any(one not in ends for one in needs[at]):
+                later.append(at)
+                continue
+            begin, end, usual = steps[at]
+            start = max((ends[one] for one in needs[at]), default=0.0) if begin is None else max(begin, 0.0)
+            stop = None if begin is None else max(now if end is None else end, start)
+            bars[at] = (None if begin is None else start, stop, start, usual)
+            ends[at] = max(start + (usual or 0.0), stop or 0.0) if end is None else (stop or start)
+        waiting = later
     longest = max([now, 1.0, *(stop for _, stop, _, _ in bars if stop), *(s + (u or 0.0) for _, _, s, u in bars)])
     step = tick(longest)
     scale = longest * 1.04

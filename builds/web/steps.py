@@ -37,8 +37,9 @@ class StepAxis:
 
 def axis(build: Build, steps: list[Step]) -> StepAxis:
     began = build.started_at
+    needs = [step.needed for step in steps]
     if began is None:
-        laid = lay_out([(None, None, step.expected_seconds) for step in steps], 0.0)
+        laid = lay_out([(None, None, step.expected_seconds) for step in steps], 0.0, needs)
     else:
         end = build.finished_at or timezone.now()
         laid = lay_out(
@@ -51,6 +52,7 @@ def axis(build: Build, steps: list[Step]) -> StepAxis:
                 for step in steps
             ],
             (end - began).total_seconds(),
+            needs,
         )
     told = [step.data() for step in steps]
     lines = [

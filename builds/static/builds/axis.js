@@ -14,16 +14,27 @@ const round = (value) => Math.floor(value * 100 + 0.5) / 100;
 
 /**
  * @param {StepSpan[]} steps @param {number} now seconds since the build began
+ * @param {(number[]|undefined)[]|null} [needs] of each, the places of those that are over before it begins
  * @returns {{seconds: number, spans: Span[], ticks: [number, string][]}}
  */
-export function layOut(steps, now) {
-  let cursor = 0;
-  const bars = steps.map(([begin, end, usual]) => {
-    const start = begin === null ? cursor : Math.max(begin, 0);
-    const stop = begin === null ? null : Math.max(end === null ? now : end, start);
-    cursor = end === null ? Math.max(start + (usual || 0), stop || 0) : stop || start;
-    return { began: begin !== null, start, stop, usual };
-  });
+export function layOut(steps, now, needs = null) {
+  const before = steps.map((_, at) => needs?.[at] ?? (at ? [at - 1] : []));
+  /** @type {Map<number, number>} */
+  const ends = new Map();
+  /** @type {{began: boolean, start: number, stop: number|null, usual: number|null}[]} */
+  const bars = [];
+  let waiting = [...steps.keys()];
+  while (waiting.length) {
+    waiting = waiting.filter((at) => {
+      if (before[at].some((one) => !ends.has(one))) return true;
+      const [begin, end, usual] = steps[at];
+      const start = begin === null ? Math.max(0, ...before[at].map((one) => Number(ends.get(one)))) : Math.max(begin, 0);
+      const stop = begin === null ? null : Math.max(end === null ? now : end, start);
+      bars[at] = { began: begin !== null, start, stop, usual };
+      ends.set(at, end === null ? Math.max(start + (usual || 0), stop || 0) : stop || start);
+      return false;
+    });
+  }
   let longest = Math.max(now, 1);
   for (const bar of bars) longest = Math.max(longest, bar.stop || 0, bar.start + (bar.usual || 0));
   const step = tick(longest);

@@ -238,6 +238,7 @@ function tickSteps(began, elapsed, moment) {
   const laid = layOut(
     build.steps.map((step) => [since(step.started_at), step.started_at ? since(step.finished_at) : null, step.expected_seconds]),
     elapsed,
+    build.steps.map((step) => step.needs),
   );
   build.steps.forEach((step, at) => {
     const row = main.querySelector(`.step[data-step="${at}"]`);
