@@ -26,9 +26,7 @@ class AxisTest(SimpleTestCase):
     def test_a_step_to_come_stands_behind_all_that_it_needs_and_behind_nothing_else(self) -> None:
         steps = [(0.0, None, 10.0), (0.0, 4.0, 5.0), (None, None, 3.0), (None, None, 2.0), (None, None, 1.0)]
         laid = lay_out(steps, 5.0, [[], [], [4], [0, 1], [1]])
-        self.assertEqual(
-            [round((span.usual_x or 0) * laid.seconds / 100) for span in laid.spans], [0, 0, 5, 10, 4]
-        )
+        self.assertEqual([round((span.usual_x or 0) * laid.seconds / 100) for span in laid.spans], [0, 0, 5, 10, 4])
 
     def test_an_empty_build_has_an_axis(self) -> None:
         self.assertEqual(lay_out([], 0.0).ticks[0], (0.0, "0 s"))
