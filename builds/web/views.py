@@ -244,10 +244,8 @@ def _project_page(
         "status": projectpage.status(lately["figures"], runs=bool(running), waits=bool(waiting["waiting"])),
         "nobody": outlook.why_stuck(found.runs_on) if found.enabled else "",
         "recipe_error": wrong,
-        plan = recipe.parse(found.known_recipe)
-        names, wrong, drawn = [step.name for step in plan.steps], "", projectpage.graph_of(found, plan)
-    except recipe.RecipeError as error:  # of a repository the commit may well have another
-        names, wrong, drawn = [], "" if found.repository else str(error), None
+        "repository": origin.repository(found),
+        "graph": drawn,
         "form": form or StartForm(inputs=_inputs(found)),
         "may_start": caller.may_start(),
         "may_write_secrets": caller.may_write_secrets(),

@@ -26,7 +26,7 @@ def project(request: HttpRequest, slug: str) -> Any:
     if not found:
         raise Problem(404, f"There is no project {slug!r} that you may see.")
     try:
-        takes = inputs.schema(recipe.parse(wanted.values_list("recipe", flat=True)[0]).inputs)
+        takes = inputs.schema(recipe.parse(wanted[0].known_recipe).inputs)
     except recipe.RecipeError:
         takes = None
     return {**found[0], "inputs": takes}
