@@ -417,8 +417,9 @@ def confirm_cancel(lease: Lease) -> None:
     _by_worker(lease, _as_it_is)
 
 
-def finish(lease: Lease, status: Status, reason: str = "") -> Status:
+def finish(lease: Lease, status: Status, reason: str = "", *, again: bool = False) -> Status:
     """End the build. A cancel stored before wins: the build is `cancelled` then. Returns the status that was stored.
+    `again`: it ends because its worker does, and its project may want it retried.
 
     Called again after a database error, it returns what the first call stored. `LeaseLost`: someone else ended it.
     """
@@ -431,7 +432,7 @@ def finish(lease: Lease, status: Status, reason: str = "") -> Status:
         if build.cancel_requested_at is not None:
             stored = Status.CANCELLED
             because = f"Cancelled by {build.cancelled_by or 'someone'}."
-        elif status == Status.CANCELLED:  # and nobody asked for it: it ended with its worker
+        elif again:
             then = _again(build)
         _end(build, stored, because, then, at=_now(lease, build))
         return _as_it_is(build)

@@ -27,6 +27,8 @@ class Plan:
     steps: tuple[StepRecipe, ...]
     inputs: Mapping[str, Value]
     """Of a build that waits for its checkout, as they were given."""
+    declined: str = ""
+    """Why the commit's recipe wants no build of it, in a sentence."""
 
 
 def at_start(project: Project, repeats: Build | None, given: Mapping[str, Any]) -> Plan:
@@ -47,7 +49,12 @@ def at_commit(build: Build, found: str | None) -> Plan:
     `InputError`."""
     text = build.recipe if found is None else found
     plan = with_checkout(recipe.parse(text))
-    return Plan(text, plan.steps, plan.values(build.inputs))
+    on, asked_for = plan.on, build.retry_of_id is not None  # whoever retries it wants it
+    if on is None or asked_for or on.starts(build.trigger, branch=build.branch, tag=build.tag):
+        return Plan(text, plan.steps, plan.values(build.inputs))
+    news = {"tag": f"the tag {build.tag}", "push": f"the branch {build.branch}"}
+    left_out = news.get(build.trigger, f"pull requests to {build.branch}")
+    return Plan(text, plan.steps, inputs.untyped(build.inputs), f"The recipe's 'on' leaves out {left_out}.")
 
 
 def check_out() -> StepRecipe:

@@ -47,7 +47,7 @@ class AgainTests(TransactionTestCase):
 
     def test_a_build_that_was_stopped_with_its_worker_is_started_again(self):
         lease = leased(self.project)
-        lifecycle.finish(lease, Status.CANCELLED, "The worker was stopped.")
+        lifecycle.finish(lease, Status.CANCELLED, "The worker was stopped.", again=True)
         again = Build.objects.get(retry_of=lease.build_id)
         stopped = Build.objects.get(pk=lease.build_id)
         self.assertEqual(
@@ -70,7 +70,7 @@ class AgainTests(TransactionTestCase):
     def test_what_a_person_or_a_step_ended_stays_ended(self):
         cancelled = leased(self.project, "t1")
         lifecycle.cancel(cancelled.build_id, by="bob")
-        lifecycle.finish(cancelled, Status.CANCELLED, "The worker was stopped.")
+        lifecycle.finish(cancelled, Status.CANCELLED, "The worker was stopped.", again=True)
         asked = leased(self.project, "t2")
         lifecycle.cancel(asked.build_id, by="bob")
         lifecycle.lose(asked.build_id, asked.token, SILENT)
@@ -120,7 +120,7 @@ class AgainTests(TransactionTestCase):
         for landed in (True, False):
             with self.subTest(landed=landed):
                 lease = leased(self.project, f"t{landed}")
-                finish = partial(lifecycle.finish, lease, Status.CANCELLED, "The worker was stopped.")
+                finish = partial(lifecycle.finish, lease, Status.CANCELLED, "The worker was stopped.", again=True)
                 with self.assertRaises(OperationalError), answer_lost(landed):
                     finish()
                 self.assertEqual(Build.objects.filter(retry_of=lease.build_id).count(), int(landed))

@@ -137,6 +137,16 @@ class CommitTest(RepositoryCase):
             self.assertEqual((build.status, self.steps(build)), ("failed", ["passed", "skipped"]))
             self.assertIn(f"The inputs do not fit the commit's recipe: {said}", build.reason)
 
+    def test_news_that_the_commits_recipe_leaves_out_are_not_built_but_where_somebody_asks(self) -> None:
+        self.origin.commit({".buildboard.yml": "on: {branches: [main]}\nsteps: [{name: a, run: echo a}]"})
+        project = self.project(auto_retries=2)
+        build = self.build(project, source=Source("push", branch="topic"))
+        self.assertEqual((build.status, self.steps(build)), ("cancelled", ["passed", "skipped"]))
+        self.assertEqual(build.reason, "The recipe's 'on' leaves out the branch topic.")
+        self.assertEqual(project.builds.count(), 1, "and nothing is retried by itself")
+        self.assertEqual(self.build(project, source=Source("push", branch="main")).status, "passed")
+        self.assertEqual(self.build(project, retry_of=build).status, "passed")
+
     def test_a_retry_is_of_the_same_commit(self) -> None:
         self.origin.commit({"a.txt": "one\n", ".buildboard.yml": "steps: [{name: a, run: 'cat a.txt; exit 1'}]"})
         project = self.project()

@@ -17,6 +17,8 @@ class Ending:
     build_reason: str = ""
     step_reason: str = ""
     exit_code: int | None = None
+    again: bool = False
+    """The build ended with its worker: its project may want it retried."""
 
 
 PASSED = Ending(Status.PASSED, exit_code=0)
@@ -82,6 +84,11 @@ def bad_inputs(error: Exception) -> Ending:
     return Ending(Status.FAILED, f"The inputs do not fit the commit's recipe: {error}.")
 
 
+def declined(why: str) -> Ending:
+    """The recipe that was found wants no build of this commit. `why`: a sentence."""
+    return Ending(Status.CANCELLED, why)
+
+
 def step_timeout(name: str, seconds: int) -> Ending:
     why = f"took longer than its {duration(seconds)}"
     return Ending(Status.FAILED, f"Step {name} {why}.", _sentence(why))
@@ -109,7 +116,7 @@ def also(ending: Ending, why: str) -> Ending:
 
 def stopped(why: str) -> Ending:
     """The worker has to go. `why`: a sentence."""
-    return Ending(Status.CANCELLED, why, why)
+    return Ending(Status.CANCELLED, why, why, again=True)
 
 
 def signal_name(number: int) -> str:

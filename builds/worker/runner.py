@@ -95,7 +95,7 @@ class Runner:
             return self._store(lifecycle.finish, self._lease, Status.FAILED, reason)
         try:
             ending = self._steps(build, workspace)
-            return self._store(lifecycle.finish, self._lease, ending.status, ending.build_reason)
+            return self._store(lifecycle.finish, self._lease, ending.status, ending.build_reason, again=ending.again)
         finally:
             self._abandon()
             workspace.remove()
@@ -153,7 +153,7 @@ class Runner:
         self._store(lifecycle.adopt, self._lease, plan, found.recipe_path)
         if found.is_default:
             self._store(lifecycle.remember_recipe, build.project_id, found.recipe or "", found.commit.commit)
-        return endings.PASSED
+        return endings.declined(plan.declined) if plan.declined else endings.PASSED
 
     def _recipe(self, build: Build, workspace: Workspace, world: str, courses: Courses) -> Ending:
         try:
