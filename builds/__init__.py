@@ -27,6 +27,7 @@ this order.
     events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
     filestore.py   files by random names, in a folder or in S3
     artifacts.py   files that steps leave behind
+    caches.py      files that builds leave for later ones
     testcases.py   the tests of builds, and which of them are flaky
     printed.py     the lines of a step by their numbers, whatever has become of the log
     lookout.py     finds the groups and annotations in what the steps of a build print

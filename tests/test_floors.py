@@ -16,7 +16,7 @@ FLOORS = [
     "vault", "wakes",
     "models", "plans", "rotation", "safe", "blocks", "cuts", "landmarks", "events",
     "junit", "testcases",
-    "filestore", "artifacts", "printed", "lookout", "loglimit", "silences", "beats", "queue",
+    "filestore", "artifacts", "caches", "printed", "lookout", "loglimit", "silences", "beats", "queue",
     "outbox",
     "lifecycle", "deliveries", "schedules", "chains", "runs", "worlds",
     "retention", "leases", "access", "search",

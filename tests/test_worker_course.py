@@ -203,7 +203,7 @@ class HookTests(CourseCase):
                 yield lambda: Work("Taking", lambda desk: desk.say(f"take {step.name} {ending.status}"))
                 seen.append(str(ending.status))
 
-        with mock.patch.object(runner, "hooks", lambda workspace: [Own()]):
+        with mock.patch.object(runner, "hooks", lambda *_: [Own()]):
             build = self.run_build({"run": "echo script; exit 1", "retry": 1})
         header = "::notice::Attempt 2 of 2. The one before: exit code 1."
         self.assertEqual(self.log(build), ["bring s1", "script", header, "script", "take s1 failed"])
@@ -217,7 +217,7 @@ class HookTests(CourseCase):
             def after(self, step: Running, ending: Ending) -> Iterable[Start]:
                 return [lambda: Work("The artifact", refuse), lambda: Work("Next", lambda desk: desk.say("never"))]
 
-        with mock.patch.object(runner, "hooks", lambda workspace: [Own()]):
+        with mock.patch.object(runner, "hooks", lambda *_: [Own()]):
             build = self.run_build("true")
         self.assertEqual((build.status, build.reason), ("failed", "Step s1: the artifact: it is too large."))
         self.assertEqual(self.log(build), [])
@@ -242,7 +242,7 @@ class HookTests(CourseCase):
             lifecycle.cancel(lease.build_id, by="alice")
 
         self.meanwhile(cancel)
-        with mock.patch.object(runner, "hooks", lambda workspace: [Own()]):
+        with mock.patch.object(runner, "hooks", lambda *_: [Own()]):
             build = self.run_lease(lease)
         self.assertEqual((build.status, self.steps(build), self.log(build)), ("cancelled", ["cancelled"], []))
         self.assertEqual(self.result, Status.CANCELLED)

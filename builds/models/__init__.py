@@ -7,6 +7,7 @@ Impossible states are refused by the database itself: see each model's constrain
 from .artifact import Artifact
 from .board import Board, new_world
 from .build import Build, BuildQuerySet
+from .cache import Cache
 from .chain import After, FollowUp
 from .changes import Changes
 from .credential import DEPLOY_KEY, TOKEN, Credential
@@ -40,6 +41,7 @@ __all__ = [
     "Credential",
     "FORGES",
     "Delivery",
+    "Cache",
     "Event",
     "FollowUp",
     "Hook",

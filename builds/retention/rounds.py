@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from django.db import IntegrityError
 
-from .. import artifacts
+from .. import artifacts, caches
 from ..models import Build, Project
 from .pace import Pace, Stopped
 from .rules import due, with_old_files
@@ -31,7 +31,7 @@ class Tally:
     rows: int = 0
     """Deleted from the tables."""
     files: int = 0
-    """Artifacts that were deleted."""
+    """Artifacts and caches that were deleted."""
     seconds: float = 0.0
     failed: list[int] = field(default_factory=list)
     """Numbers of the builds that could not be compacted this time."""
@@ -99,4 +99,4 @@ def _delete_files(project: Project | None, pace: Pace, stopping: Callable[[], bo
         for build_id in with_old_files(project):
             with pace.batch():
                 artifacts.expire(build_id)
-    return artifacts.sweep(stopping)
+    return artifacts.sweep(stopping) + caches.sweep(stopping)

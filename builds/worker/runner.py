@@ -21,6 +21,7 @@ from ..models import Board, Build
 from ..recipe import Facts, Recipe
 from ..states import Status
 from . import endings, isolation, leftovers
+from .caching import Caches
 from .checkout import Checkout
 from .collecting import Artifacts
 from .course import KILL_SECONDS, Course, Courses
@@ -45,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 def hooks(workspace: Workspace, lease: Lease, store: Storing) -> list[Hook]:
     """What belongs to the steps of one build besides their scripts, in the order in which it is done."""
-    return [OwnWorkspace(workspace), Artifacts(lease, store), Reports(lease, store)]
+    return [OwnWorkspace(workspace), Caches(lease, store), Artifacts(lease, store), Reports(lease, store)]
 
 
 class Runner:

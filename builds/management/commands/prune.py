@@ -118,7 +118,7 @@ class Command(BaseCommand):
         elif not tally.failed and not tally.left and not tally.files:
             self.stdout.write("Nothing was due.")
         if tally.files:
-            self.stdout.write(f"Deleted {tally.files:,} {'artifact' if tally.files == 1 else 'artifacts'}.")
+            self.stdout.write(f"Deleted {tally.files:,} stored {'file' if tally.files == 1 else 'files'}.")
         if tally.failed:
             self.stdout.write(
                 f"Not compacted, and left as they were: {', '.join(map(str, tally.failed))}. Why is said on the pages "
