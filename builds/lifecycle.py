@@ -623,7 +623,9 @@ def _store(lease: Lease, change: Callable[[Build], Fact]) -> bool:
 
 def _step(build: Build, position: int, status: Status) -> Step:
     """The step at `position`, which is about to get `status`."""
-    step = build.steps.get(position=position)
+    step = build.steps.filter(position=position).first()
+    if step is None:
+        raise Refused(f"Build {build.pk} has no step {position}.")
     if not step_may_become(Status(step.status), status):
         raise Refused(f"The step {step.name} of build {build.pk} is {step.status} and cannot become {status}.")
     return step
@@ -665,7 +667,7 @@ def _end(build: Build, status: Status, reason: str, then: str = "", *, at: datet
         ]
     )  # fmt: skip
     outbox.tell(build)
-    if status == Status.PASSED:  # written here, so that no crash loses what comes after it; `chains.py` starts that
+    if status == Status.PASSED and not build.outside:  # written here, so that no crash loses it; `chains.py` starts it
         FollowUp.objects.bulk_create(
             [FollowUp(build=build, after=after) for after in After.objects.filter(upstream=build.project_id)]
         )

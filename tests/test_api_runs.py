@@ -1,12 +1,15 @@
 """Builds that run outside, as a program tells of them over the API."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from django.test import override_settings, tag
+from django.utils import timezone
 
 from builds import access, lifecycle, printed
-from builds.models import Build, Project
+from builds.models import After, Build, FollowUp, Outgoing, Project, Target
+from builds.outbox import targets
 
 from .test_api import ApiCase
 
@@ -55,16 +58,35 @@ class RunsTests(ApiCase):
         self.assertEqual(lines, ["::group::one", "two", "three"])
         self.assert_problem(self.ask("POST", f"/builds/{build.pk}/retry"), 409, "only there")
 
+    def test_a_step_that_there_is_not_is_said_to_be_none(self) -> None:
+        self.begin()
+        for verb, more in (("step", {}), ("end", {"status": "failed"})):
+            with self.subTest(verb):
+                self.assert_problem(self.tell(verb, head=1, step=99, **more), 409, "has no step 99")
+
+    def test_it_took_as_long_as_it_took(self) -> None:
+        self.begin()
+        began = timezone.now() - timedelta(seconds=100)
+        Build.objects.update(created_at=began, started_at=began)
+        self.assertEqual(self.tell("finish", head=1, status="passed").status_code, 200)
+        self.assertGreaterEqual(Build.objects.get().finished_at, began + timedelta(seconds=100))
+
+    def test_no_forge_is_told_and_nothing_follows(self) -> None:
+        """Who may start builds says what commit it is, and that it passed: that is no ground to merge or to deploy."""
+        targets.save(Target(project=self.open, kind="github", place="acme/rocket", address="https://git.example"), "t")
+        targets.save(Target(project=self.open, kind="mail", address="team@example.org", tells="passed"))
+        After.objects.create(project=self.secret, upstream=self.open)
+        self.begin(commit="a" * 40, branch="main")
+        self.assertEqual(self.tell("finish", head=1, status="passed").json()["status"], "passed")
+        self.assertEqual(list(Outgoing.objects.values_list("target__kind", "what")), [("mail", "passed")])
+        self.assertFalse(FollowUp.objects.exists())
+
     def test_who_may(self) -> None:
         self.assert_problem(self.begin(token=self.strange_token), 403, "may not start builds")
         self.assert_problem(self.begin(token=self.strange_token, slug="secret"), 404)
         self.assert_problem(self.begin(token=access.new_token(self.alice, scopes=("read",))), 403, "'start'")
         self.begin()
-        for verb, more in (
-            ("renew", {}),
-            ("step", {"head": 1, "step": 0}),
-            ("finish", {"head": 1, "status": "passed"}),
-        ):
+        for verb, more in WRITES:
             self.assert_problem(self.tell(verb, token=self.strange_token, **more), 403)
         Build.objects.update(project=self.secret)
         self.assert_problem(self.tell("renew", token=self.strange_token), 404)
@@ -74,11 +96,7 @@ class RunsTests(ApiCase):
         build = self.begin().json()["id"]
         self.assertTrue(self.assert_problem(self.tell("step", head=7, step=0), 409)["lost"])
         lifecycle.lose(build, LEASE, "gone")
-        for verb, more in (
-            ("renew", {}),
-            ("step", {"head": 1, "step": 0}),
-            ("finish", {"head": 1, "status": "passed"}),
-        ):
+        for verb, more in WRITES:
             with self.subTest(verb):
                 self.assertTrue(self.assert_problem(self.tell(verb, **more), 409, "nothing more")["lost"])
         lifecycle.enqueue(self.open, by="alice")

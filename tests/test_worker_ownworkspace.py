@@ -56,6 +56,36 @@ class CopyTests(SimpleTestCase):
         self.assertEqual(os.readlink(self.new / "out"), "../secret")
         self.assertTrue((self.new / "folder").is_symlink() and (self.new / "nowhere").is_symlink())
 
+    def test_holes_stay_holes(self) -> None:
+        with open(self.old / "disk", "wb") as file:
+            file.seek(1 << 40)
+            file.write(b"end")
+            file.truncate((1 << 40) + (1 << 30))
+        (self.old / "hole").touch()
+        os.truncate(self.old / "hole", 1 << 40)
+        copy(self.old, self.new, self.desk)
+        found = os.stat(self.new / "disk")
+        self.assertEqual(found.st_size, (1 << 40) + (1 << 30))
+        self.assertLess(found.st_blocks, 1_000)
+        self.assertEqual(os.stat(self.new / "hole").st_size, 1 << 40)
+        with open(self.new / "disk", "rb") as file:
+            file.seek(1 << 40)
+            self.assertEqual(file.read(4), b"end\0")
+
+    def test_it_stops_within_a_large_file(self) -> None:
+        (self.old / "large").write_bytes(bytes(range(256)) * 4096 * 5)
+        told = threading.Event()
+
+        def write(file: int, part: bytes, at: int) -> int:
+            told.set()
+            return pwrite(file, part, at)
+
+        pwrite = os.pwrite
+        desk = Desk(os.open(os.devnull, os.O_WRONLY), told)
+        with mock.patch("os.pwrite", side_effect=write) as writes, self.assertRaises(Stopped):
+            copy(self.old, self.new, desk)
+        self.assertLessEqual(writes.call_count, 1)
+
     def test_what_becomes_a_link_meanwhile_is_passed_by(self) -> None:
         (self.old / "a").write_text("mine")
         (self.old / "b").write_text("mine")

@@ -41,6 +41,8 @@ def test(target: Target) -> Outgoing:
 def _is_about(target: Target, build: Build) -> bool:
     if target.is_forge and not build.commit:
         return False  # it is told when the commit is known
+    if target.is_forge and build.outside:
+        return False  # commit and result are its program's word alone: who may start builds is not to pass any commit
     if build.pull_request is not None and not (target.pull_requests or target.is_forge):
         return False
     return rules.matches(target.branches, facts.branch(build))

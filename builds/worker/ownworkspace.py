@@ -4,7 +4,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,8 @@ _FICLONE = 0x40049409
 """Of Linux: the new file has the old one's blocks, until one of them changes."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+_PART = 1024 * 1024
+"""Bytes that are copied between two looks at whether the step is to end."""
 
 
 class OwnWorkspace(Hook):
@@ -80,22 +81,42 @@ def _copy_folder(old: int, new: int, desk: Desk, depth: int) -> None:
                 finally:
                     os.close(inner)
             elif stat.S_ISREG(mode):
-                _copy_file(os.open(name, _FILE, dir_fd=old), name, new)
+                _copy_file(os.open(name, _FILE, dir_fd=old), name, new, desk)
     _take_over(old, new)
 
 
-def _copy_file(old: int, name: str, folder: int) -> None:
-    with open(old, "rb") as source:
+def _copy_file(old: int, name: str, folder: int, desk: Desk) -> None:
+    with open(old, "rb"):
         if not stat.S_ISREG(os.fstat(old).st_mode):
             return
         new = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
-        with open(new, "wb") as target:
+        with open(new, "wb"):
             try:
                 fcntl.ioctl(new, _FICLONE, old)
             except OSError:  # this file system shares no blocks
-                shutil.copyfileobj(source, target, 1024 * 1024)
-                target.flush()
+                _pour(old, new, desk)
             _take_over(old, new)
+
+
+def _pour(old: int, new: int, desk: Desk) -> None:
+    """What is in a file now. Holes stay holes: a file may claim to be larger than any disk, and takes none of it."""
+    size = os.fstat(old).st_size
+    at = end = 0
+    while at < size:
+        desk.check()
+        if at == end:
+            try:
+                at = os.lseek(old, at, os.SEEK_DATA)
+                end = min(os.lseek(old, at, os.SEEK_HOLE), size)
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+                break  # only a hole is left, or it was cut meanwhile
+        part = os.pread(old, min(_PART, max(end - at, 0)), at)
+        if not part:
+            break
+        at += os.pwrite(new, part, at)
+    os.ftruncate(new, size)
 
 
 def _take_over(old: int, new: int) -> None:
