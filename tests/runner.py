@@ -29,6 +29,7 @@ SECOND_LANE = (
     "tests.test_log_bound.",
     "tests.test_faults.",
     "tests.test_postgresql.",
+    "tests.test_real_builds.",
     "tests.test_startbuild_command.",
     "tests.test_up.",
     "tests.test_worker_command.",
