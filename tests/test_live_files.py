@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import os
 import threading
 import zipfile
@@ -135,7 +136,7 @@ class DownloadTest(FilesCase):
         name = self.store("a", b"abc")
         (self.files / name).unlink()
         answer, body = self.get(self.path("a"))
-        self.assertEqual((answer.status_code, body), (410, b'{"detail": "The storage has no such file."}'))
+        self.assertEqual((answer.status_code, json.loads(body)["detail"]), (410, "The storage has no such file."))
         with mock.patch.object(filestore, "read", side_effect=lambda *_: iter(self.failing())):
             self.assertEqual(self.get(self.path("a"))[0].status_code, 503)
 
