@@ -19,6 +19,7 @@ from . import filestore
 from .events import Lease, LeaseLost
 from .models import Build, Cache, Project
 from .models.artifact import GOING, STORED, STORING
+from .safe import of_fork
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class Hit(NamedTuple):
 
 def scope_of(build: Build) -> str | None:
     """Where what it leaves belongs; None: nowhere."""
-    if not build.fork:
+    if not of_fork(build):
         return ""
     return f"pull request {build.pull_request}" if build.pull_request else None
 

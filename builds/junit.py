@@ -6,7 +6,7 @@ converters, GoogleTest and CTest write.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
 from xml.parsers import expat
@@ -23,6 +23,8 @@ MAX_TEXT = 8_000
 STATUSES = ("passed", "failed", "error", "skipped")
 """failed: what was asserted did not hold; error: it broke otherwise."""
 
+_LOOKED_AT = 64 * 1024
+"""Characters of an attribute, of which MAX_NAME are kept."""
 _BAD = {"failure": "failed", "error": "error"}
 _WORSE = {"passed": 0, "skipped": 1, "failed": 2, "error": 3}
 
@@ -52,13 +54,14 @@ class Report:
     """By status, those beyond the bound."""
 
 
-def read(content: bytes, most: int = MAX_CASES) -> Report:
-    """The cases of a report, of which `most` are kept. `ReportError`."""
+def read(content: bytes, most: int = MAX_CASES, masked: Callable[[str], str] = str) -> Report:
+    """The cases of a report, of which `most` are kept. `masked`: a text without the secrets in it; whatever is cut is
+    cut after it. `ReportError`."""
     if len(content) > MAX_BYTES:
         raise ReportError(f"is larger than {MAX_BYTES // 1024 // 1024} MB")
     if not content.strip():
         raise ReportError("is empty")
-    reader = _Reader(most)
+    reader = _Reader(most, masked)
     parser = expat.ParserCreate()
     parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
     parser.buffer_text = True
@@ -85,9 +88,10 @@ def _refuse_doctype(*_: Any) -> NoReturn:
 
 
 class _Reader:
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, masked: Callable[[str], str]) -> None:
         self.report = Report()
         self._most = most
+        self._masked = masked
         self._depth = 0
         self._suites: list[tuple[int, str, str]] = []
         """Those that are open: depth, name, file."""
@@ -108,12 +112,14 @@ class _Reader:
             raise ReportError(f"is no test report: expected <testsuites> or <testsuite>, not <{short(tag)[:40]}>")
         if self._case is None:
             if name == "testsuite":
-                self._suites.append((self._depth, short(attributes.get("name", "")), short(attributes.get("file", ""))))
+                self._suites.append(
+                    (self._depth, self._short(attributes.get("name", "")), self._short(attributes.get("file", "")))
+                )
             elif name == "testcase":
                 self._begin_case(attributes)
         elif not self._outcome and self._depth == self._case_depth + 1 and name in (*_BAD, "skipped"):
             self._outcome, self._outcome_depth = _BAD.get(name, name), self._depth
-            said = short(attributes.get("message", "")) or short(attributes.get("type", ""))
+            said = self._short(attributes.get("message", "")) or self._short(attributes.get("type", ""))
             if _WORSE[self._outcome] > _WORSE[self._case["status"]]:
                 self._case |= {"status": self._outcome, "message": said, "text": ""}
             else:
@@ -125,13 +131,13 @@ class _Reader:
             self._text.append(text)
             self._length += len(text)
             if self._length > 8 * MAX_TEXT:  # what is in memory is bounded, too
-                self._text = [cut_middle("".join(self._text))]
+                self._text = [cut_middle(self._masked("".join(self._text)))]
                 self._length = len(self._text[0])
 
     def end(self, tag: str) -> None:
         if self._case is not None and self._outcome and self._depth == self._outcome_depth:
             if self._outcome != "said":
-                self._case["text"] = cut_middle("".join(self._text).strip("\n"))
+                self._case["text"] = cut_middle(self._masked("".join(self._text).strip("\n")))
                 self._case["message"] = self._case["message"] or short(self._case["text"].partition("\n")[0])
             self._outcome, self._text = "", []
         elif self._case is not None and self._depth == self._case_depth:
@@ -147,13 +153,16 @@ class _Reader:
         idle = attributes.get("status", "") in ("notrun", "disabled", "skipped")
         self._case = {
             "suite": suite,
-            "classname": short(attributes.get("classname", "")),
-            "name": short(attributes.get("name", "")) or "(no name)",
+            "classname": self._short(attributes.get("classname", "")),
+            "name": self._short(attributes.get("name", "")) or "(no name)",
             "status": "skipped" if idle else "passed",
             "seconds": _seconds(attributes.get("time", "")),
-            "file": short(attributes.get("file", "")) or file,
+            "file": self._short(attributes.get("file", "")) or file,
             "line": _number(attributes.get("line", "")),
         }
+
+    def _short(self, text: str) -> str:
+        return short(self._masked(text[:_LOOKED_AT]))
 
     def _keep(self, case: Case) -> None:
         if len(self.report.cases) < self._most:

@@ -31,8 +31,11 @@ MAX_SEALED = 512 * 1024
 
 _OWN = "BUILDBOARD_"
 _GLOB = re.compile(r"[^\s,\x00-\x1f\x7f]{1,200}\Z")
-_PROPOSED = re.compile(r"(?:refs/)?(?:pull|merge-requests|changes|merge)/", re.IGNORECASE)
-"""Where forges keep what somebody proposes, a pull request for one: anybody may have written it."""
+_PROPOSED = re.compile(
+    r"refs/(?!(?-i:heads/|tags/))|(?:pull|pull-requests|merge-requests|changes|merge)/", re.IGNORECASE
+)
+"""What is neither a branch nor a tag. Forges keep there what somebody proposes, each at places of its own, and anybody
+may have written that."""
 
 
 class BadSecret(ValueError):
@@ -143,6 +146,10 @@ def globs(text: str) -> list[str]:
             raise BadSecret(f"Branches: expected names or patterns such as main or release/*, not {glob[:40]!r}.")
     if len(" ".join(found)) > 500:
         raise BadSecret("Branches: expected at most 500 characters.")
+    if found and all(glob.startswith("!") for glob in found):
+        raise BadSecret(
+            f"Branches: {found[0][:40]} takes back, and nothing is taken; begin with ** to mean all others."
+        )
     return found
 
 

@@ -56,6 +56,14 @@ class CachesTest(OwnStorage, TransactionTestCase):
         self.assertTrue(caches.settle(self.build, one, "0" * 64))
         self.assertFalse(caches.settle(self.build, other, "0" * 64))
 
+    def test_what_is_neither_a_branch_nor_a_tag_leaves_nothing_either(self) -> None:
+        """Somebody has started a build of what somebody else has proposed."""
+        build = Build.objects.get(pk=self.build.pk)
+        for ref in ("refs/pull/7/head", "pull/7/head", "refs/changes/1/1/1"):
+            build.ref = ref
+            self.assertIsNone(self.keep("evil", build=build))
+        self.assertIsNone(self.found("evil"))
+
     def test_a_fork_finds_what_the_project_has_and_leaves_nothing_to_it(self) -> None:
         self.keep("main")
         fork = self.fork()

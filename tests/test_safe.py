@@ -134,7 +134,10 @@ class GivenTests(SafeCase):
         self.assert_withheld(forked, fork)
         own = Source("pull_request", branch="main", pull_request=7)
         self.assertEqual(self.given(own), {"VARIABLE": VALUE})
-        for ref in ("refs/pull/7/head", "pull/7/merge", "refs/merge-requests/1/head", "refs/Pull/7/head"):
+        for ref in (
+            *("refs/pull/7/head", "pull/7/merge", "refs/merge-requests/1/head", "refs/Pull/7/head"),
+            *("refs/pull-requests/7/from", f"refs/keep-around/{'a' * 40}", "refs/changes/1/1/1", "refs/Heads/main"),
+        ):
             self.assert_withheld(forked, ref=ref)
         self.assertEqual(self.given(ref="refs/heads/pull"), {"VARIABLE": VALUE})
         self.put(value=None, for_forks=True)

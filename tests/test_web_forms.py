@@ -16,8 +16,13 @@ class FormsTest(SimpleTestCase):
         self.assertTrue(form.is_valid())
         self.assertEqual((form.key(), form.cleaned_data["ref"]), (None, "main"))
 
+    def test_a_key_is_never_one_of_the_boards_own(self) -> None:
+        form = RetryForm({"request_key": "schedule:1:1700000000"})
+        self.assertTrue(form.is_valid())
+        self.assertEqual(form.key(), "form:schedule:1:1700000000")
+
     def test_a_key_that_is_too_long_is_refused(self) -> None:
-        self.assertFalse(RetryForm({"request_key": "x" * 65}).is_valid())
+        self.assertFalse(RetryForm({"request_key": "x" * 51}).is_valid())
 
 
 @tag("fast")

@@ -1,5 +1,8 @@
 """Whatever goes wrong with one message is an outcome of it."""
 
+import ipaddress
+import socket
+import threading
 from unittest import mock
 
 from django.test import SimpleTestCase, override_settings, tag
@@ -10,6 +13,13 @@ from builds.worker.outwards.delivery import Terms, deliver
 
 from . import news
 from .receiver import Receiver
+
+
+def _answer(server: socket.socket, said: bytes) -> None:
+    connection = server.accept()[0]
+    with connection:
+        connection.recv(65536)
+        connection.sendall(said)
 
 
 @tag("fast")
@@ -28,6 +38,21 @@ class DeliveryTest(SimpleTestCase):
             self.assertEqual(outcome.verdict, "never")
             self.assertIn("BUILDBOARD_OUTBOX_ALLOW_PRIVATE", outcome.said)
             self.assertEqual(receiver.received, [])
+
+    def test_a_server_that_repeats_what_it_was_told_does_not_have_it_shown(self) -> None:
+        local = Terms("", 5, (ipaddress.ip_network("127.0.0.0/8"),))
+        path = b"services/T0/B0/sEcReTsEcReT"
+        for said in (
+            b"POST /%b HTTP/1.1\r\n\r\n",
+            b"HTTP/1.1 404 No\r\n\r\nCannot POST /%b",
+            b"HTTP/1.1 500 /%b\r\n\r\n",
+        ):
+            with self.subTest(said), socket.create_server(("127.0.0.1", 0)) as server:
+                threading.Thread(target=_answer, args=(server, said % path), daemon=True).start()
+                url = f"http://127.0.0.1:{server.getsockname()[1]}/{path.decode()}"
+                outcome = deliver(news.claimed("slack", secret=url), local)
+                self.assertNotIn("sEcReT", outcome.said)
+                self.assertGreater(len(outcome.said), 5)
 
     def test_a_mistake_of_the_boards_own_is_logged_and_loses_no_message(self) -> None:
         with (

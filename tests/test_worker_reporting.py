@@ -6,8 +6,8 @@ from unittest import mock
 
 import yaml
 
-from builds import landmarks, testcases
-from builds.models import Build, TestReport
+from builds import junit, landmarks, safe, testcases
+from builds.models import Build, TestCase, TestReport
 from builds.worker import reporting
 
 from .support import ROOT
@@ -38,6 +38,25 @@ class ReportingTest(RunnerCase):
         build = self.build(f"cp {REPORTS}/pytest.xml .; exit 1", "pytest.xml", "none.xml")
         self.assertEqual((build.status, self.counts(build)), ("failed", (1, 2, 1)))
         self.assertEqual(self.said(build), [])
+
+    def test_no_secret_is_in_it(self) -> None:
+        value = "hunter22-of-the-board"
+        filler = "x" * (junit.MAX_TEXT // 2 - 5)
+        with open(self.folder / "r.xml", "w") as file:
+            file.write(
+                f'<testsuite name="{value}"><testcase name="a[{value}]" classname="{value}" file="{value}">'
+                f'<failure message="{value} != 1">{filler}{value}{filler}{"y" * 80_000}{value}\n</failure>'
+                f'</testcase><testcase name="{"n" * 490}{value}"/></testsuite>'
+            )
+        script = 'echo "::add-mask::other-secret"; sed "s/a\\[/other-secret a[/" $PIDS/r.xml > r.xml'
+        lease = self.queue({"run": script, "reports": ["r.xml"], "secrets": ["TOKEN"]})
+        safe.put(Build.objects.get(pk=lease.build_id).project, "TOKEN", value, by="alice")
+        build = self.run_lease(lease)
+        self.assertEqual(self.counts(build), (1, 1, 0))
+        stored = repr(list(TestCase.objects.filter(build=build).values()))
+        for part in (value, value[:8], value[-8:], "other-secret"):
+            self.assertNotIn(part, stored)
+        self.assertIn("*** a[***]", stored)
 
     def test_no_report_is_a_warning(self) -> None:
         build = self.build("true", "reports/*.xml")

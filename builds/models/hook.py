@@ -25,8 +25,11 @@ def patterns(text: str) -> tuple[str, ...]:
 
 
 def validate_patterns(text: str) -> None:
-    if len(patterns(text)) > MAX_PATTERNS:
+    found = patterns(text)
+    if len(found) > MAX_PATTERNS:
         raise ValidationError(f"Expected at most {MAX_PATTERNS} patterns.")
+    if found and all(one.startswith("!") for one in found):
+        raise ValidationError(f"{found[0][:40]} takes back, and nothing is taken: begin with ** to mean all others.")
 
 
 class Hook(models.Model):

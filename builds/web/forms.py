@@ -17,10 +17,12 @@ def new_request_key() -> str:
 
 
 class RetryForm(forms.Form):
-    request_key = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput, initial=new_request_key)
+    request_key = forms.CharField(max_length=50, required=False, widget=forms.HiddenInput, initial=new_request_key)
 
     def key(self) -> str | None:
-        return self.cleaned_data["request_key"] or None
+        """Never one that the board makes itself, for a schedule or a delivery: that would start nothing then."""
+        key = self.cleaned_data["request_key"]
+        return f"form:{key}" if key else None
 
 
 class StartForm(RetryForm):

@@ -4,8 +4,11 @@ Reading is work beside the runner's loop; what was read is stored by the runner'
 read is an error among the build's annotations; it does not change how the step ended.
 """
 
+import copy
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+from buildboard.terminal.masks import Masks
 
 from .. import junit, testcases
 from ..events import Lease
@@ -31,9 +34,10 @@ BATCH = 500
 class Reports(Hook):
     """Of one build."""
 
-    def __init__(self, lease: Lease, store: Storing) -> None:
+    def __init__(self, lease: Lease, store: Storing, masks: Masks) -> None:
         self._lease = lease
         self._store = store
+        self._masks = masks
 
     def after(self, step: Running, ending: Ending) -> Iterable[Start]:
         if not step.step.reports:
@@ -42,7 +46,8 @@ class Reports(Hook):
         look = Look(step, step.step.reports)
         yield look.start
         look.tell(teller, quiet=ending.status != Status.PASSED)
-        reading = Reading(step, look.found.files)
+        # A copy: other steps may add secrets of their own while the thread reads.
+        reading = Reading(step, look.found.files, copy.deepcopy(self._masks).text)
         yield reading.start
         for path, why in reading.wrong:
             teller.warn(f"{shown(path)} {why}.", "error")
@@ -61,7 +66,7 @@ class Reports(Hook):
 class Reading:
     """Files of a workspace → cases."""
 
-    def __init__(self, step: Running, files: list[Match]) -> None:
+    def __init__(self, step: Running, files: list[Match], masked: Callable[[str], str]) -> None:
         self.cases: list[Case] = []
         self.counts = Counts()
         self.beyond = 0
@@ -71,6 +76,7 @@ class Reading:
         self.read = 0
         self._files = files
         self._workspace = step.workspace
+        self._masked = masked
 
     def start(self) -> Work:
         return Work("Its test reports could not be read", self._run)
@@ -93,7 +99,7 @@ class Reading:
                     )
                     return
                 try:
-                    self._take(junit.read(_content(folder, match.path), MAX_CASES - len(self.cases)))
+                    self._take(junit.read(_content(folder, match.path), MAX_CASES - len(self.cases), self._masked))
                 except (ReportError, Refused) as error:
                     why = str(error) if isinstance(error, ReportError) else f"is not read: {error}"
                     self.wrong.append((match.path, why))

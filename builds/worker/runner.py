@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 
 from django.conf import settings
 
+from buildboard.terminal.masks import Masks
+
 from .. import lifecycle, plans, recipe
 from ..events import Lease, LeaseLost
 from ..inputs import InputError
@@ -44,9 +46,9 @@ from .workspace import Workspace
 logger = logging.getLogger(__name__)
 
 
-def hooks(workspace: Workspace, lease: Lease, store: Storing) -> list[Hook]:
+def hooks(workspace: Workspace, lease: Lease, store: Storing, masks: Masks) -> list[Hook]:
     """What belongs to the steps of one build besides their scripts, in the order in which it is done."""
-    return [OwnWorkspace(workspace), Caches(lease, store), Artifacts(lease, store), Reports(lease, store)]
+    return [OwnWorkspace(workspace), Caches(lease, store), Artifacts(lease, store), Reports(lease, store, masks)]
 
 
 class Runner:
@@ -113,7 +115,7 @@ class Runner:
             self._room,
             grace=self._grace,
             world=world,
-            hooks=hooks(workspace, self._lease, self._store),
+            hooks=hooks(workspace, self._lease, self._store, self._secrecy.masks),
         )
         ending = self._check_out(build, workspace, world, courses) if build.repository else endings.PASSED
         if ending.status == Status.PASSED:

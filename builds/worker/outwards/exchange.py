@@ -170,4 +170,6 @@ def _why(error: Exception) -> str:
         return f"its certificate is not good ({error.verify_message})"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
+        return "what it says is not HTTP"  # and may be what it was told
     return str(error)[:200] or type(error).__name__
