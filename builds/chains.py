@@ -4,12 +4,16 @@ What follows a build is written down in the transaction that ends it (`lifecycle
 first, supervisors every two seconds, in one transaction with the deletion of that note: no crash loses or doubles it.
 """
 
-from django.db import transaction
+import logging
+
+from django.db import InterfaceError, OperationalError, transaction
 
 from . import lifecycle
 from .models import After, Board, Build, FollowUp, patterns
 from .recipe import globs
 from .source import Source
+
+logger = logging.getLogger(__name__)
 
 _MOST = 100
 """Started at one look; the others with the next."""
@@ -63,11 +67,15 @@ def _start(number: int) -> Build | None:
             build, note = None, ""
             if _counts(after, found.build):
                 try:
-                    build = _enqueue(after, found.build)
-                except lifecycle.QueueFull:
-                    raise
+                    with transaction.atomic():
+                        build = _enqueue(after, found.build)
+                except (lifecycle.QueueFull, OperationalError, InterfaceError):
+                    raise  # with a later look
                 except lifecycle.Refused as refusal:
                     note = f"After build {found.build_id} it could not be started: {refusal}"[:500]
+                except Exception as error:  # none of them holds up the others, or whoever looks
+                    logger.exception("action=start-due state=failed chain=%d build=%d", after.pk, found.build_id)
+                    note = f"After build {found.build_id} it could not be started: {type(error).__name__}."
                 if note != after.note:
                     After.objects.filter(pk=after.pk).update(note=note)
             return build

@@ -284,6 +284,8 @@ def begin_outside(
             events.put_unleased(build.pk, [_begun(build)])
             _revise(build.pk)
     except IntegrityError:
+        if not Build.objects.filter(lease_token=token).exists():
+            raise  # no other of two was faster: it is something else
         return begin_outside(project, by=by, worker=worker, token=token, steps=steps, ref=ref, source=source)
     return Lease(build.pk, token, 1, since=since)
 

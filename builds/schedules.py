@@ -6,15 +6,18 @@ missed stands at the schedule.
 """
 
 import contextlib
+import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from . import cron, lifecycle
 from .models import Build, Schedule
 from .source import Source
+
+logger = logging.getLogger(__name__)
 
 PUNCTUAL = timedelta(minutes=1)
 """So late is not late: whoever looks does so every few seconds."""
@@ -72,9 +75,15 @@ def _start(number: int, since: datetime, now: datetime) -> Build | None:
         build = None
         if is_in_time and not refused:
             try:
-                build = _enqueue(schedule, newest)
+                with transaction.atomic():
+                    build = _enqueue(schedule, newest)
             except lifecycle.Refused as refusal:
                 refused = str(refusal)
+            except (OperationalError, InterfaceError):
+                raise  # of the database: with a later look
+            except Exception as error:  # no schedule holds up the others, or whoever looks
+                logger.exception("action=start-due state=failed schedule=%d", number)
+                refused = f"It could not be started: {type(error).__name__}."
         missed = count - 1 if is_in_time else count
         schedule.note = (_missed(missed, since, is_made_up=is_in_time and late > PUNCTUAL) + refused).strip()[:500]
         if build is not None:

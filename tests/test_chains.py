@@ -52,6 +52,18 @@ class FollowTest(TransactionTestCase):
         with self.assertNumQueries(1):
             chains.start_due()
 
+    def test_one_that_cannot_be_started_at_all_holds_up_no_other(self) -> None:
+        made = after(self.deploy, self.tests)
+        first = ended(self.tests)
+        with (
+            mock.patch.object(lifecycle, "enqueue", side_effect=TypeError),
+            self.assertLogs("builds.chains", "ERROR"),
+        ):
+            self.assertEqual(chains.start_due(), [])
+        made.refresh_from_db()
+        self.assertEqual(made.note, f"After build {first.pk} it could not be started: TypeError.")
+        self.assertEqual(FollowUp.objects.count(), 0)
+
     def test_others_are_not(self) -> None:
         after(self.deploy, self.tests)
         ended(self.tests, Status.FAILED)

@@ -105,6 +105,10 @@ class DownloadTests(SimpleTestCase):
         for path in ("../a", "/etc/a", "a/../../b", "a//b", "./a", "a\\b", "C:/a", "", "a\0b"):
             with self.subTest(path), self.assertRaises(CouldNot):
                 place(self.folder, path)
+        for path in (".git/config", "a/.GIT/hooks/x", ".git./config", "GIT~1/config"):
+            with self.subTest(path), self.assertRaisesMessage(CouldNot, "own folder"):
+                place(self.folder, path)
+        self.assertEqual(place(self.folder, ".github/a.git"), self.folder / ".github/a.git")
         (self.folder / "out").symlink_to("/tmp")
         with self.assertRaisesMessage(CouldNot, "by a link"):
             place(self.folder, "out/a")

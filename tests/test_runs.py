@@ -5,6 +5,7 @@ import random
 from typing import Any
 from unittest import mock
 
+from django.db import IntegrityError, transaction
 from django.test import SimpleTestCase, TestCase, TransactionTestCase, override_settings, tag
 from hypothesis import given
 from hypothesis import strategies as st
@@ -206,6 +207,12 @@ class CleanTests(SimpleTestCase):
     def test_a_long_line_is_cut(self) -> None:
         with override_settings(BUILDBOARD_MAX_LINE_KB=1):
             self.assertLess(len(cleaned("x" * 50_000)), 1_200)
+
+
+class UnfitTests(Outside, TestCase):
+    def test_steps_that_do_not_fit_are_refused_once(self) -> None:
+        with self.assertRaises(IntegrityError), transaction.atomic():
+            self.begin(token="f" * 32, steps=["a", "a"])
 
 
 class CommittedTests(Outside, TransactionTestCase):

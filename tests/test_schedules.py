@@ -3,11 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from unittest import mock
 
-from django.db import IntegrityError, transaction
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, OperationalError, transaction
 from django.test import TestCase, TransactionTestCase, override_settings
 from django.utils import timezone
 
-from builds import schedules
+from builds import lifecycle, schedules
 from builds.models import Build, Project, Schedule
 
 from .racing import answer_lost, project, together
@@ -80,6 +81,31 @@ class DueTest(TestCase):
         made.refresh_from_db()
         self.assertIn("disabled", made.note)
         self.assertEqual((made.missed, made.next_at), (0, at("2026-01-07T03:30")))
+
+    def test_one_that_cannot_be_started_at_all_holds_up_no_other(self) -> None:
+        of = project()
+        Project.objects.update(repository="https://forge.example/a/b.git")
+        of.refresh_from_db()
+        bad, good = nightly(project=of, name="bad", inputs=5), nightly(project=of, name="good")
+        with self.assertLogs("builds.schedules", "ERROR"):
+            [build] = schedules.start_due(at("2026-01-06T03:30:01"))
+        self.assertEqual(build.started_by, "schedule good")
+        for made in (bad, good):
+            made.refresh_from_db()
+            self.assertEqual(made.next_at, at("2026-01-07T03:30"))
+        self.assertEqual((bad.note, good.note), ("It could not be started: AttributeError.", ""))
+
+    def test_a_database_that_is_away_is_no_reason_to_leave_one_out(self) -> None:
+        made = nightly()
+        with mock.patch.object(lifecycle, "enqueue", side_effect=OperationalError), self.assertRaises(OperationalError):
+            schedules.start_due(at("2026-01-06T03:30:01"))
+        made.refresh_from_db()
+        self.assertEqual(made.next_at, at("2026-01-06T03:30"))
+
+    def test_inputs_are_pairs(self) -> None:
+        for wrong in (5, [1], "a"):
+            with self.assertRaisesMessage(ValidationError, "Expected an object of inputs"):
+                Schedule(project=project(f"p-{wrong!r}"), name="n", cron="@daily", inputs=wrong).full_clean()
 
     def test_a_zone_that_is_not_known_any_more_ends_it(self) -> None:
         made = nightly()

@@ -25,6 +25,13 @@ class TimetableTest(SimpleTestCase):
                 timetable.look(now)
         self.assertEqual(start_due.call_count, 2)
 
+    def test_no_mistake_in_it_ends_the_supervisor(self) -> None:
+        with (
+            mock.patch.object(schedules, "start_due", side_effect=TypeError),
+            self.assertLogs("builds.worker.timetable", "ERROR"),
+        ):
+            Timetable().look(0.0)
+
     def test_supervisors_of_a_real_board(self) -> None:
         with Board() as board:
             board.project("hello", "steps: [{name: say, run: echo hi}]")

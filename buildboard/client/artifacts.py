@@ -36,6 +36,8 @@ def place(folder: Path, path: str) -> Path:
     parts = path.split("/")
     if not path or "\\" in path or any(part in ("", ".", "..") or ":" in part or "\0" in part for part in parts):
         raise CouldNot(f"The artifact {plain(path)[:200]!r} has a path that leads elsewhere; nothing is written.")
+    if any(part.rstrip(". ").lower() in (".git", "git~1") for part in parts):  # what is in it, git runs
+        raise CouldNot(f"The artifact {plain(path)[:200]!r} is of a repository's own folder; nothing is written.")
     found = folder.joinpath(*parts)
     if not found.parent.resolve().is_relative_to(folder.resolve()):
         raise CouldNot(f"{found} leads out of {folder} by a link; nothing is written.")

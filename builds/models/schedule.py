@@ -64,6 +64,8 @@ class Schedule(models.Model):
 
     def clean(self) -> None:
         said = {}
+        if not isinstance(self.inputs, dict):
+            said["inputs"] = 'Expected an object of inputs by their names, such as {"target": "staging"}.'
         try:
             check_zone(self.zone)
         except CronError as error:

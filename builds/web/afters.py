@@ -52,7 +52,11 @@ def page(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
         raise PermissionDenied("Changing what comes after what needs the permission “Can change project”.")
     number = request.POST.get("delete", "")
     if number:
-        found = After.objects.filter(project=project, pk=int(number)) if number.isdigit() and len(number) < 19 else None
+        found = (
+            After.objects.filter(project=project, pk=int(number))
+            if number.isascii() and number.isdigit() and len(number) < 19
+            else None
+        )
         one = get_object_or_404(found) if found is not None else None
         if one is not None:
             one.delete()

@@ -27,6 +27,8 @@ class Timetable:
         except Error as error:
             disconnect()
             logger.warning("action=start-due state=failed error=%s", error)
+        except Exception:  # whatever it is: workers go on
+            logger.exception("action=start-due state=failed")
         else:
             for build in started:
                 logger.info("action=start-due build=%d by=%s", build.pk, build.started_by)
