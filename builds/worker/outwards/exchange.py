@@ -20,6 +20,9 @@ from urllib.parse import urlsplit
 MOST_BYTES = 64 * 1024
 """So much of an answer is read."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_GIVEN_OUT = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("2000::/3"))
+"""Of IPv6 only this stretch is the open internet's: the rest is of this machine or network, or not given to anybody."""
+_NOBODYS = ipaddress.ip_network("192.0.0.0/24")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -81,7 +84,8 @@ def may_reach(address: str, allowed: Collection[Network] = ()) -> bool:
     found = _plain(ipaddress.ip_address(address.partition("%")[0]))
     if any(found in network for network in allowed):
         return True
-    return found.is_global and not found.is_multicast
+    is_given_out = any(found in network for network in _GIVEN_OUT) and found not in _NOBODYS
+    return is_given_out and found.is_global and not found.is_multicast
 
 
 # --- Inside ---
