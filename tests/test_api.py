@@ -107,6 +107,15 @@ class StartTests(ApiCase):
         bad = self.ask("POST", "/projects/open/builds", **{"Idempotency-Key": "k" * 256})
         self.assert_problem(bad, 422, "Idempotency-Key", "255")
 
+    def test_a_start_of_a_repository_is_known_again_by_what_was_given(self) -> None:
+        Project.objects.filter(pk=self.open.pk).update(repository="https://forge.example/a/b.git", recipe="")
+        body = {"inputs": {"note": "one\r\ntwo", "count": 4}}
+        self.assertEqual(self.ask("POST", "/projects/open/builds", body).status_code, 201)
+        first, again = (self.ask("POST", "/projects/open/builds", body, **{"Idempotency-Key": "k"}) for _ in range(2))
+        self.assertEqual((first.status_code, first.json()["id"]), (201, again.json()["id"]))
+        other = self.ask("POST", "/projects/open/builds", {"inputs": {"note": "x"}}, **{"Idempotency-Key": "k"})
+        self.assert_problem(other, 422, "something else")
+
     def test_a_stranger_may_look_and_not_start(self) -> None:
         answer = self.ask("POST", "/projects/open/builds", token=self.strange_token)
         self.assert_problem(answer, 403, "stranger may not start builds")

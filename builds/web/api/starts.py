@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from django.http import HttpRequest
 from ninja import Body, Router
 
-from ... import lifecycle, recipe
+from ... import inputs, lifecycle, recipe
+from ...models import Build
 from ...source import Source
 from .. import schemas
 from ..problems import Problem
@@ -35,10 +36,7 @@ def start(request: HttpRequest, slug: str, body: Given = None, key: Key = None) 
         )
     except lifecycle.Refused as refusal:
         raise asking.refused(422 if found.enabled else 409, refusal) from refusal
-    # Before its checkout a build has the inputs that were given, and then what its recipe makes of them.
-    as_given = build.inputs == wanted.inputs and bool(build.repository)
-    same = as_given or recipe.gives(build.recipe, wanted.inputs) == build.inputs
-    if (build.ref, build.retry_of_id) != (wanted.ref, None) or not same:
+    if once and ((build.ref, build.retry_of_id) != (wanted.ref, None) or not _is_given(build, wanted.inputs)):
         raise Problem(422, f"This Idempotency-Key has started build {build.pk}, and with something else.")
     return asking.started(request, build)
 
@@ -56,3 +54,14 @@ def retry(request: HttpRequest, build_id: int, key: Key = None) -> Any:
     if new.retry_of_id != old.pk:
         raise Problem(422, f"This Idempotency-Key has started build {new.pk}, and with something else.")
     return asking.started(request, new)
+
+
+def _is_given(build: Build, wanted: dict[str, Any]) -> bool:
+    """Whether the inputs of `build` are these. Before its checkout it has them as they were given, and then what its
+    recipe makes of them."""
+    try:
+        if build.repository and inputs.untyped(wanted) == build.inputs:
+            return True
+    except inputs.InputError:
+        return False
+    return recipe.gives(build.recipe, wanted) == build.inputs
