@@ -48,6 +48,9 @@ def at_commit(build: Build, found: str | None) -> Plan:
     """Of a build whose commit is checked out. `found`: the recipe of the commit; None: it has none. `RecipeError`,
     `InputError`."""
     text = build.recipe if found is None else found
+    if found is None and not text.strip():
+        path = build.project.recipe_path
+        raise RecipeError(f"its commit has no {path}, and its project no recipe of its own")
     plan = with_checkout(recipe.parse(text))
     on, asked_for = plan.on, build.retry_of_id is not None  # whoever retries it wants it
     if on is None or asked_for or on.starts(build.trigger, branch=build.branch, tag=build.tag):

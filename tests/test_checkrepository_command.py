@@ -6,6 +6,7 @@ from pathlib import Path
 
 from django.test import SimpleTestCase
 
+from builds.models import Project
 from tests.support.board import Board
 from tests.support.repositories import Origin
 
@@ -27,6 +28,8 @@ class CheckRepositoryTest(SimpleTestCase):
             self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
             self.assertIn("A change (Ada Lovelace", done.stdout)
             self.assertIn("Recipe (.buildboard.yml): one, two", done.stdout)
+            with board.database():  # the start form knows its inputs before the first build
+                self.assertEqual(Project.objects.get(slug="w").known_recipe, RECIPE)
             for arguments, why in (
                 (("w", "--ref", "nope"), "There is no branch, tag or commit nope"),
                 (("w", "--ref", "a..b"), "ref: not a branch, tag or commit"),

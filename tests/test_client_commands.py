@@ -149,8 +149,10 @@ class CommandTests(SimpleTestCase):
         self.assertIn("expected a project's name", self.type("start", "../hello", code=4).stderr)
         self.assertIn("expected the number of a build", self.type("follow", "x", code=4).stderr)
         self.assertIn("There is no build 999999", self.type("follow", "999999", code=4).stderr)
+        self.assertIn("Of which project?", self.type("start", code=4).stderr)
         self.env["BUILDBOARD_TOKEN"] = self.board.token("stranger")
-        self.assertIn("may not start builds", self.type("start", "hello", code=4).stderr)
+        self.env["BUILDBOARD_PROJECT"] = "hello"
+        self.assertIn("may not start builds", self.type("start", code=4).stderr)
         self.env["BUILDBOARD_URL"] = f"http://127.0.0.1:{free_port()}"
         self.assertIn("connection refused", self.type("builds", code=4).stderr)
 

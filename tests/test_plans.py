@@ -53,7 +53,8 @@ class PlanTest(TestCase):
         self.assertEqual((self.names(plan), plan.text), (["check out", "a", "b", "c"], FOUND))
 
     def test_the_commits_recipe_else_the_projects_own(self) -> None:
-        build = Build(repository="https://git.example/w", recipe=OWN, inputs={"jobs": "7"})
+        project = Project(repository="https://git.example/w")
+        build = Build(project=project, repository="https://git.example/w", recipe=OWN, inputs={"jobs": "7"})
         plan = plans.at_commit(build, FOUND)
         self.assertEqual((self.names(plan), plan.inputs), (["check out", "a", "b", "c"], {"jobs": 7}))
         self.assertEqual([step.needs for step in plan.steps], [(), (0,), (0,), (1, 2)])
@@ -62,7 +63,9 @@ class PlanTest(TestCase):
         build.inputs = {}
         self.assertEqual(self.names(plans.at_commit(build, None)), ["check out", "own"])
         build.recipe = ""
-        with self.assertRaisesRegex(RecipeError, "empty"):
+        with self.assertRaisesRegex(
+            RecipeError, "its commit has no .buildboard.yml, and its project no recipe of its own"
+        ):
             plans.at_commit(build, None)
 
     @override_settings(BUILDBOARD_CHECKOUT_SECONDS=77)

@@ -178,7 +178,7 @@ class StepsTests(SimpleTestCase):
               allow_failure: true
               retry: 2
               workspace: own
-              secrets: {TOKEN: pypi_token}
+              secrets: {TOKEN: PYPI_TOKEN}
               artifacts: ./dist/*.whl
               reports: [build/junit.xml, "**/TEST-*.xml"]
               cache:
@@ -188,7 +188,7 @@ class StepsTests(SimpleTestCase):
             """)
         ).steps
         self.assertTrue(found.allow_failure)
-        self.assertEqual((found.retry, found.workspace, found.secrets), (2, "own", {"TOKEN": "pypi_token"}))
+        self.assertEqual((found.retry, found.workspace, found.secrets), (2, "own", {"TOKEN": "PYPI_TOKEN"}))
         self.assertEqual((found.artifacts, found.reports), (("dist/*.whl",), ("build/junit.xml", "**/TEST-*.xml")))
         self.assertEqual(found.cache, (Cache("pip-1", (".pip", ".tox"), ("pip-",)),))
         [bare] = parse(steps("- {name: a, run: x, secrets: [A, B], retry: , if: , matrix: , artifacts: }")).steps

@@ -139,6 +139,14 @@ class PageTests(SecretsCase):
         self.put()
         self.assertContains(self.client.get(self.path), "not named in the project’s recipe")
 
+    def test_the_recipe_of_a_repository_counts(self) -> None:
+        found = "steps: [{name: a, run: x, secrets: [TOKEN, OTHER]}]"
+        self.put()
+        Project.objects.filter(pk=self.project.pk).update(repository="https://git.example/w", found_recipe=found)
+        page = self.client.get(self.path)
+        self.assertContains(page, "named by <b>a</b>")
+        self.assertContains(page, "<code>OTHER</code></b> is named by a, and is not here")
+
     def test_an_error_report_does_not_show_the_value(self) -> None:
         with self.settings(DEBUG=False), self.assertLogs("django.request", "ERROR") as logs:
             self.client.raise_request_exception = False

@@ -322,6 +322,19 @@ class BoardTest(PagesCase):
         self.assertIn("compile: exit code 2", text)
         self.assertIn("its one finished build did not pass", text)
 
+    def test_a_build_that_ends_while_it_is_read_is_shown_once(self) -> None:
+        """Where it is missing for a moment its row is gone, and with it the focus of whoever stood on it."""
+        for name in ("_queue", "_history"):
+            build, lease = self.running(["hello"])
+            actual = getattr(views, name)
+
+            def meanwhile(*args: Any, lease: Lease = lease, actual: Any = actual) -> Any:
+                lifecycle.finish(lease, Status.FAILED, "It said no.")
+                return actual(*args)
+
+            with mock.patch.object(views, name, meanwhile):
+                self.assertEqual(self.page("/").count(f'data-key="build-{build.pk}"'), 1, name)
+
     def test_the_history_is_paged_by_number(self) -> None:
         with mock.patch.object(views, "PAGE", 2):
             numbers = [self.finished().pk for _ in range(5)]

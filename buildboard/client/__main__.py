@@ -58,7 +58,9 @@ def parser() -> _Parser:
     one.add_argument("--status", choices=STATUSES)
     one.add_argument("--limit", type=_count, default=20, metavar="N", help="how many (20)")
     one = verb("start", "start a build of a project", commands.start, following, as_json)
-    one.add_argument("slug", metavar="PROJECT", help="its name in addresses")
+    one.add_argument(
+        "slug", metavar="PROJECT", nargs="?", help="its name in addresses (BUILDBOARD_PROJECT, .buildboard.toml)"
+    )
     one.add_argument("--ref", default="", metavar="R", help="branch, tag or commit")
     one.add_argument("--input", action="append", default=[], metavar="K=V", help="a value of the recipe's input")
     one = verb("follow", "print a build's log as it is printed, exit with its result", commands.follow, as_json)

@@ -131,12 +131,18 @@ def builds(options: Namespace) -> int:
 
 
 def start(options: Namespace) -> int:
+    project = options.slug or environment.project()
+    if not project:
+        raise CouldNot(
+            "Of which project? buildboard start PROJECT, BUILDBOARD_PROJECT, "
+            f'or project = "PROJECT" in a {environment.PROJECT_FILE} here.'
+        )
     board = open_board(options)
     body = {"ref": options.ref, "inputs": inputs(options.input)}
-    path = f"/api/v1/projects/{slug(options.slug)}/builds"
+    path = f"/api/v1/projects/{slug(project)}/builds"
     key = secrets.token_urlsafe(24)
     found = patiently(lambda: board.ask("POST", path, body, key=key))
-    return _started(board, options, found, f"Build {found['id']} of {options.slug}")
+    return _started(board, options, found, f"Build {found['id']} of {project}")
 
 
 def retry(options: Namespace) -> int:

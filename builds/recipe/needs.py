@@ -49,7 +49,7 @@ def _needed(at: int, drafts: Sequence[Draft], known: Mapping[str, int], problems
     seen: set[str] = set()
     for name, line in draft.needs:
         if name not in known:
-            others = [other.name for other in drafts if other is not draft][:10]
+            others = list(dict.fromkeys(other.name for other in drafts if other is not draft))[:10]
             problems.say(
                 f"needs: there is no step {name[:80]!r}; expected {', '.join(others) or 'nothing'}"[:300], line
             )

@@ -17,7 +17,7 @@ MAX_KEY = 200
 """Characters of a cache's key."""
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}\Z")
+_SECRET_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,99}\Z")
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?\Z", re.ASCII)
 _SECONDS = re.compile(r"()()(\d{1,7})\Z", re.ASCII)
 _RESERVED = ("BUILDBOARD_",)
@@ -41,9 +41,8 @@ def secrets(node: yaml.Node | None, problems: Problems) -> dict[str, str]:
                 found[name] = name
     for name in found.values():
         if not _SECRET_NAME.match(name):
-            problems.say(
-                f"secrets: {name[:80]!r} is not a secret's name (up to 100 letters, digits and _)", nodes.line(node)
-            )
+            said = f"secrets: {name[:80]!r} is not a secret's name (up to 100 capital letters, digits and _)"
+            problems.say(said, nodes.line(node))
     return found
 
 

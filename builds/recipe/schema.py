@@ -141,7 +141,7 @@ def _on() -> Schema:
 
 
 def _secrets() -> Schema:
-    name = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,99}$"}
+    name = {"type": "string", "pattern": "^[A-Z_][A-Z0-9_]{0,99}$"}
     one = {"allOf": [name, {"not": {"pattern": "^BUILDBOARD_"}}]}
     return {
         "anyOf": [

@@ -76,10 +76,10 @@ def _page(request: HttpRequest, project: Project, kept: list[Any], form: SecretF
 
 
 def _users(project: Project) -> dict[str, list[str]]:
-    """Of each secret that the project's own recipe names, the steps that do; none where it is not valid."""
+    """Of each secret that the recipe of its next build names, the steps that do; none where that is not known."""
     found: dict[str, list[str]] = {}
     try:
-        steps = recipe.parse(project.recipe).steps
+        steps = recipe.parse(project.known_recipe).steps
     except recipe.RecipeError:
         return {}
     for step in steps:

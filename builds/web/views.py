@@ -46,9 +46,14 @@ def board(request: HttpRequest, caller: Caller) -> HttpResponse:
     builds = asked.filter.narrow(caller.builds(), timezone.now()).select_related("project").prefetch_related("steps")
     builds = builds.defer("recipe", "project__recipe")  # long texts, and no row shows them
     outlook = queue.outlook()
-    history = _history(request, builds, asked.filter.statuses)
+    # In the order of a build's life: one that goes on meanwhile is read twice, not missed. What is read last is so now.
     waiting = _queue(builds, outlook, _waiting(builds, outlook, asked.filter))
     running = rows(_running(builds) if asked.filter else builds.running())
+    history = _history(request, builds, asked.filter.statuses)
+    over = {row.build.pk for row in history["recent"]}
+    running = [row for row in running if row.build.pk not in over]
+    over |= {row.build.pk for row in running}
+    waiting["queued"] = [row for row in waiting["queued"] if row.build.pk not in over]
     is_empty = not (running or waiting["queued"] or history["recent"])
     context = {
         **live,

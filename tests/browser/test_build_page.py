@@ -156,7 +156,7 @@ class LiveTest(BuildPageCase):
             self.assertEqual(watched, [self.page.locator(part).all_inner_texts() for part in parts])
         expect(self.page.locator("[data-slot=total]")).to_have_text("11 lines")
         expect(self.page.locator(".fold .end")).to_have_text(
-            ["3 lines", "no output", "8 lines · Exit code 3.", "skipped"]
+            ["3 lines", "no output", "8 lines · Exit code 3.", "skipped · It needs odd output, which failed."]
         )
 
     def _let_go(self) -> None:

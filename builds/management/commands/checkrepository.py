@@ -41,6 +41,8 @@ class Command(BaseCommand):
         found = self._check_out(build)
         if "error" in found:
             raise CommandError("No checkout.")  # the program has said why
+        if found.get("default"):  # the start form asks for its inputs, before the first build
+            lifecycle.remember_recipe(project.pk, found["recipe"] or "", found["commit"])
         where = project.recipe_path if found["recipe"] is not None else "the project's own recipe"
         try:
             steps = plans.at_commit(build, found["recipe"]).steps[1:]
