@@ -66,7 +66,7 @@ $(PY):
 	@$(PIP) requirements/bench.txt
 	@touch $@
 
-.venv/.installed-dev: requirements/base.txt requirements/fast.txt requirements/dev.txt | $(PY)
+.venv/.installed-dev: requirements/base.txt requirements/fast.txt requirements/s3.txt requirements/dev.txt | $(PY)
 	@echo "Installing what requirements/dev.txt lists (about a minute) ..."
 	@$(PIP) requirements/dev.txt
 	@touch $@ .venv/.installed-fast
