@@ -199,7 +199,7 @@ class FailureTest(RepositoryCase):
         self.assertNotEqual(build.commit, "")
         self.origin.git("rm", "-q", ".buildboard.yml")
         self.origin.commit()
-        self.fails("The recipe is not valid: the recipe is empty", ["passed"])
+        self.fails("The recipe is not valid: its commit has no .buildboard.yml", ["passed"])
         self.origin.commit({".buildboard.yml": "steps: [{name: check out, run: x}]"})
         self.fails("'check out' is the board's own", ["passed"])
 
