@@ -82,7 +82,7 @@ class UpTest(SimpleTestCase):
         self.assertEqual(sum(len(PASSWORD.findall(text)) for text in said), 1, said)
         for process, number in zip(starters, (signal.SIGINT, signal.SIGHUP), strict=True):
             process.signal(number)
-            self.assertEqual(process.wait(8), 0, process.output())
+            self.assertEqual(process.wait(), 0, process.output())
 
     def test_a_database_that_cannot_be_reached_is_said_in_one_line(self) -> None:
         away = free_port()
