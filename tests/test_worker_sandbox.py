@@ -209,7 +209,13 @@ class ViewTests(SandboxCase):
         for held in ("shadow", "ssh\n", "sudoers", "passwd-", "private"):
             self.assertNotIn(held, said)
         self.assertEqual(self.sees("cut -d: -f1 /etc/passwd"), "root\nbuild\nnobody\n")
-        for path in ("/etc/shadow", "/root/.bashrc", "/etc/ssl/private", str(self.folder / "secret"), "/sys/kernel"):
+        for path in (
+            "/etc/shadow",
+            os.path.expanduser("~root/.bashrc"),
+            "/etc/ssl/private",
+            str(self.folder / "secret"),
+            "/sys/kernel",
+        ):
             self.refused(f"ls {path}")
 
     def test_it_writes_its_workspace_its_home_and_its_tmp_and_nothing_else(self) -> None:
@@ -237,7 +243,8 @@ class ViewTests(SandboxCase):
         self.assertLess(len(self.sees("ls -d /proc/[0-9]*").split()), 6)
         self.refused("kill -0 $(seq 200 400)")
         self.refused(f"kill -9 {os.getpid()}")
-        for path in ("/proc/1/environ", "/proc/1/fd/5", "/proc/1/mem", "/proc/1/root/etc"):
+        folders = (f"/proc/1/{link}/etc" for link in ("root", "cwd"))
+        for path in ("/proc/1/environ", "/proc/1/fd/5", "/proc/1/mem", *folders):
             self.assertRegex(self.refused(f"ls {path}/; cat {path}"), "Permission denied|No such")
 
     def test_the_workers_environment_is_nowhere(self) -> None:
