@@ -5,7 +5,6 @@ that it is there (`settle`), each fenced by its lease. What is announced and nev
 and what a deleted build leaves is deleted by `sweep`: first the file, then its row.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -19,8 +18,6 @@ from .events import Fact, Lease, LeaseLost
 from .models import Artifact, Build, iso
 from .models.artifact import GOING, STORED, STORING
 from .states import Status
-
-logger = logging.getLogger(__name__)
 
 MAX_PATH = 500
 """Characters of a path."""
@@ -184,15 +181,4 @@ def unsettled() -> QuerySet[Artifact]:
 def sweep(stopping: Callable[[], bool] = lambda: False) -> int:
     """Delete the files that nobody is to see any more, and then their rows; how many. A storage that fails ends it:
     they are still to be deleted the next time."""
-    deleted = 0
-    for pk, name in list(unsettled().values_list("pk", "name")):
-        if stopping():
-            break
-        try:
-            filestore.delete(name)
-        except filestore.Failed as failure:
-            logger.warning("action=sweep state=failed file=%s error=%s", name, failure)
-            break
-        Artifact.objects.filter(pk=pk).delete()
-        deleted += 1
-    return deleted
+    return filestore.sweep(unsettled(), stopping)

@@ -5,7 +5,6 @@ A build of a pull request from a fork finds what the project's own builds have l
 that pull request find: whoever wrote it may be anybody, and the project's own builds run what they find.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
@@ -20,8 +19,6 @@ from .events import Lease, LeaseLost
 from .models import Build, Cache, Project
 from .models.artifact import GOING, STORED, STORING
 from .safe import of_fork
-
-logger = logging.getLogger(__name__)
 
 MAX_KEY = 500
 FORGOTTEN_AFTER = timedelta(hours=6)
@@ -123,15 +120,4 @@ def sweep(stopping: Callable[[], bool] = lambda: False) -> int:
     """Delete the archives that nobody is to find any more, and then their rows; how many."""
     forgotten = Q(state=STORING, created_at__lte=timezone.now() - FORGOTTEN_AFTER)
     unsettled = Cache.objects.filter(Q(state=GOING) | Q(project__isnull=True) | forgotten).order_by("pk")
-    deleted = 0
-    for pk, name in list(unsettled.values_list("pk", "name")):
-        if stopping():
-            break
-        try:
-            filestore.delete(name)
-        except filestore.Failed as failure:
-            logger.warning("action=sweep state=failed file=%s error=%s", name, failure)
-            break
-        Cache.objects.filter(pk=pk).delete()
-        deleted += 1
-    return deleted
+    return filestore.sweep(unsettled, stopping)

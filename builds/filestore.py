@@ -4,12 +4,16 @@ Whoever stores one keeps a row of it from before it is written until after it is
 file that nobody knows of.
 """
 
+import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.core.files import File
 from django.core.files.storage import storages
+from django.db.models import QuerySet
+
+logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 256 * 1024
 """Read at a time."""
@@ -66,6 +70,23 @@ def delete(name: str) -> None:
         storages["artifacts"].delete(name)
     except Exception as error:
         raise _failed(error) from error
+
+
+def sweep(rows: QuerySet[Any], stopping: Callable[[], bool]) -> int:
+    """Delete the files of these `rows` (with a `name`), each before its row; how many. A storage that fails ends it:
+    they are still to be deleted the next time."""
+    deleted = 0
+    for pk, name in list(rows.values_list("pk", "name")):
+        if stopping():
+            break
+        try:
+            delete(name)
+        except Failed as failure:
+            logger.warning("action=sweep state=failed file=%s error=%s", name, failure)
+            break
+        rows.model._default_manager.filter(pk=pk).delete()
+        deleted += 1
+    return deleted
 
 
 class Unread(Exception):

@@ -152,7 +152,7 @@ class ArtifactsTest(OwnStorage, TransactionTestCase):
         artifacts.expire(self.build_id)
         with (
             mock.patch.object(filestore, "delete", side_effect=filestore.Failed("no")),
-            self.assertLogs("builds.artifacts", "WARNING"),
+            self.assertLogs("builds.filestore", "WARNING"),
         ):
             self.assertEqual(artifacts.sweep(), 0)
         self.assertEqual(artifacts.sweep(), 1)

@@ -106,7 +106,7 @@ class CachesTest(OwnStorage, TransactionTestCase):
         Project.objects.all().delete()
         with (
             mock.patch.object(filestore, "delete", side_effect=filestore.Failed("no")),
-            self.assertLogs("builds.caches", "WARNING"),
+            self.assertLogs("builds.filestore", "WARNING"),
         ):
             self.assertEqual(caches.sweep(), 0)
         self.assertEqual((caches.sweep(), self.stored_files(), Cache.objects.count()), (1, [], 0))

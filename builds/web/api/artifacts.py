@@ -1,7 +1,6 @@
 """Artifacts, for programs: which there are. The files themselves are at each one's `url`."""
 
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -49,8 +48,7 @@ def listed(
     names = events.step_names(build.pk)
     following = None
     if len(rows) > limit:
-        query = urlencode({"after": rows[limit - 1].path, "limit": limit})
-        following = request.build_absolute_uri(f"{request.path}?{query}")
+        following = asking.following(request, after=rows[limit - 1].path)
     items = [
         artifacts.data(row, names) | {"url": request.build_absolute_uri(reverse("artifact", args=[build.pk, row.path]))}
         for row in rows[:limit]

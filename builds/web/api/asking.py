@@ -77,6 +77,14 @@ def answer(data: Mapping[str, Any], status: int = 200) -> HttpResponse:
     return Response(data, status=status)
 
 
+def following(request: HttpRequest, **place: object) -> str:
+    """The address of the page that begins at `place`, and is asked for as this one is."""
+    query = request.GET.copy()
+    for name, value in place.items():
+        query[name] = str(value)
+    return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
+
+
 def started(request: HttpRequest, found: Build, **more: Any) -> HttpResponse:
     """201: where to look at the build."""
     said = {

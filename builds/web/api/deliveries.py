@@ -51,9 +51,7 @@ def listed(
     found = list(deliveries.newest(project, before)[: limit + 1]) if caller.is_known else []
     following = None
     if len(found) > limit:
-        query = request.GET.copy()
-        query["before"] = str(found[limit - 1].pk)
-        following = request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
+        following = asking.following(request, before=found[limit - 1].pk)
     return asking.answer({"items": [_item(one) for one in found[:limit]], "next": following})
 
 

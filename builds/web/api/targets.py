@@ -143,9 +143,7 @@ def messages(
     page = list(found[: limit + 1])
     following = None
     if len(page) > limit:
-        query = request.GET.copy()
-        query["before"] = str(page[limit - 1].pk)
-        following = request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
+        following = asking.following(request, before=page[limit - 1].pk)
     return {"items": [news.item(one) for one in page[:limit]], "next": following}
 
 

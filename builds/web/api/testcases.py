@@ -1,7 +1,6 @@
 """Tests of a build, for programs."""
 
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
@@ -56,7 +55,6 @@ def listed(
     names, pasts = events.step_names(build.pk), testcases.pasts(build)
     following = None
     if len(rows) > limit:
-        query = urlencode({"from": start + limit, "limit": limit} | ({"status": status} if status else {}))
-        following = request.build_absolute_uri(f"{request.path}?{query}")
+        following = asking.following(request, **{"from": start + limit})
     items = [testcases.data(row, names, pasts.get(row.key)) for row in rows[:limit]]
     return asking.answer(build.data()["tests"] | {"items": items, "next": following})
