@@ -2,12 +2,17 @@ import json
 import subprocess
 import sys
 import tempfile
+from contextlib import AbstractContextManager
 from pathlib import Path
+from unittest import SkipTest
+from unittest.mock import patch
 
 from django.test import SimpleTestCase, tag
 
+from .bench import fanout
 from .bench.__main__ import LONG, QUESTIONS, ask, write
 from .bench.figures import Answer, percentile, table
+from .bench.rivals.servers import RIVALS, Rival, Server
 from .support import ROOT
 
 
@@ -24,6 +29,16 @@ class BenchTests(SimpleTestCase):
         self.assertTrue(report["short"])
         self.assertEqual([answer["rows"] for answer in report["answers"]], [answer.rows for answer in answers])
         self.assertIn("Django", report["machine"]["packages"])
+
+    def test_what_is_not_installed_here_has_a_note_and_no_row(self):
+        def missing() -> AbstractContextManager[Server]:
+            raise SkipTest("needs what nobody has")
+
+        absent = Rival(fanout.BASE, missing)
+        with patch.object(fanout, "RIVALS", (absent, *(one for one in RIVALS if one.name == "Buildboard, uvicorn"))):
+            answer = fanout.ask("who is there?", 2, 50, lambda _: 5, short=True)
+        self.assertEqual([row["server"] for row in answer.rows], ["Buildboard, uvicorn"])
+        self.assertEqual(answer.notes, [f"{fanout.BASE}: not measured, needs what nobody has"])
 
     def test_an_unknown_question_is_refused_by_name(self):
         done = subprocess.run(

@@ -52,11 +52,13 @@ def ask(question: str, viewers: int, rate: int, lines: Any, short: bool) -> Answ
     for _ in range(SHORT_ROUNDS if short else ROUNDS):
         for rival in RIVALS:  # in turns: what else the machine does meets all of them
             try:
-                found[rival.name].append(run(rival, viewers, rate, lines(rival)))
+                measured = run(rival, viewers, rate, lines(rival))
             except SkipTest as reason:
                 note = f"{rival.name}: not measured, {reason}"
                 if note not in answer.notes:
                     answer.notes.append(note)
+            else:  # what cannot be measured has no row
+                found[rival.name].append(measured)
     medians = {name: _median(runs) for name, runs in found.items()}
     base = medians.get(BASE)
     for name, facts in medians.items():
