@@ -36,7 +36,7 @@ this order.
     beats.py       workers' signs of life: which of them live
     queue.py       which build a worker takes next, and what each of the others waits for
     outbox/        messages about builds to those outside: written with what they tell of, sent later
-    lifecycle.py   enqueue, claim, finish, lose, cancel …: the only writer of a status
+    lifecycle/     enqueue, claim, finish, lose, cancel …: the only writer of a status
     deliveries.py  what webhooks deliver, and what became of it
     runs.py        builds that run elsewhere: what a program there tells, as a worker would
     schedules.py   starts what is due by a schedule, each time once

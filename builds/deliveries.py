@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from . import hooks, lifecycle, recipe, vault
 from .hooks import Envelope, Ignored, Wanted
-from .models import Delivery, Hook, Project, patterns
+from .models import Build, Delivery, Hook, Project, patterns
 from .recipe import globs
 
 KEPT_REFUSED = 100
@@ -154,7 +154,7 @@ def _remember(
     why: str,
     wanted: Wanted | None = None,
     *,
-    build: lifecycle.Build | None = None,
+    build: Build | None = None,
     address: str = "",
 ) -> Delivery:
     made = Delivery.objects.create(

@@ -8,6 +8,7 @@ from unittest import mock
 from django.db import OperationalError, connection, connections
 
 from builds import lifecycle
+from builds.events import Lease
 from builds.models import Build, Project
 
 RECIPE = "steps: [{name: one, run: 'true'}, {name: two, run: 'true'}]"
@@ -45,7 +46,7 @@ def project(slug: str = "one", recipe: str = RECIPE) -> Project:
     return Project.objects.create(name=slug, slug=slug, recipe=recipe)
 
 
-def leased(of: Project, token: str = "token") -> lifecycle.Lease:  # noqa: S107 - a lease's, no secret
+def leased(of: Project, token: str = "token") -> Lease:  # noqa: S107 - a lease's, no secret
     """A new build of that project, taken by a worker."""
     build = lifecycle.enqueue(of, by="alice")
     lease = lifecycle.claim("worker", token)

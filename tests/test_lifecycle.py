@@ -8,7 +8,7 @@ from django.db import IntegrityError, OperationalError, transaction
 from django.test import TransactionTestCase
 
 from builds import beats, events, lifecycle
-from builds.events import Chunk, LeaseLost
+from builds.events import Chunk, Lease, LeaseLost
 from builds.lifecycle import AlreadyFinished, Refused
 from builds.models import Board, Build, Project, Step
 from builds.states import FINAL, Status
@@ -267,7 +267,7 @@ class WorkerTests(TransactionTestCase):
             with self.subTest(landed=landed):
                 build = lifecycle.enqueue(self.project, by="alice")
                 token = f"token {landed}"
-                held: list[lifecycle.Lease] = []
+                held: list[Lease] = []
                 verbs = (
                     lambda token=token, held=held: held.append(lifecycle.claim("w", token)),
                     lambda held=held: lifecycle.begin_step(held[-1], 0),
@@ -318,7 +318,7 @@ class WorkerTests(TransactionTestCase):
         for n in range(15):
             lease = leased(self.project, f"t{n}")
 
-            def finish(lease: lifecycle.Lease = lease) -> bool:
+            def finish(lease: Lease = lease) -> bool:
                 try:
                     lifecycle.finish(lease, Status.PASSED)
                 except LeaseLost:
@@ -400,7 +400,7 @@ class BoardTests(TransactionTestCase):
 
         def act(seed: int) -> None:
             dice = random.Random(seed)
-            leases: list[lifecycle.Lease] = []
+            leases: list[Lease] = []
             for n in range(25):
                 builds = list(Build.objects.values_list("pk", flat=True))
                 one = dice.choice(builds)

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from django.test import TransactionTestCase
 
 from builds import lifecycle, outbox, vault, worlds
+from builds.lifecycle import change
 from builds.models import Board, Build, Outgoing, Project, Target
 from builds.outbox import claims, facts
 from builds.source import Source
@@ -151,7 +152,7 @@ class TellTest(OutboxCase):
         with self.assertRaises(OperationalError), answer_lost(landed=False):
             lifecycle.finish(lease, Status.PASSED)
         self.assertEqual(rows(hook), before)
-        with mock.patch.object(lifecycle, "_revise", side_effect=OperationalError), self.assertRaises(OperationalError):
+        with mock.patch.object(change, "revise", side_effect=OperationalError), self.assertRaises(OperationalError):
             lifecycle.finish(lease, Status.PASSED)
         self.assertEqual(rows(hook), before)
 

@@ -1,4 +1,4 @@
-"""The tables, one noun a file. Who writes them: `events.py` the log, `lifecycle.py` every status, `retention/` what
+"""The tables, one noun a file. Who writes them: `events.py` the log, `lifecycle/` every status, `retention/` what
 is left of old builds, `safe.py` secrets, the admin projects and tokens, `outbox/` what goes out.
 
 Impossible states are refused by the database itself: see each model's constraints.

@@ -3,6 +3,7 @@
 from builds import events, lifecycle
 from builds.events import Chunk, Lease
 from builds.lookout import Finder
+from builds.states import Status
 from tests.support.board import Board
 from tests.support.browser import BrowserCase
 
@@ -58,7 +59,7 @@ class AnnotationsTest(BrowserCase):
         self.print(*["::notice::n"] * 103)
         expect(heading).to_have_text("2 errors, 1 warning, 100 or more notices")
         with self.board.database():
-            lifecycle.finish(self.lease, lifecycle.Status.FAILED, "It said no.")
+            lifecycle.finish(self.lease, Status.FAILED, "It said no.")
         expect(heading).to_have_text("2 errors, 1 warning, 103 notices")
         expect(self.page.locator(".beyond")).to_have_text("and 3 more notices")
         self.page.click(".note.warning a")

@@ -1,0 +1,57 @@
+"""Why a verb was not carried out, and what is checked before a build starts."""
+
+from django.conf import settings
+
+from .. import models
+from ..models import Build, Project
+from ..repository import RepositoryError, check_ref
+
+
+class Refused(Exception):
+    """The verb was not carried out and nothing was changed. The text says why, for people."""
+
+
+class AlreadyFinished(Refused):
+    pass
+
+
+class QueueFull(Refused):
+    """So many builds wait already that no other may: try again later."""
+
+
+def check_start(project: Project, ref: str, request_key: str | None = None) -> None:
+    """`Refused`: what can be told before anything is read from anywhere."""
+    check_asked(project, ref, request_key)
+    if project.repository:
+        _check_repository(project, ref)
+
+
+def check_asked(project: Project, ref: str, request_key: str | None = None) -> None:
+    """`Refused`: what can be told of every start, also of one elsewhere."""
+    if not project.enabled:
+        raise Refused(f"The project {project.slug} is disabled; it starts no builds.")
+    if len(ref) > 200 or not ref.isprintable() or ref.startswith("-") or ref != ref.strip():
+        raise Refused("ref: expected a branch, tag or commit: up to 200 printable characters, not beginning with '-'.")
+    if request_key is not None and not (request_key.isascii() and 1 <= len(request_key) <= 64):
+        raise Refused("request_key: expected 1 to 64 ASCII characters.")
+
+
+def _check_repository(project: Project, ref: str) -> None:
+    try:
+        models.address(project.repository)
+    except RepositoryError as error:
+        raise Refused(f"The repository of {project.slug} cannot be fetched from: {error}.") from error
+    try:
+        if ref:
+            check_ref(ref)
+    except RepositoryError as error:
+        raise Refused(f"ref: {error}.") from error
+
+
+def check_queue(*, room: int) -> int:
+    """How many builds wait. `QueueFull` where there is no room for so many more."""
+    most = settings.BUILDBOARD_MAX_QUEUED
+    waiting = Build.objects.queued().count()
+    if waiting + room > most:
+        raise QueueFull(f"The queue is full ({most:,} builds at most). Try again when some of them have started.")
+    return waiting
