@@ -15,6 +15,7 @@ from django.test import SimpleTestCase, override_settings, tag
 
 from builds.worker import leftovers, sandbox
 from builds.worker.limits import Limits
+from builds.worker.process import Process
 from builds.worker.sandbox import HOME, Sandbox
 from tests.support import ROOT
 from tests.support.processes import alive, eventually
@@ -287,6 +288,33 @@ class ViewTests(SandboxCase):
         self.assertNotIn("rows", said)
         self.assertNotIn("key", said)
         self.refused(f": > {data}/x", readable=readable, hidden=hidden)
+
+    def test_in_a_hidden_folder_nothing_is_there_but_the_way_to_the_workspace_not_even_by_name(self) -> None:
+        data = self.folder / "checkout" / "var"
+        data.mkdir(parents=True)
+        for name in ("secret-key", "board.sqlite3", "mirrors"):
+            (data / name).write_text("x")
+        hidden = [data, data / "board.sqlite3", data]
+        given = {"readable": [*sandbox.readable(), data.parent], "hidden": hidden}
+        self.assertEqual(self.sees(f"ls -A {data}", **given), "")
+        work = data / "workspaces/42/work"
+        work.mkdir(parents=True)
+        (data / "workspaces/43").mkdir()
+        for name in ("home", "tmp"):
+            (work.parent / name).mkdir()
+        around = Sandbox(work, work.parent / "home", work.parent / "tmp", **given)
+        process = Process(["sh", "-c", f"ls -A {data} .. ../.."], env={}, cwd=work, grace=0.3, sandbox=around)
+        self.addCleanup(process.close)
+        said = b""
+
+        def over() -> bool:
+            nonlocal said
+            said += process.read()
+            process.hear()
+            return process.is_over
+
+        eventually(over, 20)
+        self.assertEqual(said.decode(), f"..:\nwork\n\n../..:\n42\n\n{data}:\nworkspaces\n")
 
     def test_without_the_network_nothing_answers_not_even_this_machine(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as abstract:

@@ -106,8 +106,10 @@ class Sandbox:
     def _veils(self) -> list[Path]:
         """What is hidden, where a readable folder would show it."""
         shown = [Path("/usr"), *map(Path, _TEMPORARY), *map(_real, self.readable)]
-        found = [path for path in map(_real, self.hidden) if path.exists()]
-        return [path for path in found if any(path.is_relative_to(place) for place in shown)]
+        found = [path for path in dict.fromkeys(map(_real, self.hidden)) if path.exists()]
+        # What is in a hidden folder is gone with it: a veil of its own would show its name.
+        outer = [path for path in found if not any(path.is_relative_to(other) for other in found if other != path)]
+        return [path for path in outer if any(path.is_relative_to(place) for place in shown)]
 
 
 def readable() -> list[Path]:
