@@ -18,6 +18,7 @@ from buildboard.terminal.forms import LEAST, patterns
 from . import vault
 from .models import Build, Project, Secret
 from .recipe.globs import any_of
+from .source import is_anybodys
 
 NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,99}\Z")
 MAX_SECRETS = 100
@@ -31,11 +32,6 @@ MAX_SEALED = 512 * 1024
 
 _OWN = "BUILDBOARD_"
 _GLOB = re.compile(r"[^\s,\x00-\x1f\x7f]{1,200}\Z")
-_PROPOSED = re.compile(
-    r"refs/(?!(?-i:heads/|tags/))|(?:pull|pull-requests|merge-requests|changes|merge)/", re.IGNORECASE
-)
-"""What is neither a branch nor a tag. Forges keep there what somebody proposes, each at places of its own, and anybody
-may have written that."""
 
 
 class BadSecret(ValueError):
@@ -204,8 +200,9 @@ def to_mask(build_id: int, names: Iterable[str]) -> list[str]:
 
 
 def of_fork(build: Build) -> bool:
-    """Whether anybody may have written what it runs: a pull request of a fork, or what a ref alone says is proposed."""
-    return build.fork or (build.pull_request is None and _PROPOSED.match(build.ref) is not None)
+    """Whether anybody may have written what it runs. The ref is asked, too: builds that were started before refs were
+    looked at may still wait."""
+    return build.fork or is_anybodys(build.ref, build.pull_request)
 
 
 def _kept(project_id: int, names: Iterable[str]) -> dict[str, Secret]:

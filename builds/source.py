@@ -9,6 +9,11 @@ TRIGGERS = ("manual", "api", "command", "push", "tag", "pull_request", "schedule
 its pull request; a schedule; the end of another project's build. A retry has the trigger of what it repeats."""
 
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
+_PROPOSED = re.compile(
+    r"refs/(?!(?-i:heads/|tags/))|(?:pull|pull-requests|merge-requests|changes|merge)/", re.IGNORECASE
+)
+"""What is neither a branch nor a tag. Forges keep there what somebody proposes, each at places of its own, and anybody
+may have written that."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,8 @@ class Source:
     author: str = ""
     pull_request: int | None = None
     fork: bool = False
-    """A pull request from a repository that is not the project's: whoever wrote it may be anybody."""
+    """A pull request from a repository that is not the project's, or what a ref alone says is proposed: whoever wrote
+    it may be anybody."""
 
     def __post_init__(self) -> None:
         if self.trigger not in TRIGGERS:
@@ -49,3 +55,9 @@ class Commit:
 def is_commit(text: str) -> bool:
     """Whether it is a whole commit id, of SHA-1 or SHA-256."""
     return _COMMIT.match(text) is not None
+
+
+def is_anybodys(ref: str, pull_request: int | None) -> bool:
+    """Whether anybody may have written what is at `ref`: it is what somebody proposes, and no forge has said from
+    where."""
+    return pull_request is None and _PROPOSED.match(ref) is not None

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builds import lifecycle, safe, vault
-from builds.models import Project, Secret
+from builds.models import Build, Project, Secret
 from builds.source import Source
 
 RECIPE = "steps: [{name: a, run: echo, secrets: [TOKEN]}]"
@@ -139,7 +139,11 @@ class GivenTests(SafeCase):
             *("refs/pull-requests/7/from", f"refs/keep-around/{'a' * 40}", "refs/changes/1/1/1", "refs/Heads/main"),
         ):
             self.assert_withheld(forked, ref=ref)
+            self.assertTrue(lifecycle.enqueue(self.project, by="alice", ref=ref).fork, ref)
         self.assertEqual(self.given(ref="refs/heads/pull"), {"VARIABLE": VALUE})
+        # A forge that names the pull request says whose it is.
+        known = lifecycle.enqueue(self.project, by="alice", ref="refs/pull/7/head", source=own)
+        self.assertFalse(known.fork)
         self.put(value=None, for_forks=True)
         self.assertEqual(self.given(fork), {"VARIABLE": VALUE})
 
@@ -151,6 +155,13 @@ class GivenTests(SafeCase):
         build.refresh_from_db()
         with self.assertRaises(safe.Withheld):
             safe.given(lifecycle.retry(build, by="alice").pk, {"A": "TOKEN"})
+
+    def test_what_was_started_before_refs_were_looked_at_is_one_as_well(self) -> None:
+        self.put()
+        build = lifecycle.enqueue(self.project, by="alice", ref="refs/pull/7/head")
+        Build.objects.filter(pk=build.pk).update(fork=False)
+        with self.assertRaises(safe.Withheld):
+            safe.given(build.pk, {"A": "TOKEN"})
 
     def test_branches_restrict_it(self) -> None:
         self.put(branches="main release/*", for_forks=True)
@@ -217,6 +228,7 @@ class SetSecretTests(SafeCase):
     def test_the_value_comes_on_stdin(self) -> None:
         self.assertEqual(self.run_with("hunter22\n", "p", "TOKEN"), "TOKEN of p is kept.\n")
         self.assertEqual(self.value(), "hunter22")
+        self.assertRegex(Secret.objects.get(name="TOKEN").updated_by, r"^command \(.+\)$")
         self.assertEqual(self.run_with("hunter23\r\n", "p", "TOKEN"), "TOKEN of p has a new value.\n")
         self.assertEqual(self.value(), "hunter23")
         self.run_with("-----BEGIN-----\nhunter\n-----END-----\n", "p", "TOKEN")

@@ -43,6 +43,11 @@ class StartTests(TestCase):
         self.assertEqual(build.ref, "main")
         self.assertRegex(build.started_by, r"^command \(.+\)$")
 
+    @override_settings(BUILDBOARD_URL="https://board.example")
+    def test_the_address_is_whole_where_the_board_knows_its_own(self) -> None:
+        out, _ = run("startbuild", "open")
+        self.assertIn(f": https://board.example/builds/{Build.objects.get().pk}/\n", out)
+
     def test_unknown_and_disabled_projects_are_named_with_what_exists(self) -> None:
         self.assertEqual(self.refused("nowhere"), "There is no project 'nowhere'. Projects: open.")
         Project.objects.update(enabled=False)

@@ -16,6 +16,8 @@ class ByWhatTest(SimpleTestCase):
             ({"trigger": "pull_request", "pull_request": 7, "branch": "main"}, "pull request 7 to main"),
             ({"trigger": "pull_request", "pull_request": 7, "fork": True}, "pull request 7, from a fork"),
             ({"trigger": "api"}, "over the API"),
+            ({"trigger": "api", "fork": True}, "over the API, taken for a fork’s"),
+            ({"trigger": "manual", "ref": "refs/pull/7/head", "fork": True}, "taken for a fork’s"),
             ({"trigger": "command"}, "by a command"),
             ({"trigger": "manual"}, ""),
             ({"trigger": "schedule"}, ""),

@@ -45,7 +45,7 @@ def begin_outside(
                 renewal=1,
                 created_at=now,
                 started_at=now,
-                **source_columns(source),
+                **source_columns(source, ref),
             )
             Step.objects.bulk_create(
                 Step(build=build, position=position, name=name) for position, name in enumerate(steps)

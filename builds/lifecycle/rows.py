@@ -6,7 +6,7 @@ from typing import Any
 from ..models import Build, Project, Step
 from ..progress import expected_seconds
 from ..recipe import StepRecipe
-from ..source import Source
+from ..source import Source, is_anybodys
 from ..states import Status
 from .change import sentence
 
@@ -42,7 +42,7 @@ def _usual_seconds(project: Project) -> dict[str, float | None]:
     return {name: expected_seconds(values) for name, values in durations.items()}
 
 
-def source_columns(source: Source) -> dict[str, Any]:
+def source_columns(source: Source, ref: str) -> dict[str, Any]:
     """Of a new build."""
     return {
         "trigger": source.trigger,
@@ -52,5 +52,5 @@ def source_columns(source: Source) -> dict[str, Any]:
         "commit_title": sentence(source.title, 200),
         "commit_author": sentence(source.author, 200),
         "pull_request": source.pull_request,
-        "fork": source.fork,
+        "fork": source.fork or is_anybodys(ref, source.pull_request),
     }

@@ -62,7 +62,7 @@ def enqueue(
                 project=project,
                 ref=ref,
                 repository=address,
-                **source_columns(source),
+                **source_columns(source, ref),
                 inputs=plan.inputs,
                 recipe=plan.text,
                 started_by=by[:150],

@@ -122,7 +122,9 @@ class BuildItem(Schema):
     commit_author: str
     committed_at: datetime | None
     pull_request: int | None
-    fork: Annotated[bool, Field(description="of a pull request from a repository that is not the project's")]
+    fork: Annotated[
+        bool, Field(description="of a pull request from another repository, or of a ref that anybody may have written")
+    ]
     recipe_path: Annotated[str, Field(description="file of the repository; empty: the project's own recipe")]
     inputs: dict[str, str | int | float | bool]
     started_by: str

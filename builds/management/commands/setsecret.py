@@ -10,6 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 from builds import safe
 from builds.models import Project
 
+from ._person import by_command
+
 
 class Command(BaseCommand):
     help = (
@@ -42,7 +44,7 @@ class Command(BaseCommand):
             return
         try:
             safe.check_name(name)  # before anybody is asked for a value
-            new = safe.put(project, name, _value(), by=getpass.getuser(), for_forks=forks, branches=branches)
+            new = safe.put(project, name, _value(), by=by_command(), for_forks=forks, branches=branches)
         except safe.BadSecret as refusal:
             raise CommandError(str(refusal)) from None
         self.stdout.write(f"{name} of {slug} {'is kept' if new else 'has a new value'}.")

@@ -4,7 +4,6 @@ The log goes to stdout, and everything that is said about it to stderr, so that 
 what the steps printed and nothing else.
 """
 
-import getpass
 import io
 import os
 import re
@@ -14,6 +13,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 from django.db import connection
@@ -23,6 +23,8 @@ from builds import events, labels, lifecycle, queue, worlds
 from builds.models import Build, Project
 from builds.source import Source
 from builds.states import Status
+
+from ._person import by_command
 
 EXIT_CODES = {Status.PASSED: 0, Status.FAILED: 1, Status.CANCELLED: 2, Status.LOST: 3}
 INTERRUPTED = 130
@@ -48,7 +50,8 @@ class Command(BaseCommand):
 
     def handle(self, *, slug: str, ref: str, input: list[str], follow: bool, **_: Any) -> None:
         build = _start(slug, ref, _inputs(input))
-        where = f"Build {build.pk} of {slug}: {build.get_absolute_url()}"
+        page = f"{settings.BUILDBOARD_URL}{build.get_absolute_url()}"
+        where = f"Build {build.pk} of {slug}: {page}"
         if not follow:
             self.stdout.write(where)
             return
@@ -58,7 +61,7 @@ class Command(BaseCommand):
         try:
             status = self._follow(build.pk)
         except KeyboardInterrupt:
-            self._tell(f"\nStopped following; build {build.pk} goes on. Cancel it at {build.get_absolute_url()}")
+            self._tell(f"\nStopped following; build {build.pk} goes on. Cancel it at {page}")
             sys.exit(INTERRUPTED)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to be flushed at exit
@@ -154,8 +157,7 @@ def _start(slug: str, ref: str, inputs: dict[str, str]) -> Build:
         if project is None:
             slugs = list(Project.objects.order_by("slug").values_list("slug", flat=True)[:20])
             raise CommandError(f"There is no project {slug!r}. Projects: {', '.join(slugs) or 'none'}.")
-        by = f"command ({_os_user()})"
-        return lifecycle.enqueue(project, by=by, ref=ref, source=Source("command"), inputs=inputs)
+        return lifecycle.enqueue(project, by=by_command(), ref=ref, source=Source("command"), inputs=inputs)
     except lifecycle.Refused as refusal:
         raise CommandError(str(refusal)) from refusal
     except DatabaseError as error:
@@ -172,10 +174,3 @@ def _inputs(given: list[str]) -> dict[str, str]:
             raise CommandError(f"--input {name}: it is given twice.")
         inputs[name] = value
     return inputs
-
-
-def _os_user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as containers have it
-        return str(os.getuid())
