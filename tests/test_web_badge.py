@@ -119,6 +119,23 @@ class StatusTest(BadgeCase):
             self.build("failed" if status == "passed" else "passed", project=self.secret)
             self.assertEqual(self.said("open/badge.svg")[1], status)
 
+    def test_what_anybody_may_have_proposed_says_nothing(self) -> None:
+        self.build("passed", "main")
+        for more in ({"pull_request": 7}, {"pull_request": 7, "fork": True}, {"fork": True}):
+            build = self.build("failed", "main")
+            Build.objects.filter(pk=build.pk).update(**more)
+            self.assertEqual(self.said("open/badge.svg")[1], "passed")
+            self.assertEqual(self.said("open/badge.svg?branch=main")[1], "passed")
+        self.assertContains(self.ask("open/", self.alice), "<title>Open &amp; free: passed</title>")
+
+    def test_without_a_branch_it_is_the_project_s_own(self) -> None:
+        Project.objects.filter(slug="open").update(branch="main")
+        self.build("passed", "main")
+        self.build("failed", "topic")
+        self.assertEqual(self.said("open/badge.svg")[1], "passed")
+        self.build("lost")  # of nothing that was named: of the branch that is the project's
+        self.assertEqual(self.said("open/badge.svg")[1], "lost")
+
     def test_a_branch_has_a_status_of_its_own(self) -> None:
         self.build("passed", "main")
         self.build("failed", "packets & more")

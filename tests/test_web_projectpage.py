@@ -109,13 +109,13 @@ class FiguresTest(ProjectPageCase):
     def test_the_number_of_queries_does_not_grow_with_builds(self) -> None:
         self.stored("passed")
         self.page(PAGE)
-        with self.assertNumQueries(Within(22)):
+        with self.assertNumQueries(Within(23)):
             self.page(PAGE)
         self.stored(*["passed", "failed"] * 110)
         self.running()
         for _ in range(5):
             self.build()
-        with self.assertNumQueries(Within(22)):
+        with self.assertNumQueries(Within(23)):
             self.page(PAGE)
 
 

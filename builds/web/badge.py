@@ -1,6 +1,6 @@
 """A project's status as an image for other pages: an SVG of the usual size, made of shapes, attributes and text alone.
 
-`/projects/<slug>/badge.svg`, `?branch=REF` for the builds of one branch, `?label=TEXT` in place of the project's name.
+`/projects/<slug>/badge.svg`; `?branch=REF` for another branch, `?label=TEXT` in place of the project's name.
 Readable as the project is; docs/project.md tells what that means for a README.
 """
 
@@ -74,11 +74,17 @@ def badge(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def newest(project: Project, branch: str | None = None) -> str | None:
-    """The status of its newest finished build, or of that of one branch; None: there is none."""
+    """The status of the newest finished build of `branch`, else of the project's own branch, where it names one, else
+    of any that no pull request asked for; None: there is none. What anybody may have proposed says nothing about it."""
     builds = project.builds.filter(finished_at__isnull=False).order_by("-id")
-    if branch is not None:
-        of_branch = Q(branch=branch, tag="", pull_request__isnull=True) | Q(branch="", ref=branch)
-        builds = Build.objects.filter(of_branch, pk__in=builds.values("pk")[:LOOKED_AT]).order_by("-id")
+    wanted = Q(pull_request__isnull=True, fork=False)
+    name = project.branch if branch is None else branch
+    if name:
+        of_branch = Q(branch=name, tag="") | Q(branch="", ref=name)
+        if branch is None:  # started with no ref, and not checked out, or on a board where it has no branch
+            of_branch |= Q(branch="", tag="", ref="")
+        wanted &= of_branch
+    builds = Build.objects.filter(wanted, pk__in=builds.values("pk")[:LOOKED_AT]).order_by("-id")
     return builds.values_list("status", flat=True).first()
 
 

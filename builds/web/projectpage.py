@@ -43,7 +43,7 @@ def context(request: HttpRequest, project: Project, names: list[str]) -> dict[st
         "marks": [(status.value, path) for status, path in MARKS.items()],
         "step_rows": _step_rows(found),
         "more_steps": max(len(found.steps) - STEPS, 0),
-        **_badge(request, project, found),
+        **_badge(request, project),
     }
 
 
@@ -65,11 +65,10 @@ def _step_rows(found: Figures) -> list[StepRow]:
     return [StepRow(step, round(100 * step.took.median / longest, 2) if step.took else 0.0) for step in shown]
 
 
-def _badge(request: HttpRequest, project: Project, found: Figures) -> dict[str, Any]:
+def _badge(request: HttpRequest, project: Project) -> dict[str, Any]:
     path = reverse("badge", args=[project.slug])
-    status = found.runs[-1].status if found.runs else None
     return {
-        "badge": badge.draw(badge.plain(project.name), status),
+        "badge": badge.draw(badge.plain(project.name), badge.newest(project)),
         "badge_path": path,
         "snippets": badge.snippets(request, project, path),
         "badge_is_public": badge.is_public(project),
