@@ -35,7 +35,7 @@ class CronError(ValueError):
 def check(cron: str, zone: str) -> None:
     """`CronError` where they are not valid, or the time never comes."""
     if following(cron, zone, datetime.now(UTC)) is None:
-        raise CronError(f"{cron.strip()!r} never comes.")
+        raise _never(cron)
 
 
 def check_zone(zone: str) -> None:
@@ -78,9 +78,25 @@ def _times(cron: str, zone: str, start: datetime, *, back: bool = False) -> Iter
         found = CronSim(_fields(cron), start.astimezone(own), reverse=back)
     except CronSimError as error:
         part = str(error).removeprefix("Bad ")
+        if part == "day-of-month" and _is_a_day(cron):
+            raise _never(cron) from error
         said = f"its {part} is not one" if part != str(error) else "it has not five fields"
         raise CronError(f"{cron.strip()[:MAX_CRON]!r} is no time of cron: {said}. {_EXPECTED}") from error
     return (moment.astimezone(UTC) for moment in found)
+
+
+def _never(cron: str) -> CronError:
+    return CronError(f"{cron.strip()[:MAX_CRON]!r} never comes: none of its months has such a day.")
+
+
+def _is_a_day(cron: str) -> bool:
+    """Whether its day of month is one that some month has."""
+    minute, hour, day, _, weekday = _fields(cron).split()
+    try:
+        CronSim(f"{minute} {hour} {day} * {weekday}", datetime.now(UTC))
+    except CronSimError:
+        return False
+    return True
 
 
 _EXPECTED = "Expected minute, hour, day of month, month and day of week, such as 30 3 * * 1-5, or @daily."

@@ -97,7 +97,7 @@ def parse(text: str, *, folders: Collection[str] = (), http_hosts: Collection[st
         return _short(text)
     scheme = found[1].lower()
     if scheme not in _PORTS:
-        raise RepositoryError(f"{scheme[:20]}:// is not taken; {EXPECTED}")
+        raise RepositoryError(f"addresses that begin with {scheme[:20]}:// are not taken; {EXPECTED}")
     address = _remote(text, scheme, found[2])  # type: ignore[arg-type]
     if scheme == "http" and address.host not in LOOPBACK and address.host not in http_hosts:
         raise RepositoryError(
@@ -127,7 +127,9 @@ def parse_scope(text: str) -> Address:
         return _short(text)
     scheme = found[1].lower()
     if scheme not in _PORTS:
-        raise RepositoryError(f"{scheme[:20]}:// takes no credential; expected https:// or ssh://")
+        raise RepositoryError(
+            f"addresses that begin with {scheme[:20]}:// take no credential; expected https:// or ssh://"
+        )
     return _remote(text, scheme, found[2], whole=False)  # type: ignore[arg-type]
 
 

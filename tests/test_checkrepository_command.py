@@ -27,6 +27,7 @@ class CheckRepositoryTest(SimpleTestCase):
             done = board.manage("checkrepository", "w")
             self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
             self.assertIn("A change (Ada Lovelace", done.stdout)
+            self.assertNotRegex(done.stdout, r"[\r\x1b]", "nothing that moves or colours a terminal")
             self.assertIn("Recipe (.buildboard.yml): one, two", done.stdout)
             with board.database():  # the start form knows its inputs before the first build
                 self.assertEqual(Project.objects.get(slug="w").known_recipe, RECIPE)
@@ -40,6 +41,7 @@ class CheckRepositoryTest(SimpleTestCase):
                     done = board.manage("checkrepository", *arguments)
                     self.assertEqual(done.returncode, 1)
                     self.assertIn(why, done.stdout + done.stderr)
+                    self.assertNotRegex(done.stdout + done.stderr, r"[\r\x1b]")
             origin.commit({".buildboard.yml": "steps: 1"})
             done = board.manage("checkrepository", "w")
             self.assertIn("The recipe is not valid (.buildboard.yml): line 1", done.stderr)

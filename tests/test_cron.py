@@ -63,6 +63,11 @@ class CronTest(SimpleTestCase):
         for wrong in WRONG:
             with self.assertRaisesRegex(CronError, "Expected minute, hour|never comes", msg=wrong):
                 cron.check(wrong, "UTC")
+        for never in ("0 0 30 2 *", "0 0 31 4,6,9 *"):
+            with self.assertRaisesMessage(CronError, f"'{never}' never comes: none of its months has such a day."):
+                cron.check(never, "UTC")
+        with self.assertRaisesRegex(CronError, "its day-of-month is not one. Expected"):
+            cron.check("0 0 32 2 *", "UTC")
         with self.assertRaisesRegex(CronError, "its hour is not one"):
             cron.check("0 24 * * *", "UTC")
         for zone in ("", "Berlin", "../../etc/passwd", "Mars/Olympus", "europe/berlin", "x" * 500, "\0"):

@@ -19,18 +19,21 @@ class RulesTest(SimpleTestCase):
             ("main", "main", True),
             ("main", "Main", False),
             ("main", "main2", False),
-            ("release/*", "release/1.0/fix", True),
+            ("release/*", "release/1.0/fix", False),
+            ("release/**", "release/1.0/fix", True),
             ("main release/*", "release/1", True),
             ("!wip/*", "main", True),
             ("!wip/*", "wip/x", False),
+            ("!wip/*", "", True),
             ("main !main", "main", False),
-            ("v[0-9]*", "v1.2", True),
+            ("!main main", "main", True),
+            ("v?.*", "v1.2", True),
         ):
             self.assertIs(matches(patterns, branch), whether, f"{patterns!r} {branch!r}")
 
     def test_patterns_are_kept_in_one_form(self) -> None:
         self.assertEqual(joined_branches(" main,release/*\n !wip/* ,"), "main release/* !wip/*")
-        for wrong in ("!", "a\x00b", "x " * 21, "y" * 501):
+        for wrong in ("!", "a\x00b", "x " * 21, "y" * 501, "v[0-9]*"):
             with self.assertRaisesRegex(RuleError, "expected"):
                 joined_branches(wrong)
 

@@ -61,6 +61,14 @@ class ReplayTests(SimpleTestCase):
         self.assertEqual(shown(cut), [Header("── 900 lines of compile left out")])
         self.assertEqual(shown(cut, cut), shown(cut))
 
+    def test_an_exit_code_is_said_once(self) -> None:
+        for reason, said in (
+            ("Exit code 2.", "── compile failed, exit code 2"),
+            ("", "── compile failed, exit code 2"),
+            ("It wrote too much.", "── compile failed, exit code 2: It wrote too much."),
+        ):
+            self.assertEqual(shown(step("failed", exit_code=2, reason=reason)), [Header(said)])
+
     def test_a_cut_of_lines_that_were_printed_before_says_only_what_is_new(self) -> None:
         lines = log(1, "\n".join(["x"] * 9))
         cut = ("cut", {"step": "compile", "line": 5, "lines": 6, "bytes": 1, "reason": "It was long."})

@@ -330,14 +330,20 @@ class SubmoduleTest(CheckoutCase):
         self.assertLessEqual(len(list(self.checkouts.work.rglob("inner.txt"))), 10)
 
 
+def keep_large(origin: Origin, text: str) -> None:
+    """Git LFS keeps its file big.bin."""
+    origin.git("config", "filter.lfs.clean", "git-lfs clean -- %f")
+    origin.git("config", "filter.lfs.process", "git-lfs filter-process")
+    origin.write({".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "big.bin": text})
+    origin.git("add", "-A", ".")
+    origin.git("commit", "-q", "-m", "A large file")
+
+
 class LfsTest(CheckoutCase):
     def setUp(self) -> None:
         super().setUp()
         needs("git-lfs")
-        lfs = ("-c", "filter.lfs.clean=git-lfs clean -- %f", "-c", "filter.lfs.process=git-lfs filter-process")
-        self.origin.write({".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "big.bin": "large" * 1000})
-        self.origin.git(*lfs, "add", "-A", ".")
-        self.origin.git(*lfs, "commit", "-q", "-m", "A large file")
+        keep_large(self.origin, "large" * 1000)
 
     def big(self) -> str:
         return (self.checkouts.work / "big.bin").read_text()
@@ -353,6 +359,30 @@ class LfsTest(CheckoutCase):
         shutil.rmtree(self.origin.path / ".git/lfs")
         self.checked_out(lfs=True)
         self.assertEqual(self.big(), "large" * 1000)
+
+    def test_what_lfs_keeps_of_submodules_and_theirs(self) -> None:
+        inner = Origin(self.folder / "srv/inner")
+        keep_large(inner, "deep" * 1000)
+        library = Origin(self.folder / "srv/library")
+        library.commit({"lib.txt": "lib"})
+        library.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "--", "../inner", "inner")
+        library.commit()
+        url = "../library"
+        self.origin.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "--", url, "libs/library")
+        self.origin.commit()
+        for depth in (None, 1):
+            self.checked_out(submodules=True, lfs=True, depth=depth)
+            self.assertEqual(self.big(), "large" * 1000)
+            self.assertEqual((self.checkouts.work / "libs/library/inner/big.bin").read_text(), "deep" * 1000)
+            self.assertEqual(self.checkouts.git("status", "--porcelain"), "")
+        self.checked_out(lfs=True)
+        self.assertEqual(list((self.checkouts.work / "libs/library").iterdir()), [])
+        inner.commit({".lfsconfig": "[lfs]\n\turl = file:///etc\n"})
+        library.git("-C", "inner", "pull", "-q")
+        library.commit()
+        self.origin.git("-C", "libs/library", "pull", "-q")
+        self.origin.commit()
+        self.fails(".lfsconfig names an address that is not taken", submodules=True, lfs=True)
 
     def test_without_git_lfs_it_says_so(self) -> None:
         bin_ = self.folder / "bin"

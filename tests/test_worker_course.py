@@ -166,6 +166,12 @@ class RetryTests(CourseCase):
         self.assertEqual((build.status, build.reason), ("failed", "Step s1: exit code 2."))
         self.assertEqual(build.steps.get(position=0).attempt, 2)
 
+    def test_what_would_end_in_the_same_way_is_not_tried_again(self) -> None:
+        build = self.run_build({"run": "echo never", "retry": 3, "secrets": ["NONE"]})
+        why = "needs the secret NONE, which this project does not have."
+        self.assertEqual((build.status, build.reason), ("failed", f"Step s1 {why}"))
+        self.assertEqual((build.steps.get().attempt, self.log(build)), (1, []))
+
     def test_an_attempt_has_its_own_time_and_leaves_nothing_running(self) -> None:
         build = self.run_build(
             {

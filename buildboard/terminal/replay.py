@@ -70,7 +70,8 @@ class Replay:
         if status not in OVER:
             return []
         exit_code = f", exit code {facts['exit_code']}" if facts["exit_code"] else ""
-        reason = f": {facts['reason']}" if facts.get("reason") else ""
+        why = facts.get("reason") or ""
+        reason = f": {why}" if why and why.lower() != f"{exit_code[2:]}." else ""  # it may say that once more
         return [*self._release(name), Header(f"── {name} {status}{exit_code}{reason}")]
 
     def _log(self, facts: dict[str, Any]) -> list[Said]:

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Collection
-from fnmatch import fnmatchcase
 
+from ..recipe.globs import any_of
 from ..states import Status
 
 CHANGES = ("broken", "fixed")
@@ -27,6 +27,10 @@ def joined_branches(text: str) -> str:
     if len(found) > MOST_PATTERNS or len(text) > MOST_LETTERS:
         raise RuleError(f"expected at most {MOST_PATTERNS} patterns with {MOST_LETTERS} characters in all")
     for pattern in found:
+        if "[" in pattern:
+            raise RuleError(
+                f"{pattern[:80]!r}: [ ] stand for nothing; expected * for any letters but /, ** for any, or ?"
+            )
         if not pattern.isprintable() or pattern == "!":
             raise RuleError(
                 f"{pattern[:80]!r}: expected a branch or a pattern such as release/*, or !wip/* to leave out"
@@ -35,11 +39,12 @@ def joined_branches(text: str) -> str:
 
 
 def matches(patterns: str, branch: str) -> bool:
-    """Whether `branch` is one of those that the patterns name. `*` stands for any letters, a slash among them."""
+    """Whether `branch` is one of those that the patterns name, as `recipe/globs.py` reads them: the last that fits
+    counts. Those that only leave out leave out of all."""
     found = patterns.split()
-    wanted = [pattern for pattern in found if not pattern.startswith("!")]
-    left_out = [pattern[1:] for pattern in found if pattern.startswith("!")]
-    return (not wanted or _any(wanted, branch)) and not _any(left_out, branch)
+    if all(pattern.startswith("!") for pattern in found):
+        found.insert(0, "**")
+    return any_of(found, branch)
 
 
 def wants(tells: str, status: str, change: str) -> bool:
@@ -55,7 +60,3 @@ def change_of(status: str, before: str | None) -> str:
     if status in bad and before == Status.PASSED:
         return "broken"
     return "fixed" if status == Status.PASSED and before in bad else ""
-
-
-def _any(patterns: list[str], branch: str) -> bool:
-    return any(fnmatchcase(branch, pattern) for pattern in patterns)

@@ -69,7 +69,7 @@ class Courses:
             if ending.status == Status.PASSED:
                 prepared = True
                 ending = yield from self._job(step, script)
-            if ending.status != Status.FAILED or step.told or step.attempt > step.step.retry:
+            if ending.status != Status.FAILED or ending.for_good or step.told or step.attempt > step.step.retry:
                 break
             yield from self.end(step)  # what this attempt has left running would be in the next one's way
             if step.told:

@@ -19,6 +19,8 @@ class Ending:
     exit_code: int | None = None
     again: bool = False
     """The build ended with its worker: its project may want it retried."""
+    for_good: bool = False
+    """Of a step: another attempt would end in the same way."""
 
 
 PASSED = Ending(Status.PASSED, exit_code=0)
@@ -71,7 +73,7 @@ def together(failed: Sequence[tuple[str, Ending]]) -> Ending:
 
 def withheld(name: str, why: Exception) -> Ending:
     """It is not given a secret that it names. `why`: part of a sentence."""
-    return Ending(Status.FAILED, f"Step {name} {why}.", _sentence(str(why)))
+    return Ending(Status.FAILED, f"Step {name} {why}.", _sentence(str(why)), for_good=True)
 
 
 def bad_recipe(error: Exception, path: str = "") -> Ending:

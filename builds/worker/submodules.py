@@ -1,6 +1,6 @@
 """Submodules of a checkout: each address is looked at before git goes there, however deep. Standard library only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..repository import RepositoryError
@@ -27,6 +27,15 @@ def check_out(git: Git, work: Path, check: Callable[[str], object], depth: int |
     git.show("submodule", "update", "--progress", *short, cwd=work, network=True)
     for path in _paths(git, work):
         check_out(git, work / path, check, depth, level=level + 1)
+
+
+def below(git: Git, work: Path) -> Iterator[Path]:
+    """Those of `work` that are checked out, each before its own."""
+    if not (work / ".gitmodules").is_file():
+        return
+    for path in _paths(git, work):
+        yield work / path
+        yield from below(git, work / path)
 
 
 def _addresses(git: Git, work: Path) -> list[tuple[str, str]]:

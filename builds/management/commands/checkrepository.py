@@ -13,6 +13,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from buildboard.terminal.lines import LineReader
+from buildboard.terminal.style import plain
 from builds import lifecycle, plans
 from builds.inputs import InputError
 from builds.models import Build, Project
@@ -63,9 +65,26 @@ class Command(BaseCommand):
             except checkout.Refused as refusal:
                 raise CommandError(str(refusal)) from refusal
             try:
-                done = subprocess.run(  # noqa: S603 - a program of this board
-                    checkout.command(order, result), stdin=subprocess.DEVNULL, stdout=sys.stdout.fileno(), check=False
-                )
+                code = _shown(checkout.command(order, result))
             finally:
                 os.close(order)
-            return checkout.read(result) or {"error": f"exit code {done.returncode}"}
+            return checkout.read(result) or {"error": f"exit code {code}"}
+
+
+def _shown(command: list[str]) -> int:
+    """Run it, and show what it prints: on a terminal as it is, else as lines of text, without what moves and colours
+    a terminal. Its exit code."""
+    if sys.stdout.isatty():
+        return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode  # noqa: S603 - of this board
+    reader = LineReader()
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as program:  # noqa: S603 - as above
+        while data := os.read(program.stdout.fileno(), 65536):  # type: ignore[union-attr]
+            _print(reader.feed(data))
+    _print([line for line in reader.close() if line])
+    return program.returncode
+
+
+def _print(lines: list[str]) -> None:
+    for line in lines:
+        sys.stdout.write(f"{plain(line)}\n")
+    sys.stdout.flush()

@@ -93,7 +93,8 @@ def _all(git: Git, mirror: Mirror, order: dict[str, Any], address: Address, work
     if order["submodules"]:
         submodules.check_out(git, work, lambda text: _address(text, order), order["depth"])
     if order["lfs"]:
-        tree.fetch_lfs(git, mirror, work, lambda text: _address(text, order))
+        for place in (work, *(submodules.below(git, work) if order["submodules"] else ())):
+            tree.fetch_lfs(git, mirror, place, lambda text: _address(text, order))
     elif tree.has_lfs(git, work):
         say("Git LFS keeps some of these files, and is switched off for this project: they are pointers")
     if result["recipe"] is None:
