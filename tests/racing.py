@@ -1,5 +1,6 @@
 """Real threads with real database connections, for tests of what happens at the same time."""
 
+import json
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -7,9 +8,10 @@ from unittest import mock
 
 from django.db import OperationalError, connection, connections
 
-from builds import lifecycle
+from builds import events, lifecycle
 from builds.events import Lease
 from builds.models import Build, Project
+from builds.states import Status
 
 RECIPE = "steps: [{name: one, run: 'true'}, {name: two, run: 'true'}]"
 
@@ -76,3 +78,19 @@ def answer_lost(landed: bool = True) -> Any:
         raise OperationalError("the connection was lost")
 
     return mock.patch.object(connection, "_commit", dying)
+
+
+def told(build_id: int) -> list[tuple[str, str]]:
+    """Kind and status of every event that is not a log line."""
+    records = events.read(build_id, 0)
+    return [(r.kind, json.loads(r.data).get("status", "")) for r in records if r.kind != "log"]
+
+
+def whole_build(of: Project, token: str) -> Build:
+    """A new build of that project that has passed."""
+    lease = leased(of, token)
+    for position in (0, 1):
+        lifecycle.begin_step(lease, position)
+        lifecycle.end_step(lease, position, Status.PASSED, exit_code=0)
+    lifecycle.finish(lease, Status.PASSED)
+    return Build.objects.get(pk=lease.build_id)

@@ -8,7 +8,7 @@ from django.test import tag
 from builds import access, lifecycle
 from builds.models import Build
 
-from .test_api import ApiCase
+from .asking import ApiCase
 
 
 @tag("fast")

@@ -11,7 +11,7 @@ from builds import access, lifecycle, printed
 from builds.models import After, Build, FollowUp, Outgoing, Project, Target
 from builds.outbox import targets
 
-from .test_api import ApiCase
+from .asking import ApiCase
 
 LEASE = "0123456789abcdef" * 2
 WRITES = (("renew", {}), ("step", {"head": 1, "step": 0}), ("finish", {"head": 1, "status": "passed"}))

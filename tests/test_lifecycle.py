@@ -1,6 +1,7 @@
+"""A build from its claim to its end: by its worker, against others at once, and as the board hears of it."""
+
 import json
 import random
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from unittest import mock
 
@@ -9,176 +10,11 @@ from django.test import TransactionTestCase
 
 from builds import beats, events, lifecycle
 from builds.events import Chunk, Lease, LeaseLost
-from builds.lifecycle import AlreadyFinished, Refused
+from builds.lifecycle import Refused
 from builds.models import Board, Build, Project, Step
 from builds.states import FINAL, Status
 
-from .racing import RECIPE, answer_lost, leased, project, state, together
-
-
-def told(build_id: int) -> list[tuple[str, str]]:
-    """Kind and status of every event that is not a log line."""
-    records = events.read(build_id, 0)
-    return [(r.kind, json.loads(r.data).get("status", "")) for r in records if r.kind != "log"]
-
-
-def whole_build(of: Project, token: str) -> Build:
-    lease = leased(of, token)
-    for position in (0, 1):
-        lifecycle.begin_step(lease, position)
-        lifecycle.end_step(lease, position, Status.PASSED, exit_code=0)
-    lifecycle.finish(lease, Status.PASSED)
-    return Build.objects.get(pk=lease.build_id)
-
-
-class EnqueueTests(TransactionTestCase):
-    def setUp(self):
-        self.project = project()
-
-    def test_a_build_its_steps_and_its_event_are_there_together(self):
-        build = lifecycle.enqueue(self.project, by="alice", ref="main")
-        build.refresh_from_db()
-        self.assertEqual((build.status, build.started_by, build.ref, build.head), ("queued", "alice", "main", 1))
-        self.assertEqual([(s.position, s.name, s.status) for s in build.steps.all()],
-                         [(0, "one", "pending"), (1, "two", "pending")])  # fmt: skip
-        self.assertEqual(json.loads(events.read(build.pk, 0)[0].data), build.data())
-        self.assertEqual(build.revision, Board.get().revision)
-
-    def test_a_second_click_is_the_same_build(self):
-        first = lifecycle.enqueue(self.project, by="alice", request_key="k")
-        Project.objects.update(enabled=False, recipe="broken")
-        self.project.refresh_from_db()
-        self.assertEqual(lifecycle.enqueue(self.project, by="alice", request_key="k").pk, first.pk)
-        self.assertEqual(Build.objects.count(), 1)
-
-    def test_eight_clicks_at_once_are_one_build(self):
-        for key in ("a", "b", "c"):
-            clicks = [partial(lifecycle.enqueue, self.project, by="alice", request_key=key)] * 8
-            self.assertEqual(len({build.pk for build in together(clicks)}), 1)
-        self.assertEqual(Build.objects.count(), 3)
-
-    def test_a_build_keeps_its_inputs_with_their_defaults_and_a_retry_has_the_same(self) -> None:
-        steps = "steps: [{name: a, run: x}]"
-        self.project.recipe = "inputs: {jobs: {type: number, default: 4}, target: {}}\n" + steps
-        build = lifecycle.enqueue(self.project, by="alice", inputs={"target": "x"})
-        self.assertEqual(build.inputs, {"jobs": 4, "target": "x"})
-        self.project.recipe = steps
-        self.project.save()
-        lifecycle.cancel(build.pk, by="alice")
-        self.assertEqual(lifecycle.retry(build, by="alice").inputs, build.inputs)
-
-    def test_what_does_not_fit_is_refused_and_nothing_is_stored(self):
-        refused = [
-            ({"ref": "-x"}, "ref: expected"),
-            ({"ref": " x"}, "ref: expected"),
-            ({"ref": "a\nb"}, "ref: expected"),
-            ({"ref": "x" * 201}, "ref: expected"),
-            ({"ref": "\udce9"}, "ref: expected"),
-            ({"inputs": {"a": 1}}, "has no input 'a'"),
-            ({"request_key": ""}, "request_key: expected"),
-            ({"request_key": "ä"}, "request_key: expected"),
-            ({"request_key": "k" * 65}, "request_key: expected"),
-        ]
-        for options, message in refused:
-            with self.subTest(options), self.assertRaisesMessage(Refused, message):
-                lifecycle.enqueue(self.project, by="alice", **options)
-        self.project.recipe = "steps: []"
-        with self.assertRaisesMessage(Refused, "line 1: steps: expected at least one step"):
-            lifecycle.enqueue(self.project, by="alice")
-        self.project.recipe, self.project.enabled = RECIPE, False
-        with self.assertRaisesMessage(Refused, "disabled"):
-            lifecycle.enqueue(self.project, by="alice")
-        self.assertFalse(Build.objects.exists())
-
-    def test_steps_expect_the_median_of_the_last_passed_builds(self):
-        began = datetime(2026, 1, 1, tzinfo=UTC)
-        for status, seconds in [("passed", 900), *[("passed", s) for s in range(1, 11)], ("failed", 99)]:
-            run = {"started_at": began, "finished_at": began, "worker": "w"}
-            build = Build.objects.create(project=self.project, recipe=RECIPE, status=status, **run)
-            Step.objects.create(
-                build=build, position=0, name="one", status=status, exit_code=int(status == "failed"),
-                started_at=began, finished_at=began + timedelta(seconds=seconds),
-            )  # fmt: skip
-        steps = {s.name: s.expected_seconds for s in lifecycle.enqueue(self.project, by="alice").steps.all()}
-        self.assertEqual(steps, {"one": 5.5, "two": None})
-
-    def test_a_retry_is_a_new_build_of_the_same_recipe(self):
-        first = whole_build(self.project, "t")
-        Project.objects.update(recipe="steps: [{name: other, run: x}]")
-        again = lifecycle.retry(first, by="bob")
-        self.assertEqual((again.retry_of_id, again.recipe, again.started_by), (first.pk, RECIPE, "bob"))
-        first.refresh_from_db()
-        self.assertEqual((first.status, first.started_by), ("passed", "alice"))
-
-    def test_a_build_that_is_not_over_is_not_retried(self):
-        queued = lifecycle.enqueue(self.project, by="alice")
-        with self.assertRaisesMessage(Refused, "still queued"):
-            lifecycle.retry(queued, by="bob")
-        lifecycle.claim("worker", "t")
-        with self.assertRaisesMessage(Refused, "still running"):
-            lifecycle.retry(queued, by="bob")
-        self.assertEqual(Build.objects.count(), 1)
-
-
-class CancelTests(TransactionTestCase):
-    def setUp(self):
-        self.project = project()
-
-    def test_a_queued_build_ends_now(self):
-        build = lifecycle.enqueue(self.project, by="alice")
-        lifecycle.cancel(build.pk, by="bob")
-        build.refresh_from_db()
-        self.assertEqual((build.status, build.cancelled_by, build.head), ("cancelled", "bob", 2))
-        self.assertIn("bob", build.reason)
-        self.assertEqual({step.status for step in build.steps.all()}, {"skipped"})
-        self.assertEqual(told(build.pk), [("build", "queued"), ("build", "cancelled")])
-        self.assertIsNone(lifecycle.claim("worker", "t"))
-
-    def test_a_running_build_is_asked_once_and_its_worker_hears_of_it(self):
-        lease = leased(self.project)
-        lifecycle.cancel(lease.build_id, by="bob")
-        before = state(lease.build_id)
-        lifecycle.cancel(lease.build_id, by="carol")
-        self.assertEqual(state(lease.build_id), before)
-        self.assertEqual((before["status"], before["cancelled_by"]), ("running", "bob"))
-        self.assertFalse(lease.cancel_requested)
-        lifecycle.renew(lease)
-        self.assertTrue(lease.cancel_requested)
-        lifecycle.confirm_cancel(lease)
-        self.assertTrue(json.loads(events.read(lease.build_id, 0)[-1].data)["cancel_requested"])
-
-    def test_a_finished_build_says_so(self):
-        build = whole_build(self.project, "t")
-        before = state(build.pk)
-        with self.assertRaisesMessage(AlreadyFinished, f"Build {build.pk} has already ended: passed."):
-            lifecycle.cancel(build.pk, by="bob")
-        self.assertEqual(state(build.pk), before)
-
-    def test_an_unknown_build_is_unknown(self):
-        with self.assertRaises(Build.DoesNotExist):
-            lifecycle.cancel(10**9, by="bob")
-
-    def test_a_cancel_stored_before_the_end_wins(self):
-        lease = leased(self.project)
-        lifecycle.cancel(lease.build_id, by="bob")
-        self.assertEqual(lifecycle.finish(lease, Status.PASSED), Status.CANCELLED)
-        build = Build.objects.get(pk=lease.build_id)
-        self.assertEqual((build.status, build.reason), ("cancelled", "Cancelled by bob."))
-
-    def test_cancel_and_finish_at_once_agree_on_who_was_first(self):
-        for n in range(15):
-            lease = leased(self.project, f"t{n}")
-
-            def ask(build_id: int = lease.build_id) -> bool:
-                try:
-                    lifecycle.cancel(build_id, by="bob")
-                except AlreadyFinished:
-                    return False
-                return True
-
-            asked, stored = together([ask, partial(lifecycle.finish, lease, Status.FAILED, "no")])
-            self.assertEqual(stored, Status.CANCELLED if asked else Status.FAILED)
-            self.assertEqual(Build.objects.get(pk=lease.build_id).status, stored)
+from .racing import RECIPE, answer_lost, leased, project, state, together, told, whole_build
 
 
 class WorkerTests(TransactionTestCase):

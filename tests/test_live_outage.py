@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from django.test import SimpleTestCase
 
 from tests import live
-from tests.support.board import Answer, Board, Web
+from tests.support.answer import Answer
+from tests.support.board import Board, Web
 from tests.support.browser import session_cookie
 from tests.support.processes import eventually
 from tests.support.servers import Postgres

@@ -1,101 +1,25 @@
 """A board that is backed up while it works, goes on, dies and is restored: real processes on both databases."""
 
-import hashlib
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import psutil
 from django.test import SimpleTestCase
 
-from builds.management.backups import Unusable
-from builds.management.commands import _postgresql, _sqlite, restore
+from builds.management.commands import _sqlite, restore
 
-from .support import ROOT
-from .support.board import Board
+from .restoring import COUNTED, OnPostgresql, OnSqlite, Restoring
 from .support.processes import alive, eventually, free_port
 from .support.servers import postgres_url
 from .support.sse import SseClient
 
-COUNT = """
-steps:
-  - name: count
-    run: |
-      exec python3 -u - <<'SCRIPT'
-      import hashlib
-      for number in range(1, 1501):
-          print(number, hashlib.sha256(str(number).encode()).hexdigest())
-      SCRIPT
-"""
-COUNTED = [f"{number} {hashlib.sha256(str(number).encode()).hexdigest()}" for number in range(1, 1_501)]
-FLOOD = """
-steps:
-  - name: flood
-    run: |
-      echo $$ > "$PIDS/step"
-      i=0
-      while :; do i=$((i+200)); seq $((i-199)) $i; sleep 0.02; done
-  - {name: never, run: "true"}
-"""
 
-
-class Restoring:
+class GoingOn(Restoring):
     """What holds on both databases."""
-
-    databases = {"default"}
-
-    def make_board(self, **env: str) -> Board:
-        raise NotImplementedError
-
-    def setUp(self) -> None:
-        self.board: Board = self.enterContext(self.make_board(BUILDBOARD_LEASE_SECONDS="3"))
-        pids = self.board.data / "pids"
-        pids.mkdir()
-        self.board.project("count", COUNT)
-        self.board.project("flood", f"env: {{PIDS: {pids}}}\n{FLOOD}")
-        self.file = self.board.data / "backup"
-        self.board.token("alice")
-
-    def answer(self, path: str, **options: Any) -> str:
-        """What a stream says first, after its opening: `reset`, or the kind of what follows."""
-        with SseClient(self.board.webs[0].port, path, token=self.board.token("alice"), **options) as client:
-            if client.status != 200:
-                return str(client.status)
-            for message in client.events():
-                if message.event not in (None, "ping"):
-                    return message.event
-                if message.event == "ping":
-                    return "ping"
-        return "nothing"
-
-    def world(self) -> str:
-        with self.board.database():
-            from builds.models import Board as Row
-
-            return Row.get().world
-
-    def head(self, number: int) -> int:
-        with self.board.database():
-            from builds.models import Build
-
-            return Build.objects.values_list("head", flat=True).get(pk=number)
-
-    def revision(self) -> int:
-        with self.board.database():
-            from builds.models import Board as Row
-
-            return Row.get().revision
-
-    def begin_flood(self) -> int:
-        number = self.board.start("flood")
-        eventually(lambda: len(self.board.lines(number)) > 1_000, 30, self.board.outputs)
-        return number
 
     def test_a_restored_board_goes_on(self) -> None:
         board = self.board
@@ -215,9 +139,6 @@ class Restoring:
         self.assertGreaterEqual(again, 10_000, "nobody knows how far the old world came")
         board.wait(again, status="passed")
 
-    def replace_by_hand(self) -> None:
-        raise NotImplementedError
-
     def test_restoring_again_changes_nothing_but_the_world(self) -> None:
         board = self.board
         web, worker = board.web(), board.workers(1)
@@ -263,97 +184,8 @@ class Restoring:
         board.manage("restore", str(self.file), check=True)
         self.assertEqual(board.build(over)["status"], "cancelled")
 
-    def refused(self, file: Path, *options: str, most_bytes: int | None = None) -> str:
-        """What a restore says that is refused; it has changed nothing. `most_bytes`: of any file, as on a full disk."""
-        before = self.world(), sorted(path.name for path in self.board.data.iterdir())
-        limit = ["prlimit", f"--fsize={most_bytes}"] if most_bytes else []
-        done = subprocess.run(
-            [*limit, sys.executable, "manage.py", "restore", str(file), *options],
-            cwd=ROOT,
-            env=self.board.env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
-        self.assertNotIn("Traceback", done.stderr)
-        after = self.world(), sorted(path.name for path in self.board.data.iterdir())
-        self.assertEqual(after, before)
-        return done.stderr.removeprefix("CommandError: ").strip()
 
-    def check_common_refusals(self, other: bytes) -> None:
-        board, bad = self.board, self.file.with_name("bad")
-        (board.data / "up.lock").touch()
-        board.enqueue("count")
-        board.manage("backup", str(self.file), check=True)
-        whole = self.file.read_bytes()
-        self.assertEqual(
-            self.refused(board.data / "none"), f"{board.data}/none cannot be read: No such file or directory."
-        )
-        self.assertIn("cannot be read: Is a directory", self.refused(board.data))
-        for content, said in (
-            (b"", "is not a backup: expected a file that was made by"),
-            (b"hello\n" * 1000, "is not a backup: expected a file that was made by"),
-            (
-                b"-- PostgreSQL database dump\n",
-                "plain SQL: load it with psql into an empty database, then run manage.py new",
-            ),
-            (b"\x1f\x8b" + whole, "is compressed: unpack it first"),
-            (other, "they cannot be restored into each other"),
-            (whole[:100], "is damaged: "),
-            (whole[: len(whole) // 2], "is damaged: "),
-            (whole[:-2000], "is damaged: "),
-        ):
-            bad.write_bytes(content)
-            self.assertIn(said, self.refused(bad))
-            bad.unlink()
-        self.assertIn(
-            "--next-build: The next build cannot be number 1: expected 2 to", self.refused_late("--next-build", "1")
-        )
-
-    def refused_late(self, *options: str) -> str:
-        return self.refused(self.file, *options)
-
-
-class SqliteTests(Restoring, SimpleTestCase):
-    def make_board(self, **env: str) -> Board:
-        return Board(**env)
-
-    def replace_by_hand(self) -> None:
-        """As an operator might, with the web process running: the file, and not its old WAL."""
-        place = self.board.data / "buildboard.sqlite3"
-        copy = place.with_name("copy")
-        shutil.copyfile(self.file, copy)
-        for end in ("-wal", "-shm"):
-            place.with_name(place.name + end).unlink(missing_ok=True)
-        os.replace(copy, place)
-
-    def test_what_is_no_backup_is_refused_and_nothing_is_changed(self) -> None:
-        self.check_common_refusals(b"PGDMP\x01\x0e\x00")
-        place = self.board.data / "buildboard.sqlite3"
-        self.assertEqual(self.refused(place), f"{place} is the board's database itself.")
-        with sqlite3.connect(self.file.with_name("foreign")) as foreign:
-            foreign.execute("CREATE TABLE t (x)")
-        foreign.close()
-        self.assertIn("could not be copied", self.refused(self.file, most_bytes=40_000))
-        self.assertIn("not a Buildboard's: it has no table builds_board", self.refused(self.file.with_name("foreign")))
-
-    def test_a_damaged_database_is_replaced_and_kept_and_a_missing_one_is_made(self) -> None:
-        board, place = self.board, self.board.data / "buildboard.sqlite3"
-        over = board.enqueue("count")
-        board.manage("backup", str(self.file), check=True)
-        place.write_bytes(b"not a database at all" * 1000)
-        done = board.manage("restore", str(self.file), check=True)
-        [aside] = board.data.glob("buildboard-before-*.sqlite3")
-        self.assertTrue(aside.read_bytes().startswith(b"not a database"))
-        self.assertIn(str(aside), done.stdout)
-        self.assertEqual(board.build(over)["status"], "cancelled")
-        place.unlink()
-        done = board.manage("restore", str(self.file), check=True)
-        self.assertNotIn("before", done.stdout)
-        self.assertRegex(done.stdout, r"The next build is number 11000\.")
-        self.assertEqual(board.build(over)["status"], "cancelled")
-
+class SqliteTests(GoingOn, OnSqlite, SimpleTestCase):
     def test_whenever_it_is_stopped_there_is_a_database_at_its_place(self) -> None:
         place = self.board.data / "buildboard.sqlite3"
         before, part = self.world(), self.board.data / "part"
@@ -424,30 +256,7 @@ class SqliteTests(Restoring, SimpleTestCase):
         self.assertEqual(after.st_mode & 0o777, 0o600)
 
 
-class PostgresqlTests(Restoring, SimpleTestCase):
-    def make_board(self, **env: str) -> Board:
-        return Board(database_url=postgres_url(), **env)
-
-    def replace_by_hand(self) -> None:
-        """As the documentation has it, with the web process connected."""
-        subprocess.run(
-            [
-                *(_postgresql.tool("pg_restore", 15), "--clean", "--if-exists", "--no-owner", "--single-transaction"),
-                *(f"--dbname={self.board.database_url}", str(self.file)),
-            ],
-            check=True,
-            capture_output=True,
-        )
-
-    def test_what_is_no_backup_is_refused_and_nothing_is_changed(self) -> None:
-        self.check_common_refusals(b"SQLite format 3\0" + b"\0" * 4096)
-
-    def refused_late(self, *options: str) -> str:
-        """Loading is one transaction, what follows another: it says what is left to be done."""
-        done = self.board.manage("restore", str(self.file), *options)
-        self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
-        return done.stderr
-
+class PostgresqlTests(GoingOn, OnPostgresql, SimpleTestCase):
     def test_a_worker_that_survived_writes_nothing_and_ends_its_steps(self) -> None:
         board = self.board
         board.web()
@@ -479,24 +288,6 @@ class PostgresqlTests(Restoring, SimpleTestCase):
         number = board.start("count")  # it takes builds of the new world
         board.wait(number, status="passed")
         self.assertEqual(board.lines(number), COUNTED)
-
-    def test_an_archive_that_breaks_off_while_it_is_loaded_changes_nothing(self) -> None:
-        """It is read through before; this is what would become of a disk that fails in between."""
-        board = self.board
-        for _ in range(20):
-            board.enqueue("count")
-        board.manage("backup", str(self.file), check=True)
-        later = board.enqueue("count")
-        before, world = board.stored(later), self.world()
-        whole = self.file.read_bytes()
-        for size in (len(whole) // 2, len(whole) * 3 // 4):
-            self.file.write_bytes(whole[:size])
-            with (
-                board.database(),
-                self.assertRaisesMessage(Unusable, "Nothing was restored, and the database is as it was: "),
-            ):
-                _postgresql.load(self.file)
-            self.assertEqual((board.stored(later), self.world()), (before, world))
 
     def test_tables_of_a_newer_version_do_not_stay(self) -> None:
         board = self.board

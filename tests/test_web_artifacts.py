@@ -17,8 +17,8 @@ from builds.web import artifacts as pages
 from builds.web.artifacts import heading
 
 from .node import twins
+from .pages import PagesCase
 from .stored import OwnStorage, store
-from .test_web_views import PagesCase
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001"

@@ -9,7 +9,7 @@ from builds.search import Match
 from builds.web import find
 
 from .oldlogs import hurried, long_log, over
-from .test_web_views import HOSTILE, PagesCase
+from .pages import HOSTILE, PagesCase
 
 
 @tag("fast")

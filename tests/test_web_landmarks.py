@@ -22,7 +22,7 @@ from builds.web import landmarks
 
 from .node import twins
 from .oldlogs import hurried
-from .test_web_views import HOSTILE, PagesCase
+from .pages import HOSTILE, PagesCase
 
 NOTHING = {"error": 0, "warning": 0, "notice": 0}
 

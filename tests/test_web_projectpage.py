@@ -14,8 +14,8 @@ from builds.states import Status
 from builds.web import projectpage
 from builds.web.history import of_runs
 
+from .pages import PagesCase, Within
 from .test_web_history import run
-from .test_web_views import PagesCase, Within
 
 PAGE = "/projects/lantern/"
 

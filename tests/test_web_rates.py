@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from builds.web import rates
 from builds.web.rates import Rates
 
-from .test_api import ApiCase
+from .asking import ApiCase
 
 
 @tag("fast")

@@ -8,7 +8,7 @@ from builds.models import Build, Project, Step
 from builds.web import schemas, stats
 from builds.web.history import figures
 
-from .test_api import ApiCase
+from .asking import ApiCase
 from .test_web_history import ENDINGS, NOON
 
 

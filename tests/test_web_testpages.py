@@ -13,7 +13,7 @@ from builds.web import testpages
 from builds.web.testpages import heading, lately
 
 from .node import twins
-from .test_web_views import HOSTILE, PagesCase
+from .pages import HOSTILE, PagesCase
 
 
 class WordsTest(SimpleTestCase):

@@ -9,9 +9,9 @@ from unittest import mock
 
 from builds.repository import parse
 from builds.worker.git import Access, Failed, Git, GitError
+from tests.checkouts import CheckoutCase
 from tests.support.processes import Process, eventually
 from tests.support.repositories import ENV, HttpGit, Origin, Sshd, silent_server
-from tests.test_worker_checkout_program import CheckoutCase
 
 PASSWORD = "geheim-7c1f0"
 

@@ -21,10 +21,10 @@ from builds.worker.outwards.outcome import Outcome
 from builds.worker.outwards.sender import Sender
 
 from . import news
+from .letters import OutboxCase, due_now, target
 from .receiver import Received, Receiver, Reply
 from .support.board import Board
 from .support.processes import Process, eventually
-from .test_outbox import OutboxCase, due_now, target
 
 SECRET = hooks.new_secret()
 

@@ -1,85 +1,11 @@
-"""The board in a real browser: its filter, its keys, and rows that stay where they are."""
+"""The board in a real browser: its filter, and rows that stay where they are."""
 
 import re
 from typing import Any
 
-from ..support.board import Board, Web
-from ..support.browser import BrowserCase
+from tests.browser.boardpages import WATCH, BoardPageCase
+
 from ..support.processes import eventually
-
-WAITS = "steps: [{name: wait, run: 'sleep 600'}]"
-QUICK = "steps: [{name: say, run: echo hi}]"
-WATCH = """row => {
-  const tops = [];
-  window.tops = tops;
-  const look = () => { tops.push(row.getBoundingClientRect().top); requestAnimationFrame(look); };
-  look();
-}"""
-
-
-class BoardPageCase(BrowserCase):
-    board: Board
-    web: Web
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        super().setUpClass()
-        cls.board = Board()
-        cls.addClassCleanup(cls.board.close)
-        cls.board.project("waits", WAITS)
-        cls.board.project("quick", QUICK)
-        cls.board.project("gpu", QUICK, runs_on="gpu")
-        cls.web = cls.board.web()
-        cls.board.workers(2)
-
-    def setUp(self) -> None:
-        from playwright.sync_api import Expect
-
-        super().setUp()
-        self.expect = Expect()
-        self.expect.set_options(timeout=20_000)
-        self.context.set_default_timeout(20_000)
-        self.sign_in(self.board)
-
-    def tearDown(self) -> None:
-        super().tearDown()
-        with self.board.database():
-            from builds import lifecycle
-            from builds.models import Build
-
-            for build in [*Build.objects.queued(), *Build.objects.running()]:
-                lifecycle.cancel(build.pk, by="alice")
-        eventually(lambda: not self.unfinished(), 30, "builds go on")
-
-    def unfinished(self) -> bool:
-        from builds.models import Build
-
-        with self.board.database():
-            return Build.objects.queued().exists() or Build.objects.running().exists()
-
-    def open(self, path: str = "/") -> None:
-        self.page.goto(self.web.url + path)
-        self.expect(self.page.locator("#pill")).to_contain_text("Live")
-
-    def row(self, build_id: int) -> Any:
-        return self.page.locator(f"[data-key=build-{build_id}]")
-
-    def shown(self) -> list[int]:
-        keys = self.page.locator(".rows .row[data-key]").evaluate_all("rows => rows.map(row => row.dataset.key)")
-        return [int(key.removeprefix("build-")) for key in keys]
-
-    def running(self, count: int) -> list[int]:
-        ids = [self.board.start("waits") for _ in range(count)]
-        for build_id in ids:
-            self.board.wait(build_id, status="running")
-        return ids
-
-    def cancel(self, build_id: int) -> None:
-        self.board.post(f"/api/v1/builds/{build_id}/cancel")
-        self.board.wait(build_id)
-
-    def focused(self) -> str | None:
-        return self.page.evaluate("document.activeElement.closest('[data-key]')?.dataset.key || null")
 
 
 class FilterTest(BoardPageCase):
@@ -190,97 +116,6 @@ class FilterTest(BoardPageCase):
         page.get_by_role("link", name="Filter").click()
         page.wait_for_timeout(500)
         self.assertTrue(page.locator("#filter").is_visible())
-
-
-class KeysTest(BoardPageCase):
-    def test_the_rows_are_walked_through_and_opened(self) -> None:
-        old = self.board.start("quick")
-        self.board.wait(old)
-        first, second = self.running(2)
-        waiting = self.board.start("gpu")
-        self.open()
-        self.assertEqual(self.shown()[:4], [first, second, waiting, old])
-        for key, build_id in (("j", first), ("j", second), ("j", waiting), ("j", old), ("k", waiting), (".", first)):
-            self.page.keyboard.press(key)
-            self.assertEqual(self.focused(), f"build-{build_id}", key)
-        ring = self.row(first).locator("a").evaluate("link => getComputedStyle(link, '::after').outlineStyle")
-        self.assertEqual(ring, "solid", "one sees where one is")
-        self.cancel(first)
-        self.expect(self.page.locator("section[data-live=recent]").locator(f"[data-key=build-{first}]")).to_be_visible()
-        self.assertEqual(self.focused(), f"build-{first}", "the focus goes with its row")
-        self.page.keyboard.press("o")
-        self.expect(self.page).to_have_url(re.compile(rf"/builds/{first}/$"))
-        self.page.go_back()
-        self.page.keyboard.press("j")
-        self.page.keyboard.press("Enter")
-        self.expect(self.page).to_have_url(re.compile(rf"/builds/{second}/$"))
-
-    def test_help_lists_every_key_and_gives_the_focus_back(self) -> None:
-        self.board.start("gpu")
-        self.open()
-        dialog = self.page.get_by_role("dialog", name="Keys")
-        self.page.keyboard.press("j")
-        at = self.focused()
-        self.page.keyboard.press("?")
-        self.expect(dialog).to_be_visible()
-        self.assertEqual(dialog.locator("kbd").all_inner_texts(), ["j", "k", "o", "Enter", ".", "/", "?"])
-        self.page.keyboard.press("j")
-        self.page.keyboard.press("Escape")
-        self.expect(dialog).to_be_hidden()
-        self.assertEqual(self.focused(), at)
-        hint = self.page.get_by_role("button", name="Keys ?")
-        hint.click()
-        self.expect(dialog).to_be_visible()
-        dialog.get_by_role("button", name="Close").click()
-        self.expect(dialog).to_be_hidden()
-        self.expect(hint).to_be_focused()
-
-    def test_keys_can_be_switched_off_and_the_browser_remembers_it(self) -> None:
-        self.board.start("gpu")
-        self.open()
-        dialog = self.page.get_by_role("dialog", name="Keys")
-        box = dialog.get_by_role("checkbox", name="Use these keys")
-        self.page.keyboard.press("?")
-        box.uncheck()
-        self.page.keyboard.press("Escape")
-        self.expect(dialog).to_be_hidden()
-        self.page.keyboard.press("j")
-        self.assertIsNone(self.focused())
-        self.page.reload()
-        self.page.keyboard.press("j")
-        self.assertIsNone(self.focused())
-        self.page.keyboard.press("?")
-        self.expect(box).not_to_be_checked()
-        box.check()
-        self.page.keyboard.press("Escape")
-        self.expect(dialog).to_be_hidden()
-        self.page.keyboard.press("j")
-        self.assertIsNotNone(self.focused())
-
-    def test_keys_are_letters_where_one_types_and_the_browsers_own_with_a_modifier(self) -> None:
-        self.board.start("gpu")
-        self.open()
-        self.page.keyboard.press("Alt+j")
-        self.page.keyboard.press("Control+k")
-        self.assertIsNone(self.focused())
-        self.page.get_by_label("Branch").focus()
-        self.page.keyboard.type("joke.?/")
-        self.expect(self.page.get_by_label("Branch")).to_have_value("joke.?/")
-        self.expect(self.page.get_by_role("dialog")).to_be_hidden()
-        self.page.keyboard.press("Escape")
-        self.page.keyboard.press("/")
-        self.expect(self.page.get_by_label("Go to a build by its number")).to_be_focused()
-
-    def test_the_focus_stays_on_a_link_whose_address_changes(self) -> None:
-        for _ in range(26):
-            self.board.wait(self.board.start("quick"))
-        self.open()
-        older = self.page.get_by_role("link", name="Older builds")
-        before = older.get_attribute("href")
-        older.focus()
-        self.board.wait(self.board.start("quick"))
-        self.expect(older).not_to_have_attribute("href", before)
-        self.expect(older).to_be_focused()
 
 
 class SilentTest(BoardPageCase):

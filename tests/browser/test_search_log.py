@@ -2,7 +2,7 @@
 
 import re
 
-from tests.browser.test_log import LogCase
+from tests.browser.logs import LogCase
 from tests.support.processes import eventually
 
 

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -24,28 +23,13 @@ from django.db import connections
 from django.db.utils import load_backend
 
 from . import ROOT
+from .answer import Answer, ask
 from .processes import Process, eventually, free_port
 
 PASSWORDS = {"admin": "a-password-of-admin", "alice": "a-password-of-alice", "stranger": "a-password-of-stranger"}
 """admin: superuser. alice: may start, cancel and keep builds. stranger: signed in, without any permission."""
 
 _OURS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "PORT")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a board answered over HTTP. Header names are in lower case."""
-
-    status: int
-    headers: dict[str, str]
-    content: bytes
-
-    @property
-    def text(self) -> str:
-        return self.content.decode("utf-8", "replace")
-
-    def json(self) -> Any:
-        return json.loads(self.content)
 
 
 class Web:
@@ -182,14 +166,7 @@ class Board:
             body, fields["Content-Type"] = urlencode(form), "application/x-www-form-urlencoded"
         if token is not None:
             fields["Authorization"] = f"Bearer {self.token(token)}"
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.webs[0].port, timeout=seconds)
-        try:
-            connection.request(method, path, body, fields)
-            answer = connection.getresponse()
-            content = answer.read()
-        finally:
-            connection.close()
-        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, content)
+        return ask(port or self.webs[0].port, method, path, body, fields, seconds)
 
     def get(self, path: str, **options: Any) -> Answer:
         return self.request("GET", path, **options)
