@@ -67,6 +67,17 @@ class Caller:
         """See and change who is told of a project's builds, and what is on its way to them. No secret is ever told."""
         return self._has_scope("targets") and self.user.has_perm("builds.change_project")
 
+    def may_change_projects(self) -> bool:
+        """Change them, and delete their caches: of projects that it may see."""
+        return self._has_scope("projects") and self.user.has_perm("builds.change_project")
+
+    def may_add_projects(self) -> bool:
+        return self._has_scope("projects") and self.user.has_perm("builds.add_project")
+
+    def may_delete_projects(self) -> bool:
+        """Those without builds."""
+        return self._has_scope("projects") and self.user.has_perm("builds.delete_project")
+
     def projects(self) -> ProjectQuerySet:
         return Project.objects.visible_to(self.user) if self.may_read() else Project.objects.none()
 

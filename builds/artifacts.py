@@ -153,6 +153,22 @@ def data(artifact: Artifact, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
+class Used(NamedTuple):
+    """Of a project."""
+
+    builds: int
+    """So many have some."""
+    files: int
+    bytes: int
+
+
+def used(project_id: int) -> Used:
+    """What all its builds have stored."""
+    having = Build.objects.filter(project_id=project_id, artifact_count__gt=0)
+    found = having.aggregate(builds=Count("pk"), count=Sum("artifact_count"), bytes=Sum("artifact_bytes"))
+    return Used(found["builds"], found["count"] or 0, found["bytes"] or 0)
+
+
 # --- Deleted ---
 
 

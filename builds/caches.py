@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
 from django.utils import timezone
 
 from . import filestore
@@ -32,6 +32,11 @@ class Hit(NamedTuple):
     """Of the file in the storage."""
     size: int
     sha256: str
+
+
+class Used(NamedTuple):
+    archives: int
+    bytes: int
 
 
 def scope_of(build: Build) -> str | None:
@@ -111,6 +116,28 @@ def _evict(project_id: int) -> None:
             return
         Cache.objects.filter(pk=pk).update(state=GOING)
         total -= size
+
+
+# --- By people ---
+
+
+def listed(project_id: int, before: int | None = None) -> QuerySet[Cache]:
+    """What builds may find, newest first. `before`: only those with a lower id."""
+    found = Cache.objects.filter(project_id=project_id, state=STORED).order_by("-pk")
+    return found.filter(pk__lt=before) if before is not None else found
+
+
+def used(project_id: int) -> Used:
+    """How many there are, and their bytes."""
+    found = Cache.objects.filter(project_id=project_id, state=STORED).aggregate(count=Count("pk"), bytes=Sum("size"))
+    return Used(found["count"], found["bytes"] or 0)
+
+
+def remove(project_id: int, number: int | None = None) -> int:
+    """No build is to find that one any more, or any where `number` is None; how many. Their files go at the next sweep:
+    a build that has found one just now still reads it, or does without."""
+    found = Cache.objects.filter(project_id=project_id, state=STORED)
+    return (found if number is None else found.filter(pk=number)).update(state=GOING)
 
 
 # --- Deleted ---

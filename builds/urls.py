@@ -7,6 +7,7 @@ from .live import files, logs, poll, search, stream
 from .web import (
     afters,
     artifacts,
+    caches,
     deliveries,
     find,
     findings,
@@ -30,6 +31,7 @@ urlpatterns = [
     path("projects/<slug:slug>/deliveries/secret/", deliveries.make_secret, name="hook-secret"),
     path("projects/<slug:slug>/secrets/", secrets.page, name="secrets"),
     path("projects/<slug:slug>/secrets/<str:name>/delete/", secrets.delete, name="secret-delete"),
+    path("projects/<slug:slug>/caches/", caches.page, name="caches"),
     path("projects/<slug:slug>/notifications/", notifications.page, name="notifications"),
     path("projects/<slug:slug>/notifications/new/<slug:kind>/", notifications.new, name="target-new"),
     path("projects/<slug:slug>/notifications/<int:number>/", notifications.change, name="target"),

@@ -33,7 +33,7 @@ class ApiTokenTests(TestCase):
     def test_without_options_it_has_every_scope_and_never_expires(self) -> None:
         run("apitoken", "alice")
         token = ApiToken.objects.get()
-        self.assertEqual((token.scopes, token.expires_at), ("read start cancel keep secrets targets", None))
+        self.assertEqual((token.scopes, token.expires_at), ("read start cancel keep secrets targets projects", None))
 
     def test_what_is_wrong_is_named(self) -> None:
         User.objects.create_user("gone", is_active=False)

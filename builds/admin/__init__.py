@@ -10,6 +10,7 @@ actions. Who may not see a project does not find it here either.
     projects.py   builds.py   credentials.py   secrets.py   tokens.py   processes.py      one noun each
     schedules.py  when projects are built by themselves
     chains.py     one project after another
+    files.py      artifacts and caches
     eventlog.py   a page of a build's events, and whether any is missing
 """
 
@@ -19,6 +20,7 @@ from . import (  # noqa: F401 - registers them
     builds,
     chains,
     credentials,
+    files,
     hooks,
     outwards,
     processes,

@@ -10,18 +10,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from .. import outbox
-from ..models import Outgoing, Project, Target
-from .verbs import ReadOnly
-
-
-class OfVisible(ReadOnly):
-    """Of projects that the user may see."""
-
-    project_path = "project"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
-        visible = Project.objects.visible_to(request.user).values("pk")
-        return super().get_queryset(request).filter(**{f"{self.project_path}__in": visible})
+from ..models import Outgoing, Target
+from .verbs import OfVisible
 
 
 @admin.register(Target)

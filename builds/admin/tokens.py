@@ -20,6 +20,7 @@ _MEANINGS = {
     "keep": "keep logs",
     "secrets": "write secrets",
     "targets": "change who is told",
+    "projects": "make, change and delete projects and their caches",
 }
 
 

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
 from .. import lifecycle
-from ..models import Build
+from ..models import Build, Project
 
 
 def may_start(request: HttpRequest) -> bool:
@@ -39,6 +40,16 @@ class ReadOnly(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class OfVisible(ReadOnly):
+    """Of projects that the user may see."""
+
+    project_path = "project"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        visible = Project.objects.visible_to(request.user).values("pk")
+        return super().get_queryset(request).filter(**{f"{self.project_path}__in": visible})
 
 
 class Verbs:

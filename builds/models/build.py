@@ -182,6 +182,8 @@ class Build(models.Model):
                 name="build_uncompacted",
             ),
             models.Index(fields=["id"], condition=Q(log_rest=True), name="build_log_rest"),
+            # Of a project those that have artifacts, among all of its builds: how much they take.
+            models.Index(fields=["project"], condition=Q(artifact_count__gt=0), name="build_with_artifacts"),
         ]
         constraints = [
             rule("build_status_known", Q(status__in=BUILD_NAMES)),

@@ -4,9 +4,10 @@ from django.contrib.auth.models import User
 from django.db import models
 from django.utils import timezone
 
-ALL_SCOPES = ("read", "start", "cancel", "keep", "secrets", "targets")
+ALL_SCOPES = ("read", "start", "cancel", "keep", "secrets", "targets", "projects")
 """What an API token may be good for: read; start and retry; cancel; keep logs, and no longer keep them; list and write
-secrets of projects, whose values nothing reads; say who is told of their builds."""
+secrets of projects, whose values nothing reads; say who is told of their builds; make, change and delete projects and
+their caches."""
 
 
 class ApiToken(models.Model):

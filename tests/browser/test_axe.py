@@ -80,6 +80,7 @@ class AxeTest(BrowserCase):
             "/?status=wrong",
             "/projects/fails/",
             "/projects/empty/",
+            "/projects/fails/caches/",
             *(f"/builds/{build}/" for build in (passed, failed, long, broke, running, queued, pruned)),
             f"/builds/{failed}/difference/",
             f"/builds/{long}/find/?q=line",

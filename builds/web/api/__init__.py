@@ -13,6 +13,7 @@
     me.py          who is asking
     runs.py        builds that run outside, for the program that runs them
     artifacts.py   the files that they have left behind
+    caches.py      the files that they keep for later ones
     testcases.py   what their test reports say
 
 What is told on pages as well has its operation beside the page: `stats.py`, `findings.py`. A new noun is a module with
@@ -21,13 +22,28 @@ paths go into `docs/api.md`, and a test holds the two together.
 """
 
 from .. import findings, stats
-from . import afters, artifacts, builds, deliveries, me, projects, runs, schedules, secrets, starts, targets, testcases
+from . import (
+    afters,
+    artifacts,
+    builds,
+    caches,
+    deliveries,
+    me,
+    projects,
+    runs,
+    schedules,
+    secrets,
+    starts,
+    targets,
+    testcases,
+)
 from .base import api
 
 _NOUNS = (
     projects,
     stats,
     secrets,
+    caches,
     starts,
     builds,
     artifacts,
