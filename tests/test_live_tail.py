@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from builds.access import Standing
 from builds.events import Extent
 from builds.live import frames, tail
-from builds.live.frames import Frame
+from builds.live.frames import Frame, Slice
 from builds.live.hub import Viewer
+from builds.live.pages import Pages
 from builds.live.sources import Page
 from builds.live.tail import Tail
 
@@ -51,6 +52,10 @@ class Written:
         found = [Frame(n, n, 1, frames.encode(n, "log", "x" * self.size)) for n in range(after + 1, last + 1)]
         return Page(found, last, last < self.head)
 
+    def behind(self, after: int) -> Slice:
+        page = self.page(after)
+        return Slice(page.frames, b"".join(frame.body for frame in page.frames), page.upto)
+
 
 async def nothing_to_learn(projects: set[int]) -> None:
     pass
@@ -68,7 +73,7 @@ class Running:
     """A tail with its pump running, for as long as the block lasts."""
 
     def __init__(self, source: Written) -> None:
-        self.tail = Tail(source, nothing_to_learn)
+        self.tail = Tail(source, nothing_to_learn, Pages())
 
     async def __aenter__(self) -> Tail:
         self._pump = asyncio.create_task(self.tail.pump())
@@ -90,7 +95,7 @@ async def seen(one: Viewer, upto: int) -> list[int]:
     got: list[int] = []
     while not got or got[-1] < upto:
         found = await asyncio.wait_for(one.next(5), 5)
-        if not isinstance(found, tail.Slice):
+        if not isinstance(found, Slice):
             raise AssertionError(f"{found!r} after {got}")
         got += [frame.id for frame in found.frames]
     return got
@@ -136,7 +141,8 @@ class TailTest(SimpleTestCase):
             got = await asyncio.gather(*waiting, return_exceptions=True)
             self.assertIsInstance(got[0], asyncio.CancelledError)
             self.assertEqual([each.upto for each in got[1:]], [PAGE] * 4)
-            self.assertEqual(source.reads, [0])
+            self.assertEqual(source.reads.count(0), 1)
+            self.assertLessEqual(len(source.reads), 2, "and the next one, while this one is sent")
 
     async def test_memory_is_bounded_and_the_slow_one_falls_back_to_the_store(self) -> None:
         source = Written(size=100_000)

@@ -7,8 +7,8 @@ from django.db import OperationalError
 from django.test import SimpleTestCase, override_settings, tag
 
 from builds.live import frames, viewer
+from builds.live.frames import Slice
 from builds.live.sources import Page
-from builds.live.tail import Slice
 from builds.live.viewer import Viewer
 from tests.test_live_tail import Running, Written, seen
 from tests.test_live_tail import viewer as watching

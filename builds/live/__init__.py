@@ -3,6 +3,7 @@
 frames.py    records → bytes of a stream, and back. Pure
 reading.py   the few threads that read the database for this wing
 sources.py   what a topic is: a build's log, or the board; pages of frames from the store
+pages.py     slices of logs for viewers who are behind, each read once for all of them
 tail.py      a topic's newest frames in memory, read and encoded once for all its viewers
 viewer.py    one reader of a tail: its cursor, its bounds, and what it ends with
 hub.py       per process: hears wakes, looks by itself, keeps tails, and asks again who may still see what

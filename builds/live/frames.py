@@ -5,7 +5,8 @@ A frame of a stored event carries its number as `id`; a control event has none a
 
 import json
 import re
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, overload
 
 _BREAKS = re.compile(r"\r\n|\r|\n")
 _FORBIDDEN = re.compile(r"[\r\n\0]")
@@ -20,14 +21,52 @@ class Frame(NamedTuple):
     body: bytes
 
 
+class Packed(Sequence[Frame]):
+    """Frames of one build's log in one body. They are taken apart only for whoever looks into them."""
+
+    def __init__(self, body: bytes, count: int, project: int) -> None:
+        self._body = body
+        self._count = count
+        self._project = project
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Frame]:
+        for body in self._body.split(b"\n\n")[:-1]:  # no data has a blank line in it
+            number = int(body[4 : body.index(b"\n")])
+            yield Frame(number, number, self._project, body + b"\n\n")
+
+    @overload
+    def __getitem__(self, place: int) -> Frame: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Frame]: ...
+    def __getitem__(self, place: int | slice) -> Frame | list[Frame]:
+        return list(self)[place]
+
+
+class Slice(NamedTuple):
+    """What is sent in one write: `body` is that of its frames; `upto`: the cursor of whoever has it."""
+
+    frames: Sequence[Frame]
+    body: bytes
+    upto: int
+
+
 def encode(number: int, kind: str, data: str) -> bytes:
     """A stored event. `data` with raw line breaks is split over several `data:` lines, which a reader joins by LF."""
+    return text(number, kind, data).encode("utf-8", "replace")
+
+
+def text(number: int, kind: str, data: str) -> str:
+    """The same before it is bytes."""
     return _message(f"id: {number:d}\n", kind, data)
 
 
 def control(kind: str, data: dict[str, Any] | None = None) -> bytes:
     """An event about the stream itself: no `id`."""
-    return _message("", kind, json.dumps(data or {}, ensure_ascii=False, separators=(",", ":")))
+    said = json.dumps(data or {}, ensure_ascii=False, separators=(",", ":"))
+    return _message("", kind, said).encode("utf-8", "replace")
 
 
 def comment(text: str) -> bytes:
@@ -56,9 +95,9 @@ def as_json(body: bytes) -> str:
     return f'{{"id":{number},"kind":{json.dumps(kind)},"data":{data}}}'
 
 
-def _message(head: str, kind: str, data: str) -> bytes:
+def _message(head: str, kind: str, data: str) -> str:
     lines = "".join(f"data: {line}\n" for line in _BREAKS.split(data))
-    return f"{head}event: {_clean(kind)}\n{lines}\n".encode("utf-8", "replace")
+    return f"{head}event: {_clean(kind)}\n{lines}\n"
 
 
 def _clean(text: str) -> str:

@@ -22,6 +22,7 @@ from .. import access, wakes
 from ..access import Standing
 from ..gauges import streams
 from . import sources
+from .pages import Pages
 from .reading import answered_at, read
 from .sources import BuildSource, Source
 from .tail import Tail
@@ -73,6 +74,7 @@ class Hub:
         self._per_user: Counter[int | None] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
         self._pumps: dict[str, asyncio.Task[None]] = {}
+        self._pages = Pages()
         self._topics_changed = asyncio.Event()
         self._known_projects: frozenset[int] = frozenset()
         """Those for which every viewer of the board was asked, after the project was there."""
@@ -124,7 +126,8 @@ class Hub:
     # --- Tails, and what keeps them ---
 
     def _open(self, source: Source) -> Tail:
-        tail = self.tails[source.topic] = Tail(source, self._learn)
+        self._pages.forget(source.topic)
+        tail = self.tails[source.topic] = Tail(source, self._learn, self._pages)
         old = self._pumps.pop(source.topic, None)
         if old is not None:
             old.cancel()
@@ -147,6 +150,7 @@ class Hub:
         for topic, tail in list(self.tails.items()):
             if not tail.viewers and now - tail.idle_since > LINGER_SECONDS:
                 del self.tails[topic]
+                self._pages.forget(topic)
                 self._pumps.pop(topic).cancel()
                 self._topics_changed.set()
         if self.tails:

@@ -23,11 +23,10 @@ from django.views.decorators.csrf import csrf_exempt
 
 from ..gauges import streams
 from . import frames, opening
-from .frames import Frame
+from .frames import Frame, Slice
 from .hub import hub, is_draining
 from .opening import Away, Opening, Refusal, refuse
 from .sources import BuildSource
-from .tail import Slice
 
 MAX_WAIT = 25.0
 _KINDS = re.compile(r"[a-z]{1,20}(,[a-z]{1,20}){0,9}\Z")

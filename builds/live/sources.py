@@ -4,17 +4,21 @@ Both answer the same questions: where it stands, and the next page of frames abo
 """
 
 from collections.abc import Collection, Iterable
+from contextlib import closing
 from typing import NamedTuple, Protocol
 
 from .. import events, wakes
 from ..events import Extent
 from . import frames
-from .frames import Frame
+from .frames import Frame, Packed, Slice
 
 PAGE_EVENTS = 512
 PAGE_BYTES = 1024 * 1024
 """A page ends with the event that passes this: one event has at most a chunk's 1,000 lines."""
 _BITE = 8
+SLICE_TEXT = 128 * 1024
+"""Of a log, in what viewers who are behind get in one write; as frames it is up to twice as much."""
+_ALIGNED = (16, 128, 1024)
 BOARD_CHANGES = 500
 """A viewer of the board that missed more loads the page again: that is one query, and this would be many rows."""
 
@@ -36,6 +40,9 @@ class Source(Protocol):
     def extent(self) -> Extent | None: ...
 
     def page(self, after: int) -> Page | None: ...
+
+    def behind(self, after: int) -> Slice | None:
+        """What follows, for viewers who are behind the tail; None: nothing can, without a gap."""
 
 
 class BuildSource:
@@ -78,6 +85,24 @@ class BuildSource:
             bite = min(bite * 4, 128) if size < size_limit // 8 else _BITE
         return Page(found, found[-1].id, True)
 
+    def behind(self, after: int) -> Slice | None:
+        if self._names is None:
+            self._names = events.settled_names(self.build_id)
+        found: list[str] = []
+        first = last = after
+        rows = events.told(self.build_id, after, after_which(after) - after, self._names, size=SLICE_TEXT)
+        with closing(rows):
+            for last, kind, data in rows:
+                if kind == "log":  # as `encode` has it, where there can be no line break
+                    found.append(f"id: {last}\nevent: log\ndata: {data}\n\n")
+                else:
+                    found.append(frames.text(last, kind, data))
+                first = first if len(found) > 1 else last
+        if (not found or first != after + 1 or last - first != len(found) - 1) and self._is_void(after):
+            return None
+        body = "".join(found).encode("utf-8", "replace")
+        return Slice(Packed(body, len(found), self.project), body, last)
+
     def _is_void(self, cursor: int) -> bool:
         extent = self.extent()
         return extent is None or is_void(cursor, extent)
@@ -104,6 +129,19 @@ class BoardSource:
             for revision, build_id, project, data in changed
         ]
         return Page(found, max(extent.head, found[-1].id if found else after), False)
+
+    def behind(self, after: int) -> Slice | None:
+        page = self.page(after)
+        return page and Slice(page.frames, b"".join(frame.body for frame in page.frames), max(page.upto, after))
+
+
+def after_which(after: int) -> int:
+    """The number at which a slice that begins behind `after` ends at the latest, so that those who came from elsewhere
+    go on with the same ones."""
+    for size in _ALIGNED:
+        if after % size:
+            return after - after % size + size
+    return after + _ALIGNED[-1]
 
 
 def board_extent() -> Extent:

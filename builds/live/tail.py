@@ -11,8 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
@@ -20,7 +19,8 @@ from buildboard.presence import AWAY, database
 
 from ..events import Extent
 from ..gauges import streams
-from .frames import Frame
+from .frames import Frame, Slice
+from .pages import Pages, Reading
 from .reading import read
 from .sources import Page, Source, is_void
 
@@ -44,16 +44,11 @@ Learn = Callable[[set[int]], Awaitable[None]]
 """Called with the projects of new frames, before any viewer gets them."""
 
 
-class Slice(NamedTuple):
-    frames: list[Frame]
-    body: bytes
-    upto: int
-
-
 class Tail:
-    def __init__(self, source: Source, learn: Learn) -> None:
+    def __init__(self, source: Source, learn: Learn, pages: Pages) -> None:
         self.source = source
         self._learn = learn
+        self._pages = pages
         self.topic = source.topic
         self.viewers: set[Viewer] = set()
         self.extent: Extent | None = None
@@ -71,7 +66,6 @@ class Tail:
         self._dirty = asyncio.Event()
         self._dirty.set()
         self._slices: dict[int, Slice] = {}
-        self._pages: dict[int, asyncio.Task[Slice | None]] = {}
         self._failing_since: float | None = None
 
     @property
@@ -225,27 +219,9 @@ class Tail:
         upto = taken[-1].id if len(taken) < len(newer) else self.head
         return Slice(taken, b"".join(frame.body for frame in taken), upto)
 
-    def page(self, cursor: int) -> "asyncio.Task[Slice | None]":
-        """What follows `cursor`, from the store; None: too much changed since.
-
-        Viewers that ask for the same page at the same time share one read: none of them may cancel it.
-        """
-        task = self._pages.get(cursor)
-        if task is None:
-            task = self._pages[cursor] = asyncio.get_running_loop().create_task(self._page(cursor))
-            task.add_done_callback(partial(self._page_read, cursor))
-        return task
-
-    async def _page(self, cursor: int) -> Slice | None:
-        page = await read(self.source.page, cursor)
-        if page is None:
-            return None
-        return Slice(page.frames, b"".join(frame.body for frame in page.frames), max(page.upto, cursor))
-
-    def _page_read(self, cursor: int, task: "asyncio.Task[Slice | None]") -> None:
-        del self._pages[cursor]
-        if not task.cancelled():
-            task.exception()  # whoever asked for it may have left
+    def page(self, cursor: int) -> Reading:
+        """What follows `cursor`, from the store; None: too much changed since. Shared by all who ask for it."""
+        return self._pages.ask(self.source, cursor)
 
 
 def _measure_lag(body: bytes) -> None:

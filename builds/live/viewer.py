@@ -12,8 +12,9 @@ from buildboard.presence import AWAY
 
 from ..access import Standing
 from ..gauges import streams
-from .frames import Frame
-from .tail import Slice, Tail
+from .frames import Frame, Slice
+from .pages import Reading
+from .tail import Tail
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class Viewer:
         age = settings.BUILDBOARD_MAX_STREAM_SECONDS * random.uniform(YOUNGEST_END, 1)  # noqa: S311 - a spread
         self._until = time.monotonic() + age if resumes else math.inf
         self._bytes_left = settings.BUILDBOARD_MAX_STREAM_MB * 1024 * 1024 if resumes else math.inf
-        self._page: asyncio.Task[Slice | None] | None = None
+        self._page: Reading | None = None
         self._page_again_at = 0.0
         self._waiter: asyncio.Future[None] | None = None
 
@@ -115,19 +116,28 @@ class Viewer:
         if self._page is None:
             if now < self._page_again_at:
                 return None
-            self._page = self.tail.page(self.cursor)
-            self._page.add_done_callback(lambda _: self.wake())
-        if not self._page.done():
+            self._ask(self.cursor)
+        if self._page is None or not self._page.done():
             return None
         read, self._page = self._page, None
         try:
-            return read.result() or "reset"
+            found = read.result()
         except AWAY:
             self._page_again_at = now + random.uniform(*PAGE_AGAIN_SECONDS)  # noqa: S311 - a spread
             return None
         except Exception as error:
             logger.warning("action=page topic=%s error=%r", self.tail.topic, error)
             return "problem"
+        if found is None:
+            return "reset"
+        if self.cursor < found.upto < self.tail.floor:
+            self._ask(found.upto)  # it is read while this one is sent
+        return found
+
+    def _ask(self, cursor: int) -> None:
+        self._page = self.tail.page(cursor)
+        if not self._page.done():
+            self._page.add_done_callback(lambda _: self.wake())
 
     def _allowed(self, found: Slice) -> Slice:
         """Without the frames of projects that this viewer may not see."""
