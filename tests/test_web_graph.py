@@ -53,6 +53,11 @@ class GraphTests(SimpleTestCase):
             item.said, "if always() · may fail · up to 3 attempts · at most 1m30s · in a workspace of its own"
         )
 
+    def test_what_may_fail_and_did_is_a_warning(self) -> None:
+        found = draw(plan("name: a, allow_failure: true", "name: b"), {"a": "failed", "b": "failed"})
+        self.assertEqual([box.look for box in found.boxes], ["warning", "failed"])
+        self.assertEqual([item.is_allowed for item in found.items], [True, False])
+
     def test_too_many_are_a_list_alone(self) -> None:
         found = draw(plan(*[f"name: s{number}" for number in range(MOST + 1)]), {})
         self.assertEqual((found.boxes, found.edges, len(found.items)), ([], [], MOST + 1))

@@ -101,7 +101,7 @@ class FiguresTest(ProjectPageCase):
         self.finished()
         failed = self.finished(Status.FAILED, "compile: exit code 2")
         text = self.page(PAGE)
-        self.assertIn('title="compile">compile</span>', text)
+        self.assertIn("<td>compile<svg", text)
         self.assertRegex(text, rf'Fails most: <b>compile</b>, in 1 of 2; last in <a href="/builds/{failed.pk}/">')
         with mock.patch.object(projectpage, "STEPS", 1):
             self.assertIn("and 1 more", self.page(PAGE))

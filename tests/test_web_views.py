@@ -87,8 +87,8 @@ class VerbsTest(PagesCase):
 
     def test_a_refused_start_says_why_and_keeps_what_was_typed(self) -> None:
         answer = self.client.post("/projects/lantern/start/", {"ref": "-x", "request_key": self.key()})
-        self.assertContains(answer, "expected a branch, tag or commit", status_code=409)
-        self.assertContains(answer, 'value="-x"', status_code=409)
+        self.assertContains(answer, "Expected a branch, tag or commit", status_code=422)
+        self.assertContains(answer, 'value="-x"', status_code=422)
         self.assertEqual(Build.objects.count(), 0)
 
     def test_a_ref_that_is_too_long_is_named_at_its_field(self) -> None:
@@ -203,6 +203,16 @@ class InputsTest(TestCase):
 
     def test_a_value_is_needed_where_there_is_no_default(self) -> None:
         self.assertContains(self.client.post("/projects/p/start/", {}), "A value is needed.", status_code=422)
+
+    def test_all_that_is_wrong_is_told_at_once_each_at_its_field(self) -> None:
+        Project.objects.filter(slug="p").update(repository="https://git.example/p.git")
+        answer = self.client.post("/projects/p/start/", {"ref": "a..b", "input-target": "venus"})
+        said = answer.content.decode()
+        for wrong in ("id_ref_error", "id_input-target_error"):
+            self.assertEqual(said.count(f'id="{wrong}"'), 1)
+        self.assertContains(answer, "Not a branch, tag or commit: &#x27;..&#x27; cannot be part of it", status_code=422)
+        self.assertNotContains(answer, 'class="messages"', status_code=422)
+        self.assertFalse(Build.objects.exists())
 
     def test_more_than_a_build_may_have_is_refused_with_the_number(self) -> None:
         recipe = "inputs: {a: {}, b: {}, c: {}, d: {}, e: {}}\nsteps: [{name: a, run: x}]"

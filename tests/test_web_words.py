@@ -30,7 +30,7 @@ def _step(name: str, at: int, status: str = "pending", beside: int = 0) -> dict[
     return {
         "name": name,
         "status": status,
-        "reason": "",
+        "reason": "Exit code 1." if status == "failed" else "",
         "needs": list(range(at)) if odd else [at - 1] if at else [],
         "attempt": 2 if odd else 1,
         "attempts": 3,
@@ -38,10 +38,11 @@ def _step(name: str, at: int, status: str = "pending", beside: int = 0) -> dict[
     }
 
 
+names = st.one_of(st.text(max_size=9), st.sampled_from(["t (a=1)", "t (a=2)", "t (a=(\n), b=c)", "u (a=1)", "t (a)"]))
 builds = st.builds(
     build,
     st.sampled_from([str(status) for status in BUILD_STATUSES]),
-    st.lists(st.tuples(st.text(max_size=9), st.sampled_from([str(status) for status in STEP_STATUSES])), max_size=5),
+    st.lists(st.tuples(names, st.sampled_from([str(status) for status in STEP_STATUSES])), max_size=5),
     cancelling=st.booleans(),
     reason=st.sampled_from(["", "Cancelled by alice.", "Cancelled by bob.", "Step a: exit code 1."]),
     cancelled_by=st.sampled_from(["", "alice"]),
@@ -142,8 +143,26 @@ class WordsTest(SimpleTestCase):
         self.assertEqual(note(1, attempts=3), "")
         self.assertEqual(note(1, allow_failure=True), "may fail")
         self.assertEqual(note(1, allow_failure=True, status="failed", needs=[]), "at once · failed, allowed")
+        self.assertEqual(words.ending(_step("a", 0, "failed")), "Exit code 1.")
+        self.assertEqual(words.ending(_step("a", 4, "failed", 5)), "failed, allowed: Exit code 1.")
         why = "It needs a, which failed."
         self.assertEqual(note(1, status="skipped", reason=why, needs=[]), why)
+
+    def test_a_matrix_is_called_by_its_name_where_all_of_it_is_meant(self) -> None:
+        names = ["a", "test (os=linux, db=x (y))", "test (os=mac, db=x (y))", "b", "lint (a=1)"]
+        steps = [_step(name, at) for at, name in enumerate(names)]
+        self.assertEqual([words.matrix_of(name) for name in names], ["", "test", "test", "", "lint"])
+        self.assertEqual([words.is_in_matrix(steps, at) for at in range(5)], [False, True, True, False, False])
+        for needs, said in (
+            ([1, 2], "after test"),
+            ([0, 1, 2], "after a, test"),
+            ([2], ""),
+            ([1], f"after {names[1]}"),
+        ):
+            steps[3]["needs"] = needs
+            self.assertEqual(words.step_note(steps, 3), said)
+        steps[1]["needs"] = steps[2]["needs"] = []
+        self.assertEqual([words.needs_note(steps, 1), words.step_note(steps, 1)], ["at once", ""])
 
     def test_a_reason_that_the_head_has_given_is_not_given_again(self) -> None:
         for reason in ("Cancelled by alice.", "Cancelled by alice while it was queued."):
@@ -221,6 +240,7 @@ class TwinTest(SimpleTestCase):
             cases.append(("phrase", [one], words.phrase(one)))
             for at in range(len(one["steps"])):
                 cases.append(("stepNote", [one["steps"], at], words.step_note(one["steps"], at)))
+                cases.append(("ending", [one["steps"][at]], words.ending(one["steps"][at])))
             cases.append(("currentStep", [one], words.current_step(one)))
 
         collect()

@@ -16,14 +16,15 @@ from ..models import Build, Project
 from .verbs import Verbs, may_start
 
 EXAMPLE = """\
-env: {GREETING: hello}
-timeout: 30m
+# A recipe to begin with: its builds pass as it is. Each step is a script; the first that fails ends the build.
+env: {GREETING: hello}       # variables of every step
+timeout: 30m                 # of the whole build
 steps:
   - name: greet
     run: echo "$GREETING"
-  - name: wait
-    shell: bash
-    timeout: 1m
+  - name: count
+    shell: bash              # without it: sh
+    timeout: 1m              # of this step
     run: |
       for i in {1..5}; do
         echo "$i of 5"

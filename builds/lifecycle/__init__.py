@@ -22,7 +22,7 @@ from .claims import claim, leases, renew
 from .elsewhere import begin_outside, outside
 from .endings import finish, lose, void
 from .kept import deleted, keep
-from .refusals import AlreadyFinished, QueueFull, Refused, check_start
+from .refusals import AlreadyFinished, QueueFull, Refused, check_name, check_start
 from .starts import enqueue, retry
 from .steps import begin_attempt, begin_step, end_step, report_progress, skip_steps
 
@@ -35,6 +35,7 @@ __all__ = [
     "begin_outside",
     "begin_step",
     "cancel",
+    "check_name",
     "check_start",
     "checked_out",
     "claim",

@@ -23,29 +23,39 @@ def check_start(project: Project, ref: str, request_key: str | None = None) -> N
     """`Refused`: what can be told before anything is read from anywhere."""
     check_asked(project, ref, request_key)
     if project.repository:
-        _check_repository(project, ref)
+        _check_repository(project)
+        check_name(project, ref)
 
 
 def check_asked(project: Project, ref: str, request_key: str | None = None) -> None:
     """`Refused`: what can be told of every start, also of one elsewhere."""
     if not project.enabled:
         raise Refused(f"The project {project.slug} is disabled; it starts no builds.")
-    if len(ref) > 200 or not ref.isprintable() or ref.startswith("-") or ref != ref.strip():
-        raise Refused("ref: expected a branch, tag or commit: up to 200 printable characters, not beginning with '-'.")
+    _check_plain(ref)
     if request_key is not None and not (request_key.isascii() and 1 <= len(request_key) <= 64):
         raise Refused("request_key: expected 1 to 64 ASCII characters.")
 
 
-def _check_repository(project: Project, ref: str) -> None:
+def check_name(project: Project, ref: str) -> None:
+    """`Refused`, as `ref: …`: no branch, tag or commit of that project can have this name. Empty is its own branch."""
+    _check_plain(ref)
+    try:
+        if ref and project.repository:
+            check_ref(ref)
+    except RepositoryError as error:
+        raise Refused(f"ref: {error}.") from error
+
+
+def _check_plain(ref: str) -> None:
+    if len(ref) > 200 or not ref.isprintable() or ref.startswith("-") or ref != ref.strip():
+        raise Refused("ref: expected a branch, tag or commit: up to 200 printable characters, not beginning with '-'.")
+
+
+def _check_repository(project: Project) -> None:
     try:
         models.address(project.repository)
     except RepositoryError as error:
         raise Refused(f"The repository of {project.slug} cannot be fetched from: {error}.") from error
-    try:
-        if ref:
-            check_ref(ref)
-    except RepositoryError as error:
-        raise Refused(f"ref: {error}.") from error
 
 
 def check_queue(*, room: int) -> int:

@@ -7,8 +7,9 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 
-from .. import safe
+from .. import lifecycle, safe
 from ..inputs import Input, InputError, Missing, Value, text
+from ..models import Project
 
 
 def new_request_key() -> str:
@@ -30,15 +31,25 @@ class StartForm(RetryForm):
         label="Branch, tag or commit",
         max_length=200,
         required=False,
-        help_text="Optional.",
         error_messages={"max_length": "Expected a branch, tag or commit of up to 200 characters."},
     )
 
-    def __init__(self, *args: Any, inputs: Sequence[Input] = (), **kwargs: Any) -> None:
-        """`inputs`: those of the project's recipe; each becomes a field."""
+    def __init__(self, *args: Any, project: Project | None = None, inputs: Sequence[Input] = (), **kwargs: Any) -> None:
+        """`project`: whose rules for a ref are asked; `inputs`: those of its recipe; each becomes a field."""
         super().__init__(*args, **kwargs)
+        self._project = project
         self._inputs = {f"input-{one.name}": one for one in inputs}
         self.fields.update({key: input_field(one) for key, one in self._inputs.items()})
+
+    def clean_ref(self) -> str:
+        """What is wrong with it is said with all else that is wrong, at its field."""
+        ref = str(self.cleaned_data["ref"])
+        try:
+            lifecycle.check_name(self._project or Project(), ref)
+        except lifecycle.Refused as refused:
+            said = str(refused).removeprefix("ref: ")
+            raise forms.ValidationError(f"{said[0].upper()}{said[1:]}") from refused
+        return ref
 
     @property
     def parameters(self) -> list[forms.BoundField]:

@@ -10,6 +10,8 @@ from .marks import ALL
 MOST = 60
 """So many boxes are drawn; a recipe of more has its list alone."""
 WIDTH, HEIGHT = 156, 34
+LEAST_WIDTH, MOST_WIDTH = 720, 1_100
+"""A drawing between these is shrunk to its place, down to LEAST_WIDTH; any other is scrolled where it is wider."""
 _ACROSS, _DOWN = 40, 12
 _EDGE = 2
 _LETTERS = 16
@@ -47,6 +49,12 @@ class Box:
         return ALL[Status(self.status)] if self.status else ""
 
     @property
+    def look(self) -> str:
+        """Of its mark: what may fail and did is no more than a warning."""
+        is_allowed = self.status == Status.FAILED and all(step.allow_failure for step in self.steps)
+        return "warning" if is_allowed else self.status
+
+    @property
     def count(self) -> str:
         return f"×{len(self.steps)}" if self.steps[0].group else ""
 
@@ -58,6 +66,8 @@ class Item:
     name: str
     status: str
     said: str
+    is_allowed: bool = False
+    """To fail, as it did."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +80,18 @@ class Graph:
     width: int
     height: int
 
+    @property
+    def shrinks(self) -> bool:
+        """Whether all of it can be read where it is made as narrow as its place."""
+        return LEAST_WIDTH < self.width <= MOST_WIDTH
+
 
 def draw(plan: Recipe, statuses: Mapping[str, str]) -> Graph:
     """`statuses`: of the last build's steps, by name."""
     boxes = _boxes(plan.steps)
     for box in boxes:
         box.status = _together([statuses[step.name] for step in box.steps if step.name in statuses])
-    items = [Item(box.name, box.status, _said(box, boxes, at)) for at, box in enumerate(boxes)]
+    items = [Item(box.name, box.status, _said(box, boxes, at), box.look == "warning") for at, box in enumerate(boxes)]
     if len(boxes) > MOST:
         return Graph([], [], items, 0, 0)
     behind = _place(boxes)

@@ -65,7 +65,15 @@ class Section:
 
     @property
     def said(self) -> str:
-        return words.output(self.total, self.step.status, self.step.reason, self.missing)
+        return words.output(self.total, self.step.status, self.ending, self.missing)
+
+    @property
+    def ending(self) -> str:
+        return words.ending(self.step.data())
+
+    @property
+    def is_allowed(self) -> bool:
+        return words.is_allowed(self.step.data())
 
     @property
     def gap(self) -> str:

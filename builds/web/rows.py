@@ -66,6 +66,11 @@ class Row:
         return self.build.branch or self.build.tag or self.build.ref
 
     @property
+    def whole(self) -> str:
+        """What its row may have cut: the whole of it, for who points at it."""
+        return " · ".join(filter(None, (self.said, self.ref, self.build.started_by)))
+
+    @property
     def brief(self) -> str:
         """`said` without the name of the worker, which is long and leaves no room for what became of it."""
         worker = self.build.worker

@@ -83,7 +83,7 @@ def start(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
         return redirect(found)
     if not caller.may_start():
         raise PermissionDenied("Starting a build needs the permission “Can start and retry builds”.")
-    form = StartForm(request.POST, inputs=_inputs(found))
+    form = StartForm(request.POST, project=found, inputs=_inputs(found))
     if not form.is_valid():
         return _project_page(request, caller, found, form, status=422)
     try:

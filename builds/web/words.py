@@ -5,7 +5,9 @@ together.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ..cuts import left_out
@@ -145,16 +147,51 @@ def step_note(steps: Sequence[Mapping[str, Any]], at: int) -> str:
     step = steps[at]
     if step["status"] == "skipped":
         return step["reason"]
-    said = []
-    if step["needs"] != list(range(max(at - 1, 0), at)):
-        names = [steps[one]["name"] for one in step["needs"]]
-        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        said.append(f"after {shown}" if names else "at once")
+    said = [] if is_in_matrix(steps, at) else [needs_note(steps, at)]
     if step["attempt"] > 1:
         said.append(f"attempt {step['attempt']} of {step['attempts']}")
     if step["allow_failure"]:
         said.append("failed, allowed" if step["status"] == "failed" else "may fail")
-    return " · ".join(said)
+    return " · ".join(filter(None, said))
+
+
+def is_allowed(step: Mapping[str, Any]) -> bool:
+    """It failed, and its build goes on: no more than a warning."""
+    return bool(step["status"] == "failed" and step["allow_failure"])
+
+
+def ending(step: Mapping[str, Any]) -> str:
+    """Why it ended as it did; empty: nothing to say."""
+    return f"failed, allowed: {step['reason']}" if is_allowed(step) and step["reason"] else str(step["reason"])
+
+
+def needs_note(steps: Sequence[Mapping[str, Any]], at: int) -> str:
+    """`after compile, test`, where that is not simply the step above it. All of a matrix are called by its name."""
+    needs = steps[at]["needs"]
+    if needs == list(range(max(at - 1, 0), at)):
+        return ""
+    missing = {matrix_of(step["name"]) for one, step in enumerate(steps) if one not in needs}
+    called = (steps[one]["name"] for one in needs)
+    names = list(dict.fromkeys(name if matrix_of(name) in missing else matrix_of(name) or name for name in called))
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"after {shown}" if names else "at once"
+
+
+_OF_MATRIX = re.compile(r"(.+?) \([A-Za-z_][A-Za-z0-9_]*=.*\)", re.DOTALL)
+
+
+@lru_cache(4_096)
+def matrix_of(name: str) -> str:
+    """`test` of `test (python=3.12, database=sqlite)`; empty: no matrix has made a step of that name."""
+    found = _OF_MATRIX.fullmatch(name)
+    return found[1] if found else ""
+
+
+def is_in_matrix(steps: Sequence[Mapping[str, Any]], at: int) -> bool:
+    """Whether it stands beside another one of its matrix."""
+    own = matrix_of(steps[at]["name"])
+    beside = (steps[one]["name"] for one in (at - 1, at + 1) if 0 <= one < len(steps))
+    return bool(own) and any(matrix_of(name) == own for name in beside)
 
 
 def verdict(build: Mapping[str, Any]) -> str:

@@ -54,6 +54,9 @@ for (const one of annotations.shown) log?.annotate(one);
 const tests = new TestPanel(/** @type {HTMLElement} */ (slot("tests")), () => log?.schedule());
 const artifacts = new ArtifactPanel(/** @type {HTMLElement} */ (document.getElementById("artifacts")));
 
+const running = main.querySelector(".step[aria-current]");
+if (running) bringIntoView(running);
+
 const connection = goLive(main, {
   dense: true,
   settled: isFinal(build.status),
@@ -166,18 +169,28 @@ function showStep(step) {
   const row = main.querySelector(`.step[data-step="${build.steps.indexOf(step)}"]`);
   if (row) {
     const mark = /** @type {HTMLElement} */ (row.querySelector(".mark"));
-    mark.className = `mark s-${step.status}`;
+    const look = `s-${step.status}${words.isAllowed(step) ? " allowed" : ""}`;
+    mark.className = `mark ${look}`;
     mark.textContent = step.status;
-    row.querySelector(".tb .own")?.setAttribute("class", `own s-${step.status}`);
+    row.querySelector(".tb .own")?.setAttribute("class", `own ${look}`);
     row.classList.toggle("off", step.status === "pending" || step.status === "skipped");
     const note = /** @type {HTMLElement} */ (row.querySelector(".besides"));
     note.textContent = note.title = words.stepNote(build.steps, build.steps.indexOf(step));
     note.hidden = !note.title;
-    if (step.status === "running") row.setAttribute("aria-current", "step");
-    else row.removeAttribute("aria-current");
+    if (step.status === "running") {
+      row.setAttribute("aria-current", "step");
+      bringIntoView(row);
+    } else row.removeAttribute("aria-current");
   }
-  log?.setStatus(step.name, step.status, step.reason || "");
+  log?.setStatus(step.name, step.status, words.ending(step), words.isAllowed(step));
   if (step.status === "running" || step.status === "failed") announce(`${step.name} ${step.status}`);
+}
+
+/** Of a list that scrolls for itself; the page stays where it is. @param {Element} row */
+function bringIntoView(row) {
+  const list = /** @type {Element} */ (row.closest(".panel"));
+  const [own, around] = [row.getBoundingClientRect(), list.getBoundingClientRect()];
+  if (own.top < around.top || own.bottom > around.bottom) list.scrollTop += own.top - around.top - around.height / 2;
 }
 
 function showStatus() {

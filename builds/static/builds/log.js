@@ -83,7 +83,8 @@ export class LogView {
   adopt() {
     for (const details of /** @type {NodeListOf<HTMLDetailsElement>} */ (this.root.querySelectorAll("details.sect"))) {
       const step = Number(details.dataset.step);
-      this.heads[step] = { status: details.dataset.status || "pending", note: details.dataset.reason || "" };
+      const { status = "pending", reason = "", allowed } = details.dataset;
+      this.heads[step] = { status, note: reason, allowed: allowed !== undefined };
       this.outline.parts[step].folded = !details.open;
       this.outline.reach(step, Number(details.dataset.total));
       for (const group of JSON.parse(details.dataset.groups || "[]")) this.outline.group(step, group);
@@ -104,9 +105,9 @@ export class LogView {
       names: this.options.names,
       line: (step, line) => this.pages.get(step, line),
       heading: (step) => {
-        const { status, note } = this.heads[step];
+        const { status, note, allowed } = this.heads[step];
         const part = this.outline.parts[step];
-        return { status, said: words.output(part.shown, status, note, part.missing), folded: part.folded };
+        return { status, allowed, said: words.output(part.shown, status, note, part.missing), folded: part.folded };
       },
       hits: (step, line) => this.hitsOf(step, line),
       current: (step, line) =>
@@ -170,11 +171,12 @@ export class LogView {
     this.schedule();
   }
 
-  /** A step began or ended. @param {string} name @param {string} status @param {string} note */
-  setStatus(name, status, note) {
+  /** A step began or ended. @param {string} name @param {string} status @param {string} note
+   * @param {boolean} allowed to fail, as it did */
+  setStatus(name, status, note, allowed) {
     const step = this.options.names.indexOf(name);
     if (step < 0) return;
-    this.heads[step] = { status, note };
+    this.heads[step] = { status, note, allowed };
     if (status === "running" && this.follow.on) {
       this.options.names.forEach((_, other) => other !== step && !this.touched.has(other) && this.outline.fold(other, true));
     }

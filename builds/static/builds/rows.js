@@ -111,10 +111,10 @@ export class Rows {
 
   /** @param {Row} row @param {HTMLElement} element */
   refreshHeading(row, element) {
-    const { status, said, folded } = this.source.heading(row.step);
+    const { status, allowed, said, folded } = this.source.heading(row.step);
     const [mark, , end] = /** @type {HTMLElement[]} */ ([...element.children]);
     if (mark.textContent !== status) {
-      mark.className = `mark s-${status}`;
+      mark.className = `mark s-${status}${allowed ? " allowed" : ""}`;
       mark.textContent = status;
     }
     setText(end, said);

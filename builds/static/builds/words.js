@@ -117,15 +117,38 @@ function running(steps) {
 export function stepNote(steps, at) {
   const { status, reason, needs = at ? [at - 1] : [], attempt = 1, attempts = 1, allow_failure } = steps[at];
   if (status === "skipped") return reason || "";
-  const said = [];
-  if (at ? needs.length !== 1 || needs[0] !== at - 1 : needs.length) {
-    const names = needs.map((one) => steps[one].name);
-    const shown = names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
-    said.push(names.length ? `after ${shown}` : "at once");
-  }
+  const said = isInMatrix(steps, at) ? [] : [needsNote(steps, at, needs)];
   if (attempt > 1) said.push(`attempt ${attempt} of ${attempts}`);
   if (allow_failure) said.push(status === "failed" ? "failed, allowed" : "may fail");
-  return said.join(" · ");
+  return said.filter(Boolean).join(" · ");
+}
+
+/** It failed, and its build goes on: no more than a warning. @param {Step} step */
+export const isAllowed = ({ status, allow_failure }) => status === "failed" && Boolean(allow_failure);
+
+/** Why it ended as it did. @param {Step} step */
+export function ending(step) {
+  return isAllowed(step) && step.reason ? `failed, allowed: ${step.reason}` : step.reason || "";
+}
+
+/** `after compile, test`, where that is not simply the step above it. @param {Step[]} steps @param {number} at
+ * @param {number[]} needs */
+function needsNote(steps, at, needs) {
+  if (at ? needs.length === 1 && needs[0] === at - 1 : !needs.length) return "";
+  const missing = new Set(steps.filter((_, one) => !needs.includes(one)).map((step) => matrixOf(step.name)));
+  const called = needs.map((one) => steps[one].name);
+  const names = [...new Set(called.map((name) => (missing.has(matrixOf(name)) ? name : matrixOf(name) || name)))];
+  const shown = names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
+  return names.length ? `after ${shown}` : "at once";
+}
+
+/** `test` of `test (python=3.12, database=sqlite)`. @param {string} name */
+const matrixOf = (name) => /^(.+?) \([A-Za-z_][A-Za-z0-9_]*=.*\)$/s.exec(name)?.[1] || "";
+
+/** Whether it stands beside another one of its matrix. @param {Step[]} steps @param {number} at */
+function isInMatrix(steps, at) {
+  const own = matrixOf(steps[at].name);
+  return Boolean(own) && [steps[at - 1], steps[at + 1]].some((other) => other && matrixOf(other.name) === own);
 }
 
 /** Why it ended, where that says more than the head of its page. @param {Build} build */
