@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime
+from unittest import mock
 
 from django.contrib.admin.models import LogEntry
 from django.db import connection
@@ -11,6 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from builds import beats, events, lifecycle
+from builds.admin import builds as admin_builds
+from builds.admin import paging
 from builds.admin.eventlog import summary
 from builds.models import Build, Event, Project
 from builds.states import Status
@@ -35,6 +38,24 @@ class BuildTests(AdminCase):
                     build = self.enqueue(Project.objects.create(name=slug, slug=slug, recipe=RECIPE))
                     beats.beat(f"worker-{build.pk}-{number}")
             self.assertEqual(counts[0], counts[1])
+
+    def test_a_long_list_is_counted_and_paged_so_far_and_no_further(self) -> None:
+        for _ in range(4):
+            self.enqueue()
+        url = reverse("admin:builds_build_changelist")
+        with mock.patch.object(paging, "MOST", 3):
+            self.assertNotContains(self.client.get(url, {"status": "running"}), "3+")
+            page = self.client.get(url)
+        self.assertEqual(page.context["cl"].paginator.count, 3)
+        self.assertContains(page, "3+ builds")
+        self.assertEqual(str(paging.AtLeast(1_000)), "1,000+")
+
+    def test_words_are_looked_for_in_the_newest_builds_and_a_number_in_all(self) -> None:
+        old, new = self.enqueue(ref="release-7"), self.enqueue(ref="release-8")
+        url = reverse("admin:builds_build_changelist")
+        with mock.patch.object(admin_builds, "_SEARCHED", 1):
+            for query, found in {"release": [new.pk], str(old.pk): [old.pk]}.items():
+                self.assertEqual([each.pk for each in self.client.get(url, {"q": query}).context["cl"].queryset], found)
 
     def test_search_finds_number_project_ref_and_reason(self) -> None:
         build = self.enqueue(ref="release-7")

@@ -33,6 +33,7 @@ MODULES = (
     "tests.test_retention_rules",
     "tests.test_retention_turns",
     "tests.test_search_slices",
+    "tests.test_growth",
     "tests.test_web_filters",
     "tests.test_web_front",
     "tests.test_web_history",

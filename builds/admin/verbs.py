@@ -11,6 +11,7 @@ from django.utils.html import format_html
 
 from .. import lifecycle
 from ..models import Build, Project
+from .paging import BoundedPaginator
 
 
 def may_start(request: HttpRequest) -> bool:
@@ -31,6 +32,8 @@ def build_link(build: Build) -> str:
 
 class ReadOnly(admin.ModelAdmin):
     """Nobody adds, edits or deletes these by hand."""
+
+    paginator = BoundedPaginator
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -34,7 +34,7 @@ class Artifact(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        ordering = ["build", "path"]
+        ordering = ["build_id", "path"]
         indexes = [
             models.Index(fields=["build", "path"], name="artifact_build"),
             # What is to be deleted, found among all that stay.

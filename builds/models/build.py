@@ -169,6 +169,8 @@ class Build(models.Model):
             models.Index(fields=["status", "id"], name="build_status"),
             models.Index(fields=["status", "project", "runs_on", "id"], name="build_lane"),
             models.Index(fields=["project", "-id"], name="build_project"),
+            # The last passed ones of a project, however long ago: pages, estimates and rules ask for them.
+            models.Index(fields=["project", "status", "-id"], name="build_result"),
             models.Index(fields=["revision"], name="build_revision"),
             # What the board's filter asks for: one that matches little, or nothing, would else read every build.
             models.Index(fields=["ref", "-id"], name="build_ref"),
@@ -180,6 +182,11 @@ class Build(models.Model):
                 fields=["finished_at"],
                 condition=Q(pruned_at__isnull=True, compacted_at__isnull=True),
                 name="build_uncompacted",
+            ),
+            models.Index(
+                fields=["project", "finished_at"],
+                condition=Q(pruned_at__isnull=True, kept=False),
+                name="build_prunable",
             ),
             models.Index(fields=["id"], condition=Q(log_rest=True), name="build_log_rest"),
             # Of a project those that have artifacts, among all of its builds: how much they take.

@@ -23,7 +23,7 @@ class LogGroup(models.Model):
     """Its last line; None: it is open."""
 
     class Meta:
-        ordering = ["build", "number"]
+        ordering = ["build_id", "number"]
         constraints = [
             models.UniqueConstraint(fields=["build", "number"], name="group_number"),
             models.UniqueConstraint(fields=["build", "step"], condition=Q(last__isnull=True), name="group_one_open"),
@@ -52,7 +52,7 @@ class Annotation(models.Model):
     column = models.PositiveIntegerField(null=True, blank=True)
 
     class Meta:
-        ordering = ["build", "number"]
+        ordering = ["build_id", "number"]
         constraints = [
             models.UniqueConstraint(fields=["build", "number"], name="annotation_number"),
             rule("annotation_level", Q(level__in=LEVEL_NAMES)),

@@ -30,7 +30,7 @@ class Event(models.Model):
     """`log`: the lines, joined by a line feed. Any other kind: a compact JSON object."""
 
     class Meta:
-        ordering = ["build", "seq"]
+        ordering = ["build_id", "seq"]
         indexes = [
             models.Index(fields=["build", "step", "line"], name="event_line", condition=Q(line__isnull=False)),
             models.Index(fields=["build", "seq"], name="event_cut", condition=Q(kind="cut")),
@@ -69,7 +69,7 @@ class LogBlock(models.Model):
     body = models.BinaryField()
 
     class Meta:
-        ordering = ["build", "number"]
+        ordering = ["build_id", "number"]
         indexes = [models.Index(fields=["build", "step", "line"], name="block_line")]
         constraints = [
             models.UniqueConstraint(fields=["build", "number"], name="block_number"),

@@ -53,7 +53,7 @@ class Step(models.Model):
     """Where it fails its build goes on, and may pass."""
 
     class Meta:
-        ordering = ["build", "position"]
+        ordering = ["build_id", "position"]
         constraints = [
             models.UniqueConstraint(fields=["build", "position"], name="step_position"),
             models.UniqueConstraint(fields=["build", "name"], name="step_name"),

@@ -22,7 +22,7 @@ class TestReport(models.Model):
     """Of all its cases together."""
 
     class Meta:
-        ordering = ["build", "step"]
+        ordering = ["build_id", "step"]
         constraints = [
             models.UniqueConstraint(fields=["build", "step"], name="test_report_step"),
             rule("test_report_seconds", Q(seconds__gte=0)),
@@ -52,7 +52,7 @@ class TestCase(models.Model):
     line = models.PositiveIntegerField(null=True, blank=True)
 
     class Meta:
-        ordering = ["build", "step", "number"]
+        ordering = ["build_id", "step", "number"]
         indexes = [
             models.Index(fields=["build", "key"], name="test_case_key"),
             # The few that matter, found among the many that passed.

@@ -30,7 +30,7 @@ QUESTIONS = (
     "mask",
 )
 """Each is a module here with a `measure(short)` that returns its answers."""
-LONG = ("stalled",)
+LONG = ("stalled", "growth")
 """The same, of ten minutes and more: only if asked for by name."""
 
 
