@@ -78,6 +78,10 @@ class Caller:
         """Those without builds."""
         return self._has_scope("projects") and self.user.has_perm("builds.delete_project")
 
+    def may_change_starts(self) -> bool:
+        """Change what starts a project's builds by itself: its webhook, its schedules, what it comes after."""
+        return self._has_scope("start") and self.user.has_perm("builds.change_project")
+
     def projects(self) -> ProjectQuerySet:
         return Project.objects.visible_to(self.user) if self.may_read() else Project.objects.none()
 

@@ -36,6 +36,7 @@ NO_BUILDS = {"builds/web/graph.py": "the boxes of a drawing"}
 TESTED_BY: dict[str, str] = {
     "management/backups": "test_backup_command.py",
     "management/commands/_person": "test_startbuild_command.py",
+    "management/commands/_project": "test_startbuild_command.py",
     "management/commands/_postgresql": "test_backup_command.py",
     "management/commands/_sqlite": "test_backup_command.py",
     "management/commands/runserver": "test_web_command.py",

@@ -17,7 +17,7 @@ from ..landmarks import place
 from ..models import Annotation, Build, Project, Step
 from ..states import BUILD_STATUSES
 from .eventlog import log_page
-from .verbs import ReadOnly, Verbs, may_cancel, may_keep, may_start
+from .verbs import OfVisible, ReadOnly, Verbs, may_cancel, may_keep, may_start
 
 _RECENT = 1_000
 """The people who started so many of the newest builds are offered as a filter."""
@@ -94,7 +94,7 @@ class WhoFilter(admin.SimpleListFilter):
 
 
 @admin.register(Build)
-class BuildAdmin(Verbs, ReadOnly):
+class BuildAdmin(Verbs, ReadOnly, OfVisible):
     list_display = ("number", "project", "status", "started_by", "created_at")  # as many as fit at 1280 px
     list_display_links = ("number",)
     list_filter = (StatusFilter, ProjectFilter, WhoFilter, "created_at", "kept")
@@ -114,9 +114,6 @@ class BuildAdmin(Verbs, ReadOnly):
         ("Log", {"fields": ("head", "horizon", "revision", "kept", "left_out", "what_became", "landmarks")}),
         ("Recipe, as it was", {"fields": ("recipe",), "classes": ("collapse",)}),
     )  # fmt: skip
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Build]:
-        return super().get_queryset(request).filter(project__in=Project.objects.visible_to(request.user).values("pk"))
 
     def get_search_results(
         self, request: HttpRequest, builds: QuerySet[Build], search_term: str

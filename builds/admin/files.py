@@ -12,7 +12,7 @@ from ..models import Artifact, Build, Cache
 from ..models.artifact import STATES, STORED
 from ..retention import size
 from .builds import ProjectFilter
-from .verbs import OfVisible, build_link
+from .verbs import OfVisible, ReadOnly, build_link
 
 _SHOWN = 36
 """Characters of a path or a key in a list: so that its other columns fit beside it."""
@@ -33,7 +33,7 @@ class OfBuildsFilter(ProjectFilter):
         return rows.filter(build__project__slug=self.value()) if self.value() else rows
 
 
-class Files(OfVisible):
+class Files(ReadOnly, OfVisible):
     list_per_page = 50
     show_full_result_count = False
     ordering = ("-id",)
@@ -57,7 +57,7 @@ class ArtifactAdmin(Files):
         "path", "of_build", "project", "step", "room", "content_type", "sha256", "state", "name", "created_at", "file",
     )  # fmt: skip
     readonly_fields = ("of_build", "project", "room", "file")
-    project_path = "build__project"
+    project_paths = ("build__project",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Artifact]:
         return super().get_queryset(request).defer("build__recipe", "build__project__recipe")

@@ -9,20 +9,17 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from .. import deliveries
-from ..models import Delivery, Hook, Project
-from .verbs import ReadOnly
+from ..models import Delivery, Hook
+from .verbs import OfVisible, ReadOnly
 
 
 @admin.register(Hook)
-class HookAdmin(admin.ModelAdmin):
+class HookAdmin(OfVisible):
     list_display = ("project", "branches", "tags", "pull_requests", "forks", "supersede", "made_at")
     list_select_related = ("project",)
     search_fields = ("project__name", "project__slug")
     actions = ("make_secret",)
     fields = ("project", "made_at", "made_by", "branches", "tags", "pull_requests", "forks", "supersede")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Hook]:
-        return super().get_queryset(request).filter(project__in=Project.objects.visible_to(request.user).values("pk"))
 
     def get_fields(self, request: HttpRequest, obj: Hook | None = None) -> Any:
         return self.fields if obj else [name for name in self.fields if not name.startswith("made_")]
@@ -31,9 +28,10 @@ class HookAdmin(admin.ModelAdmin):
         return ("project", "made_at", "made_by") if obj else ()
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if db_field.name == "project":
-            kwargs["queryset"] = Project.objects.visible_to(request.user).filter(hook=None)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+            field.queryset = field.queryset.filter(hook=None)
+        return field
 
     def save_model(self, request: HttpRequest, obj: Hook, form: Any, change: bool) -> None:
         if not change:
@@ -72,12 +70,9 @@ class HookAdmin(admin.ModelAdmin):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnly):
+class DeliveryAdmin(ReadOnly, OfVisible):
     list_display = ("received_at", "project", "outcome", "forge", "event", "ref", "build", "sender", "address")
     list_select_related = ("project", "build")
     list_filter = ("outcome", "forge", ("project", admin.RelatedOnlyFieldListFilter))
     search_fields = ("delivery", "ref", "commit", "sender", "why")
     show_full_result_count = False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        return super().get_queryset(request).filter(project__in=Project.objects.visible_to(request.user).values("pk"))

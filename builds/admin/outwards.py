@@ -11,11 +11,11 @@ from django.utils.html import format_html
 
 from .. import outbox
 from ..models import Outgoing, Target
-from .verbs import OfVisible
+from .verbs import OfVisible, ReadOnly
 
 
 @admin.register(Target)
-class TargetAdmin(OfVisible):
+class TargetAdmin(ReadOnly, OfVisible):
     list_display = ("name", "kind", "project", "enabled", "tells", "branches")
     list_filter = ("kind", "enabled")
     list_select_related = ("project",)
@@ -32,7 +32,7 @@ class TargetAdmin(OfVisible):
 
 
 @admin.register(Outgoing)
-class OutgoingAdmin(OfVisible):
+class OutgoingAdmin(ReadOnly, OfVisible):
     list_display = ("key", "target", "what", "state", "attempts", "answer", "created_at")
     list_filter = ("state", "target__kind")
     list_select_related = ("target", "target__project")
@@ -42,7 +42,7 @@ class OutgoingAdmin(OfVisible):
         "payload",
     )  # fmt: skip
     actions = ("try_again",)
-    project_path = "target__project"
+    project_paths = ("target__project",)
     show_full_result_count = False
 
     def has_retry_permission(self, request: HttpRequest) -> bool:

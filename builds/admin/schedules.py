@@ -3,15 +3,15 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from .. import schedules
-from ..models import Project, Schedule
+from ..models import Schedule
+from .verbs import OfVisible
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(admin.ModelAdmin):
+class ScheduleAdmin(OfVisible):
     list_display = ("name", "project", "cron", "zone", "enabled", "next_at", "last_build", "missed")
     list_select_related = ("project", "last_build")
     list_filter = ("enabled", ("project", admin.RelatedOnlyFieldListFilter))
@@ -19,14 +19,6 @@ class ScheduleAdmin(admin.ModelAdmin):
     _SEEN = ("next_at", "last_at", "last_build", "note", "missed", "missed_at", "made_by", "made_at")
     fields = ("project", "name", "cron", "zone", "ref", "inputs", "enabled", *_SEEN)
     readonly_fields = _SEEN
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
-        return super().get_queryset(request).filter(project__in=Project.objects.visible_to(request.user).values("pk"))
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "project":
-            kwargs["queryset"] = Project.objects.visible_to(request.user)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:
         if not change:

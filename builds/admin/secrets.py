@@ -10,8 +10,9 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 
 from .. import safe
-from ..models import Project, Secret
+from ..models import Secret
 from .credentials import WriteOnly
+from .verbs import OfVisible
 
 
 class SecretForm(forms.ModelForm):
@@ -45,7 +46,7 @@ class SecretForm(forms.ModelForm):
 
 
 @admin.register(Secret)
-class SecretAdmin(admin.ModelAdmin):
+class SecretAdmin(OfVisible):
     """For those who may change projects, of the projects that they may see."""
 
     form = SecretForm
@@ -56,16 +57,10 @@ class SecretAdmin(admin.ModelAdmin):
     fields = ("project", "name", "new_value", "branches", "for_forks")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Secret]:
-        visible = Project.objects.visible_to(request.user).values("pk")
-        return super().get_queryset(request).filter(project__in=visible).defer("value")
+        return super().get_queryset(request).defer("value")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Secret | None = None) -> tuple[str, ...]:
         return ("project", "name") if obj else ()
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "project":
-            kwargs["queryset"] = Project.objects.visible_to(request.user)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("builds.change_project")

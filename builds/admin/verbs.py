@@ -1,4 +1,4 @@
-"""Start, cancel, retry and keep as the admin does them, and the rights that they need."""
+"""Start, cancel, retry and keep as the admin does them, the rights that they need, and what a user may see."""
 
 from collections.abc import Callable
 from typing import Any
@@ -45,14 +45,19 @@ class ReadOnly(admin.ModelAdmin):
         return False
 
 
-class OfVisible(ReadOnly):
-    """Of projects that the user may see."""
+class OfVisible(admin.ModelAdmin):
+    """Rows of projects that the user may see; for a new one, only these can be chosen."""
 
-    project_path = "project"
+    project_paths: tuple[str, ...] = ("project",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         visible = Project.objects.visible_to(request.user).values("pk")
-        return super().get_queryset(request).filter(**{f"{self.project_path}__in": visible})
+        return super().get_queryset(request).filter(**{f"{path}__in": visible for path in self.project_paths})
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.project_paths:
+            kwargs["queryset"] = Project.objects.visible_to(request.user)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
 class Verbs:

@@ -54,6 +54,15 @@ def inner(payload: Mapping[str, Any], *path: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def commit_of(payload: Mapping[str, Any], commit: str) -> dict[str, Any]:
+    """What a push says of one of its `commits`; empty where it does not."""
+    commits = payload.get("commits")
+    for one in commits if isinstance(commits, list) else []:
+        if isinstance(one, dict) and one.get("id") == commit:
+            return one
+    return {}
+
+
 def _at(payload: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     found: Any = payload
     for name in path:

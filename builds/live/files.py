@@ -12,16 +12,14 @@ import zipfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import NamedTuple
 
-from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header, parse_etags
-from django.views.decorators.csrf import csrf_exempt
 
 from .. import artifacts, filestore
 from . import opening
 from .logs import CutShort
-from .opening import Away, Refusal, refuse
+from .opening import refuse
 from .reading import read_file, read_in_bulk
 
 FIRST_SECONDS = 2.0
@@ -42,37 +40,25 @@ class Stored(NamedTuple):
     """Seconds since the epoch."""
 
 
-@csrf_exempt  # it only reads, and a POST is to be answered with 405
+@opening.answered
 async def artifact(request: HttpRequest, build_id: int, path: str) -> HttpResponseBase:
     """A download, whole or a range of it."""
-    try:
-        opening.only_reads(request)
-        opening.can_stream(request)
-        await opening.open_build(request, build_id)
-        found = await read_in_bulk(_stored, build_id, path)
-        if not found:
-            raise refuse(404, f"Build {build_id} has no artifact {path[:200]!r}, or it is deleted.")
-        return await _answer(request, found[0])
-    except Refusal as refusal:
-        return refusal.response
-    except (Away, DatabaseError):
-        return opening.away()
+    opening.can_stream(request)
+    await opening.open_build(request, build_id)
+    found = await read_in_bulk(_stored, build_id, path)
+    if not found:
+        raise refuse(404, f"Build {build_id} has no artifact {path[:200]!r}, or it is deleted.")
+    return await _answer(request, found[0])
 
 
-@csrf_exempt
+@opening.answered
 async def archive(request: HttpRequest, build_id: int) -> HttpResponseBase:
     """All artifacts of the build as a ZIP archive, written while it is sent."""
-    try:
-        opening.only_reads(request)
-        opening.can_stream(request)
-        await opening.open_build(request, build_id)
-        found = await read_in_bulk(_stored, build_id)
-        if not found:
-            raise refuse(404, f"Build {build_id} has no artifacts.")
-    except Refusal as refusal:
-        return refusal.response
-    except (Away, DatabaseError):
-        return opening.away()
+    opening.can_stream(request)
+    await opening.open_build(request, build_id)
+    found = await read_in_bulk(_stored, build_id)
+    if not found:
+        raise refuse(404, f"Build {build_id} has no artifacts.")
     body = opening.nothing() if request.method == "HEAD" else _sent(zipped(found))
     return StreamingHttpResponse(body, headers=_headers("application/zip", f"build-{build_id}-artifacts.zip"))
 

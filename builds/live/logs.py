@@ -10,10 +10,8 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.views.decorators.csrf import csrf_exempt
 
 from buildboard.terminal.style import plain
 
@@ -23,7 +21,7 @@ from ..models import Build, iso
 from . import frames, opening
 from .frames import Frame
 from .hub import hub, is_draining
-from .opening import Away, Opening, Refusal, refuse
+from .opening import Opening, refuse
 from .reading import read_in_bulk
 from .sources import BuildSource
 
@@ -43,7 +41,7 @@ class CutShort(Exception):
 # --- Lines by number ---
 
 
-@csrf_exempt  # it only reads, and a POST is to be answered with 405
+@opening.answered
 async def lines(request: HttpRequest, build_id: int) -> HttpResponse:
     """`?step=NAME&from=A&to=B`, both ends included → what `_lines` returns.
 
@@ -51,14 +49,8 @@ async def lines(request: HttpRequest, build_id: int) -> HttpResponse:
     `open`: the last one is unfinished. `cuts`: all that is cut of the step's lines. `pruned_at`, where none is stored
     any more: since when.
     """
-    try:
-        opening.only_reads(request)
-        await opening.open_build(request, build_id)
-        return JsonResponse(await read_in_bulk(_lines, request, build_id), headers={"Cache-Control": "no-store"})
-    except Refusal as refusal:
-        return refusal.response
-    except (Away, DatabaseError):
-        return opening.away()
+    await opening.open_build(request, build_id)
+    return JsonResponse(await read_in_bulk(_lines, request, build_id), headers={"Cache-Control": "no-store"})
 
 
 def _lines(request: HttpRequest, build_id: int) -> dict[str, Any]:
@@ -100,22 +92,16 @@ def _line_number(request: HttpRequest, name: str, default: int) -> int:
 # --- The whole log as text ---
 
 
-@csrf_exempt
+@opening.answered
 async def text(request: HttpRequest, build_id: int) -> HttpResponseBase:
     """`?ansi=1` keeps colours and links. `?follow=1` stays open to the end of the build, like `tail -f`."""
-    try:
-        opening.only_reads(request)
-        opening.can_stream(request)
-        keeps_styling = opening.flag(request, "ansi")
-        follow = opening.flag(request, "follow")
-        opened = await opening.open_build(request, build_id)
-        follow = follow and not opened.extent.final
-        if follow and hub().is_full(opened.standing):
-            raise opening.full()
-    except Refusal as refusal:
-        return refusal.response
-    except Away:
-        return opening.away()
+    opening.can_stream(request)
+    keeps_styling = opening.flag(request, "ansi")
+    follow = opening.flag(request, "follow")
+    opened = await opening.open_build(request, build_id)
+    follow = follow and not opened.extent.final
+    if follow and hub().is_full(opened.standing):
+        raise opening.full()
     read = _followed if follow else _stored
     body = read(opened, keeps_styling=keeps_styling)
     return StreamingHttpResponse(

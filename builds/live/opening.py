@@ -2,15 +2,18 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from functools import wraps
 from http import HTTPStatus
-from typing import ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
 
 from ..access import BadToken, Caller, Standing, identify, standing, visible_projects
 from ..events import Extent
@@ -20,6 +23,7 @@ from .sources import BoardSource, BuildSource, Source, is_void
 
 P = ParamSpec("P")
 R = TypeVar("R")
+View = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponseBase]]
 _NUMBER = re.compile(r"[0-9]{1,18}\Z")
 """What a cursor looks like: nothing that is longer ever was a seq or a revision."""
 
@@ -77,6 +81,23 @@ def full() -> Refusal:
     refusal = refuse(429, "There are too many streams open; try again later.")
     refusal.response["Retry-After"] = "30"
     return refusal
+
+
+def answered(view: View[P]) -> View[P]:
+    """A view that only reads and may raise `Refusal`, `Away` and what the database raises: each has its answer here."""
+
+    @csrf_exempt  # a POST is to be answered with 405
+    @wraps(view)
+    async def answer(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        try:
+            only_reads(request)
+            return await view(request, *args, **kwargs)
+        except Refusal as refusal:
+            return refusal.response
+        except (Away, DatabaseError):
+            return away()
+
+    return answer
 
 
 async def nothing() -> AsyncIterator[bytes]:

@@ -19,13 +19,12 @@ from typing import Any
 
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.views.decorators.csrf import csrf_exempt
 
 from ..gauges import streams
 from . import frames, opening
 from .frames import Frame, Slice
 from .hub import hub, is_draining
-from .opening import Away, Opening, Refusal, refuse
+from .opening import Opening, refuse
 from .sources import BuildSource
 
 MAX_WAIT = 25.0
@@ -33,31 +32,25 @@ _KINDS = re.compile(r"[a-z]{1,20}(,[a-z]{1,20}){0,9}\Z")
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?\Z")
 
 
-@csrf_exempt  # it only reads, and a POST is to be answered with 405
+@opening.answered
 async def build_events(request: HttpRequest, build_id: int) -> HttpResponseBase:
     return await _answer(request, build_id)
 
 
-@csrf_exempt
+@opening.answered
 async def board_events(request: HttpRequest) -> HttpResponseBase:
     return await _answer(request, None)
 
 
 async def _answer(request: HttpRequest, build_id: int | None) -> HttpResponseBase:
-    try:
-        opening.only_reads(request)
-        wait = _wait(request)
-        kinds = _kinds(request, build_id)
-        opened = await (opening.open_board(request) if build_id is None else opening.open_build(request, build_id))
-        picked = await _pick(opened, kinds) if kinds else []
-        waits = opened.cursor is not None and not is_draining() and not picked and not (kinds and wait == 0)
-        if waits and hub().is_full(opened.standing):
-            streams.refused("full")
-            raise opening.full()
-    except Refusal as refusal:
-        return refusal.response
-    except Away:
-        return opening.away()
+    wait = _wait(request)
+    kinds = _kinds(request, build_id)
+    opened = await (opening.open_board(request) if build_id is None else opening.open_build(request, build_id))
+    picked = await _pick(opened, kinds) if kinds else []
+    waits = opened.cursor is not None and not is_draining() and not picked and not (kinds and wait == 0)
+    if waits and hub().is_full(opened.standing):
+        streams.refused("full")
+        raise opening.full()
     # Waited for in the body, not here: the view's thread is shared by all of the live wing's requests.
     return StreamingHttpResponse(
         opening.nothing() if request.method == "HEAD" else _body(opened, wait, kinds, picked),

@@ -11,30 +11,22 @@ import json
 import re
 from typing import Any
 
-from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_exempt
 
 from .. import events, search
 from ..models import Build, iso
 from . import opening
-from .opening import Away, Refusal, refuse
+from .opening import refuse
 from .reading import read_in_bulk
 
 _LIMIT = re.compile(r"[0-9]{1,4}\Z")
 
 
-@csrf_exempt  # it only reads, and a POST is to be answered with 405
+@opening.answered
 async def slices(request: HttpRequest, build_id: int) -> HttpResponse:
-    try:
-        opening.only_reads(request)
-        await opening.open_build(request, build_id)
-        body = await read_in_bulk(_slice, request, build_id)
-        return HttpResponse(body, content_type="application/json", headers={"Cache-Control": "no-store"})
-    except Refusal as refusal:
-        return refusal.response
-    except (Away, DatabaseError):
-        return opening.away()
+    await opening.open_build(request, build_id)
+    body = await read_in_bulk(_slice, request, build_id)
+    return HttpResponse(body, content_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 def _slice(request: HttpRequest, build_id: int) -> str:

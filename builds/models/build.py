@@ -16,6 +16,7 @@ from .project import Project
 from .shared import (
     BUILD_NAMES,
     FAILED,
+    FINAL_IS_FINISHED,
     FINAL_NAMES,
     LOST,
     PASSED,
@@ -198,11 +199,7 @@ class Build(models.Model):
                 "build_running_is_leased",
                 Q(status=RUNNING, lease_token__isnull=False) | (~Q(status=RUNNING) & Q(lease_token__isnull=True)),
             ),
-            rule(
-                "build_final_is_finished",
-                Q(status__in=FINAL_NAMES, finished_at__isnull=False)
-                | (~Q(status__in=FINAL_NAMES) & Q(finished_at__isnull=True)),
-            ),
+            rule("build_final_is_finished", FINAL_IS_FINISHED),
             rule(
                 "build_ran_is_started",
                 ~Q(status__in=[RUNNING, PASSED, FAILED, LOST]) | (Q(started_at__isnull=False) & ~Q(worker="")),

@@ -16,6 +16,10 @@ FINAL_NAMES = sorted(status.value for status in FINAL)
 BUILD_NAMES = [status.value for status in BUILD_STATUSES]
 STEP_NAMES = [status.value for status in STEP_STATUSES]
 
+FINAL_IS_FINISHED = Q(status__in=FINAL_NAMES, finished_at__isnull=False) | (
+    ~Q(status__in=FINAL_NAMES) & Q(finished_at__isnull=True)
+)
+
 
 def rule(name: str, condition: Q) -> models.CheckConstraint:
     """What the database itself refuses where it does not hold."""

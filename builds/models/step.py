@@ -12,7 +12,7 @@ from .build import Build
 from .shared import (
     CANCELLED,
     FAILED,
-    FINAL_NAMES,
+    FINAL_IS_FINISHED,
     LOST,
     PASSED,
     PENDING,
@@ -58,11 +58,7 @@ class Step(models.Model):
             models.UniqueConstraint(fields=["build", "position"], name="step_position"),
             models.UniqueConstraint(fields=["build", "name"], name="step_name"),
             rule("step_status_known", Q(status__in=STEP_NAMES)),
-            rule(
-                "step_final_is_finished",
-                Q(status__in=FINAL_NAMES, finished_at__isnull=False)
-                | (~Q(status__in=FINAL_NAMES) & Q(finished_at__isnull=True)),
-            ),
+            rule("step_final_is_finished", FINAL_IS_FINISHED),
             rule(
                 "step_ran_is_started",
                 ~Q(status__in=[RUNNING, PASSED, FAILED, CANCELLED, LOST]) | Q(started_at__isnull=False),

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 from .. import chains
 from ..access import Caller
 from ..models import After, Project
+from . import numbers
 from .door import for_callers
 
 
@@ -48,16 +49,10 @@ def page(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
     project = get_object_or_404(caller.projects(), slug=slug)
     if request.method != "POST":
         return _page(request, caller, project, AfterForm(caller=caller, project=project))
-    if not may_change(caller):
+    if not caller.may_change_starts():
         raise PermissionDenied("Changing what comes after what needs the permission “Can change project”.")
-    number = request.POST.get("delete", "")
-    if number:
-        found = (
-            After.objects.filter(project=project, pk=int(number))
-            if number.isascii() and number.isdigit() and len(number) < 19
-            else None
-        )
-        one = get_object_or_404(found) if found is not None else None
+    if request.POST.get("delete"):
+        one = After.objects.filter(project=project, pk=numbers.whole(request.POST["delete"]) or 0).first()
         if one is not None:
             one.delete()
             messages.success(request, f"{project.name} is not built after {one.upstream.name} any more.")
@@ -66,10 +61,6 @@ def page(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
     if form.is_valid() and form.store():
         return redirect("afters", slug)
     return _page(request, caller, project, form, status=422)
-
-
-def may_change(caller: Caller) -> bool:
-    return caller.user.has_perm("builds.change_project")
 
 
 def _page(
@@ -83,6 +74,6 @@ def _page(
         "afters": After.objects.filter(project=project, upstream__in=seen).select_related("upstream"),
         "followers": After.objects.filter(upstream=project, project__in=seen).select_related("project"),
         "form": form,
-        "may_change": may_change(caller),
+        "may_change": caller.may_change_starts(),
     }
     return render(request, "builds/afters.html", context, status=status)

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from .. import deliveries, hooks
 from ..access import Caller
 from ..models import Hook, Project
+from . import numbers
 from .door import for_callers
 
 PAGE = 50
@@ -55,13 +56,8 @@ def make_secret(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse
     return _page(request, caller, project, hook, HookForm(instance=hook), made=made)
 
 
-def may_change(caller: Caller) -> bool:
-    """A project's settings: by the administration's own permission."""
-    return caller.user.has_perm("builds.change_project")
-
-
 def _require_change(caller: Caller) -> None:
-    if not may_change(caller):
+    if not caller.may_change_starts():
         raise PermissionDenied("Changing a webhook needs the permission “Can change project”.")
 
 
@@ -75,8 +71,7 @@ def _page(
     made: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    text = request.GET.get("before", "")
-    before = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+    before = numbers.whole(request.GET.get("before"))
     found = list(deliveries.newest(project, before)[: PAGE + 1])
     context = {
         "project": project,
@@ -84,7 +79,7 @@ def _page(
         "hook": hook,
         "form": form,
         "made": made,
-        "may_change": may_change(caller),
+        "may_change": caller.may_change_starts(),
         "address": request.build_absolute_uri(reverse("hook", args=[project.slug])),
         "deliveries": found[:PAGE],
         "before": before,

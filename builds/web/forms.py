@@ -7,9 +7,17 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 
-from .. import lifecycle, safe
+from .. import lifecycle, recipe, safe
 from ..inputs import Input, InputError, Missing, Value, text
 from ..models import Project
+
+
+def inputs_of(project: Project) -> Sequence[Input]:
+    """Of the recipe that its next build is likely to have; none where that is not valid, which starting says."""
+    try:
+        return recipe.parse(project.known_recipe).inputs
+    except recipe.RecipeError:
+        return ()
 
 
 def new_request_key() -> str:

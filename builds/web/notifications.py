@@ -15,7 +15,7 @@ from .. import outbox
 from ..access import Caller
 from ..models import TARGET_KINDS, Outgoing, Project, Target
 from ..outbox import targets
-from . import news
+from . import news, numbers
 from .door import for_callers
 from .targetforms import TargetForm
 
@@ -30,10 +30,10 @@ _AGAIN_SECONDS = 2
 def page(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
     """All targets, and the newest messages. `?message=`: one of them, looked at; `?before=`: older ones."""
     project = _writable(caller, slug)
-    before = _number(request.GET.get("before"))
+    before = numbers.whole(request.GET.get("before"))
     shown = news.messages(project, before)
     found = list(shown[: PAGE + 1])
-    watched = news.messages(project).filter(pk=_number(request.GET.get("message")) or 0).first()
+    watched = news.messages(project).filter(pk=numbers.whole(request.GET.get("message")) or 0).first()
     context = {
         "project": project,
         "targets": news.targets(project),
@@ -124,10 +124,6 @@ def _writable(caller: Caller, slug: str) -> Project:
 
 def _target(project: Project, number: int) -> Target:
     return get_object_or_404(project.targets.select_related("project"), pk=number)
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 def _is_awaited(row: Outgoing) -> bool:

@@ -13,12 +13,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from .. import cron, recipe, schedules
+from .. import cron, schedules
 from ..access import Caller
-from ..inputs import Input
 from ..models import Project, Schedule
 from .door import for_callers
-from .forms import input_field
+from .forms import input_field, inputs_of
 
 RUNS = 5
 """So many of its next times are shown."""
@@ -89,18 +88,6 @@ def one(request: HttpRequest, caller: Caller, slug: str, number: int) -> HttpRes
     return _page(request, caller, project, form, runs=_runs(found.cron, found.zone))
 
 
-def inputs_of(project: Project) -> Sequence[Input]:
-    """Of the recipe that its next build is likely to have; none where nothing is known of it."""
-    try:
-        return recipe.parse(project.known_recipe).inputs
-    except recipe.RecipeError:
-        return ()
-
-
-def may_change(caller: Caller) -> bool:
-    return caller.user.has_perm("builds.change_project")
-
-
 # --- Inside ---
 
 
@@ -111,7 +98,7 @@ def _project(request: HttpRequest, caller: Caller, slug: str) -> Project | HttpR
 
 
 def _posted(request: HttpRequest, caller: Caller, project: Project, form: ScheduleForm) -> HttpResponse:
-    if not may_change(caller):
+    if not caller.may_change_starts():
         raise PermissionDenied("Changing a schedule needs the permission “Can change project”.")
     made = form.instance
     if "delete" in request.POST and made.pk:
@@ -154,8 +141,8 @@ def _page(
         "schedules": [(found, _next(found)) for found in own.select_related("last_build")],
         "form": form,
         "runs": runs,
-        "zones": sorted(cron.zones()) if may_change(caller) else [],
-        "may_change": may_change(caller),
+        "zones": sorted(cron.zones()) if caller.may_change_starts() else [],
+        "may_change": caller.may_change_starts(),
     }
     return render(request, "builds/schedules.html", context, status=status)
 

@@ -17,13 +17,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from .. import events, lifecycle, queue, recipe, retention
 from ..access import Caller
-from ..inputs import Input, text
+from ..inputs import text
 from ..models import Board, Build, Project, iso
 from ..states import BUILD_STATUSES
-from . import artifacts, front, landmarks, logtail, origin, projectpage, steps, testpages, words
+from . import artifacts, front, landmarks, logtail, numbers, origin, projectpage, steps, testpages, words
 from .door import for_callers
 from .filters import Filter
-from .forms import LoginForm, RetryForm, StartForm
+from .forms import LoginForm, RetryForm, StartForm, inputs_of
 from .insight import Insight
 from .rows import rows, waits
 from .started import by_what
@@ -83,7 +83,7 @@ def start(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
         return redirect(found)
     if not caller.may_start():
         raise PermissionDenied("Starting a build needs the permission “Can start and retry builds”.")
-    form = StartForm(request.POST, project=found, inputs=_inputs(found))
+    form = StartForm(request.POST, project=found, inputs=inputs_of(found))
     if not form.is_valid():
         return _project_page(request, caller, found, form, status=422)
     try:
@@ -251,19 +251,11 @@ def _project_page(
         "recipe_error": wrong,
         "repository": origin.repository(found),
         "graph": drawn,
-        "form": form or StartForm(inputs=_inputs(found)),
+        "form": form or StartForm(inputs=inputs_of(found)),
         "may_start": caller.may_start(),
         "may_write_secrets": caller.may_write_secrets(),
     }
     return render(request, "builds/project.html", context, status=status)
-
-
-def _inputs(project: Project) -> Sequence[Input]:
-    """Of its recipe; none where that is not valid, which starting says."""
-    try:
-        return recipe.parse(project.known_recipe).inputs
-    except recipe.RecipeError:
-        return ()
 
 
 def _running(builds: Any) -> Any:
@@ -276,8 +268,7 @@ def _history(request: HttpRequest, builds: Any, statuses: Sequence[str] = ()) ->
     """Finished builds, newest first, a page below number `?before=`: by number, so that new builds move no page.
 
     `statuses`: those that `builds` are narrowed to, if they are."""
-    text = request.GET.get("before", "")
-    before = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+    before = numbers.whole(request.GET.get("before"))
     finished = builds.finished()
     if before is not None:
         finished = finished.filter(pk__lt=before)

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..payload import inner, text
+from ..payload import commit_of, inner, text
 from ..wanted import Ignored, Wanted, pushed
 from .github import read_pull_request
 
-_BUILT = ("opened", "synchronized", "reopened")
 _WITH_PUSH = ("create", "delete")
 """Events that come beside the push of the same branch or tag."""
 
@@ -16,7 +15,7 @@ def read(event: str, payload: Mapping[str, Any]) -> Wanted | Ignored:
     sender = text(payload, "sender", "login") or text(payload, "sender", "username")
     if event == "push":
         commit = text(payload, "after")
-        head = _head(payload, commit)
+        head = inner(payload, "head_commit") or commit_of(payload, commit)
         return pushed(
             text(payload, "ref"),
             commit,
@@ -25,25 +24,7 @@ def read(event: str, payload: Mapping[str, Any]) -> Wanted | Ignored:
             sender=text(payload, "pusher", "login") or text(payload, "pusher", "username") or sender,
         )
     if event in ("pull_request", "pull_request_sync"):
-        action = text(payload, "action")
-        if action not in _BUILT:
-            return Ignored(
-                f"A pull request was {action[:60] or 'changed'}; built are opened and reopened ones, and new commits."
-            )
         return read_pull_request(payload, sender)
     if event in _WITH_PUSH:
         return Ignored(f"Nothing is built for the event {event}: the push beside it counts.")
     return Ignored(f"Nothing is built for the event {event}.")
-
-
-def _head(payload: Mapping[str, Any], commit: str) -> dict[str, Any]:
-    found = inner(payload, "head_commit")
-    if found:
-        return found
-    commits = payload.get("commits")
-    of_it = (
-        [one for one in commits if isinstance(one, dict) and one.get("id") == commit]
-        if isinstance(commits, list)
-        else []
-    )
-    return of_it[0] if of_it else {}

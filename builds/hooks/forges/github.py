@@ -6,7 +6,8 @@ from typing import Any
 from ..payload import inner, number, text
 from ..wanted import Ignored, Wanted, proposed, pushed
 
-_BUILT = ("opened", "synchronize", "reopened")
+_BUILT = ("opened", "synchronize", "synchronized", "reopened")
+"""The third is Gitea's word for GitHub's second."""
 
 
 def read(event: str, payload: Mapping[str, Any]) -> Wanted | Ignored:
@@ -24,17 +25,17 @@ def read(event: str, payload: Mapping[str, Any]) -> Wanted | Ignored:
             sender=sender or text(payload, "pusher", "name"),
         )
     if event == "pull_request":
-        action = text(payload, "action")
-        if action not in _BUILT:
-            return Ignored(
-                f"A pull request was {action[:60] or 'changed'}; built are opened and reopened ones, and new commits."
-            )
         return read_pull_request(payload, sender)
     return Ignored(f"Nothing is built for the event {event}.")
 
 
-def read_pull_request(payload: Mapping[str, Any], sender: str) -> Wanted:
+def read_pull_request(payload: Mapping[str, Any], sender: str) -> Wanted | Ignored:
     """As Gitea has it, too."""
+    action = text(payload, "action")
+    if action not in _BUILT:
+        return Ignored(
+            f"A pull request was {action[:60] or 'changed'}; built are opened and reopened ones, and new commits."
+        )
     pull = inner(payload, "pull_request")
     return proposed(
         number(payload, "number") or number(pull, "number"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..payload import inner, number, text
+from ..payload import commit_of, inner, number, text
 from ..wanted import Ignored, Wanted, proposed, pushed
 
 _PUSHES = ("Push Hook", "Tag Push Hook")
@@ -20,11 +20,7 @@ def read(event: str, payload: Mapping[str, Any]) -> Wanted | Ignored:
 def _push(payload: Mapping[str, Any]) -> Wanted | Ignored:
     # The commit that it is of, also of an annotated tag; null for what was deleted, where `after` is zeros.
     commit = text(payload, "checkout_sha") or text(payload, "after")
-    commits = payload.get("commits")
-    head: dict[str, Any] = {}
-    for one in commits if isinstance(commits, list) else []:
-        if isinstance(one, dict) and one.get("id") == commit:
-            head = one
+    head = commit_of(payload, commit)
     return pushed(
         text(payload, "ref"),
         commit,

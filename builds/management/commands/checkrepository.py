@@ -17,9 +17,11 @@ from buildboard.terminal.lines import LineReader
 from buildboard.terminal.style import plain
 from builds import lifecycle, plans
 from builds.inputs import InputError
-from builds.models import Build, Project
+from builds.models import Build
 from builds.recipe import RecipeError
 from builds.worker import checkout
+
+from ._project import project_of
 
 
 class Command(BaseCommand):
@@ -30,9 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--ref", default="", metavar="R", help="branch, tag or commit")
 
     def handle(self, *, slug: str, ref: str, **_: Any) -> None:
-        project = Project.objects.filter(slug=slug).first()
-        if project is None:
-            raise CommandError(f"There is no project {slug!r}.")
+        project = project_of(slug)
         if not project.repository:
             raise CommandError(f"The project {slug} has no repository.")
         try:

@@ -8,7 +8,9 @@ from django.db.models import Count
 from django.db.models.query import QuerySet
 
 from builds import outbox
-from builds.models import Outgoing, Project
+from builds.models import Outgoing
+
+from ._project import project_of
 
 _FORM = "%Y-%m-%d %H:%M:%S"
 
@@ -26,9 +28,7 @@ class Command(BaseCommand):
     def handle(self, *, project: str, retry: list[str], retry_all: bool, **_: Any) -> None:
         found = Outgoing.objects.select_related("target", "target__project")
         if project:
-            if not Project.objects.filter(slug=project).exists():
-                raise CommandError(f"There is no project {project!r}.")
-            found = found.filter(target__project__slug=project)
+            found = found.filter(target__project=project_of(project))
         stuck = (found.filter(state="failed") | found.filter(state="waiting", attempts__gt=0)).order_by("pk")
         if retry or retry_all:
             self._retry(list(stuck) if retry_all else [self._named(found, key) for key in retry])

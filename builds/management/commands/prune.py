@@ -16,8 +16,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 
 from builds import retention
-from builds.models import Build, Project
+from builds.models import Build
 from builds.retention import Due, Tally
+
+from ._project import project_of
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ class Command(BaseCommand):
         self._signal = 0
         self._told_at = time.monotonic()
         try:
-            found = _project(project) if project else None
+            found = project_of(project) if project else None
             if dry_run:
                 self._would(
                     list(retention.due(found, compact_only=compact_only, again=again)),
@@ -126,14 +128,6 @@ class Command(BaseCommand):
             )
         if tally.left:
             self.stdout.write(f"Stopped: {_builds(tally.left)} not come to. Run it again to go on.")
-
-
-def _project(slug: str) -> Project:
-    found = Project.objects.filter(slug=slug).first()
-    if found is None:
-        slugs = list(Project.objects.order_by("slug").values_list("slug", flat=True)[:20])
-        raise CommandError(f"There is no project {slug!r}. Projects: {', '.join(slugs) or 'none'}.")
-    return found
 
 
 def _log(tally: Tally) -> None:

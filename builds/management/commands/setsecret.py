@@ -8,9 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from builds import safe
-from builds.models import Project
 
 from ._person import by_command
+from ._project import project_of
 
 
 class Command(BaseCommand):
@@ -33,10 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--delete", action="store_true", help="delete it; nothing is read")
 
     def handle(self, *, slug: str, name: str, forks: bool | None, branches: str | None, delete: bool, **_: Any) -> None:
-        project = Project.objects.filter(slug=slug).first()
-        if project is None:
-            slugs = list(Project.objects.order_by("slug").values_list("slug", flat=True)[:20])
-            raise CommandError(f"There is no project {slug!r}. Projects: {', '.join(slugs) or 'none'}.")
+        project = project_of(slug)
         if delete:
             if not safe.remove(project, name):
                 raise CommandError(f"The project {slug} has no secret {name!r}.")

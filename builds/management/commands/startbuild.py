@@ -20,11 +20,12 @@ from django.db import connection
 
 from buildboard.terminal.replay import Header, Replay, Said
 from builds import events, labels, lifecycle, queue, worlds
-from builds.models import Build, Project
+from builds.models import Build
 from builds.source import Source
 from builds.states import Status
 
 from ._person import by_command
+from ._project import project_of
 
 EXIT_CODES = {Status.PASSED: 0, Status.FAILED: 1, Status.CANCELLED: 2, Status.LOST: 3}
 INTERRUPTED = 130
@@ -153,10 +154,7 @@ class Command(BaseCommand):
 
 def _start(slug: str, ref: str, inputs: dict[str, str]) -> Build:
     try:
-        project = Project.objects.filter(slug=slug).first()
-        if project is None:
-            slugs = list(Project.objects.order_by("slug").values_list("slug", flat=True)[:20])
-            raise CommandError(f"There is no project {slug!r}. Projects: {', '.join(slugs) or 'none'}.")
+        project = project_of(slug)
         return lifecycle.enqueue(project, by=by_command(), ref=ref, source=Source("command"), inputs=inputs)
     except lifecycle.Refused as refusal:
         raise CommandError(str(refusal)) from refusal

@@ -85,6 +85,17 @@ class Extras {
   }
 }
 
+/** The last number from `low` to `high` that fits, where those that fit come first; `low` where none does.
+ * @param {number} low @param {number} high @param {(at: number) => boolean} fits */
+function lastOf(low, high, fits) {
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (fits(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
 export class Outline {
   /** @param {number} steps how many there are @param {{head: number, line: number, cut: number}} sizes pixels */
   constructor(steps, sizes) {
@@ -252,15 +263,7 @@ export class Outline {
 
   /** The row at that height; the first or the last one beyond the ends. @param {number} y @returns {Row} */
   rowAt(y) {
-    const { segments } = this;
-    let low = 0;
-    let high = segments.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (segments[middle].top <= y) low = middle;
-      else high = middle - 1;
-    }
-    const segment = segments[low];
+    const segment = this.segments[this.lastSegment((one) => one.top <= y)];
     if (segment.kind !== "lines") return this.rowOf(segment, segment.first);
     return this.rowOf(segment, this.lineAt(segment, y - segment.top));
   }
@@ -269,30 +272,16 @@ export class Outline {
   lineAt(segment, y) {
     const { extras } = this.parts[segment.step];
     const usual = this.sizes.line;
-    let low = segment.first;
-    let high = segment.last;
-    if (!extras.buckets.size) return Math.min(Math.max(low + Math.floor(y / usual), low), high);
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if ((middle - segment.first) * usual + extras.sum(segment.first, middle - 1) <= y) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    const { first, last } = segment;
+    if (!extras.buckets.size) return Math.min(Math.max(first + Math.floor(y / usual), first), last);
+    return lastOf(first, last, (line) => (line - first) * usual + extras.sum(first, line - 1) <= y);
   }
 
   /** The row that shows this line: the line's own, or what it is folded into. 0: the step's heading.
    * @param {number} step @param {number} line @returns {Row} */
   rowFor(step, line) {
-    const { segments } = this;
-    let low = 0;
-    let high = segments.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      const { step: its, first } = segments[middle];
-      if (its < step || (its === step && first <= line)) low = middle;
-      else high = middle - 1;
-    }
-    const segment = segments[low];
+    const at = this.lastSegment((one) => one.step < step || (one.step === step && one.first <= line));
+    const segment = this.segments[at];
     return this.rowOf(segment, Math.min(line, segment.last));
   }
 
@@ -303,16 +292,14 @@ export class Outline {
     return next ? this.rowOf(next, next.first, next.top) : null;
   }
 
+  /** The index of the last segment that fits; the first where none does. @param {(one: Segment) => boolean} fits */
+  lastSegment(fits) {
+    return lastOf(0, this.segments.length - 1, (at) => fits(this.segments[at]));
+  }
+
   /** @param {Segment} segment */
   indexOf(segment) {
-    let low = 0;
-    let high = this.segments.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.segments[middle].top <= segment.top) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return this.lastSegment((one) => one.top <= segment.top);
   }
 
   /** @param {Segment} segment @param {number} line @param {number} [top] where that is known @returns {Row} */

@@ -78,7 +78,7 @@ def delete(request: HttpRequest, slug: str, number: int) -> Any:
 
 def _changing(caller: Caller, slug: str) -> Project:
     found = asking.project(caller, slug)
-    may = caller.may_start() and caller.user.has_perm("builds.change_project")
+    may = caller.may_start() and caller.may_change_starts()
     asking.require(caller, may, "start", "change what projects come after, and start builds")
     return found
 

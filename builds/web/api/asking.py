@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from ninja import Header
@@ -18,6 +19,7 @@ from ..problems import Problem
 
 _KEY_NOTE = "One-time key, 1 to 255 printable characters: asked again with it, the same build is answered."
 
+Row = TypeVar("Row", bound=Model)
 Key = Annotated[str | None, Header(None, alias="Idempotency-Key", description=_KEY_NOTE)]
 Number = Annotated[int, Field(ge=1, lt=2**63)]
 
@@ -75,6 +77,12 @@ def request_key(who: Caller, key: str | None) -> str | None:
 def answer(data: Mapping[str, Any], status: int = 200) -> HttpResponse:
     """As it is: a field that is added to the data of a build is in the answer, too."""
     return Response(data, status=status)
+
+
+def newest(request: HttpRequest, rows: QuerySet[Row], limit: int) -> tuple[list[Row], str | None]:
+    """Up to `limit` of `rows`, which begin with the newest, and the address of the page of older ones, if any."""
+    page = list(rows[: limit + 1])
+    return page[:limit], following(request, before=page[limit - 1].pk) if len(page) > limit else None
 
 
 def following(request: HttpRequest, **place: object) -> str:

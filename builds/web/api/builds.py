@@ -34,11 +34,8 @@ def builds(
         found = found.filter(project=wanted) if wanted is not None else found.none()
     if status is not None:
         found = found.filter(status=status)
-    page = list(found[: limit + 1])
-    following = None
-    if len(page) > limit:
-        following = asking.following(request, before=page[limit - 1].pk)
-    return asking.answer({"items": [one.data(list(one.steps.all())) for one in page[:limit]], "next": following})
+    page, older = asking.newest(request, found, limit)
+    return asking.answer({"items": [one.data(list(one.steps.all())) for one in page], "next": older})
 
 
 @router.get("/builds/{int:build_id}", response={200: schemas.BuildDetail, 404: schemas.Details})

@@ -48,11 +48,9 @@ def listed(
     """What webhooks have delivered to a project, newest first, and what became of it."""
     caller = asking.caller(request)
     project = asking.project(caller, slug, reading=True)
-    found = list(deliveries.newest(project, before)[: limit + 1]) if caller.is_known else []
-    following = None
-    if len(found) > limit:
-        following = asking.following(request, before=found[limit - 1].pk)
-    return asking.answer({"items": [_item(one) for one in found[:limit]], "next": following})
+    found = deliveries.newest(project, before) if caller.is_known else Delivery.objects.none()
+    page, older = asking.newest(request, found, limit)
+    return asking.answer({"items": [_item(one) for one in page], "next": older})
 
 
 def _item(one: Delivery) -> dict[str, Any]:

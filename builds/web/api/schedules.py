@@ -84,7 +84,7 @@ def delete(request: HttpRequest, slug: str, number: int) -> Any:
 def _changing(caller: Caller, slug: str) -> Project:
     """Whoever makes a schedule starts builds, and changes what the project does."""
     found = asking.project(caller, slug)
-    may = caller.may_start() and caller.user.has_perm("builds.change_project")
+    may = caller.may_start() and caller.may_change_starts()
     asking.require(caller, may, "start", "change the schedules of projects and start builds")
     return found
 

@@ -140,11 +140,8 @@ def messages(
         found = found.filter(target=target)
     if state is not None:
         found = found.filter(state=state)
-    page = list(found[: limit + 1])
-    following = None
-    if len(page) > limit:
-        following = asking.following(request, before=page[limit - 1].pk)
-    return {"items": [news.item(one) for one in page[:limit]], "next": following}
+    page, older = asking.newest(request, found, limit)
+    return {"items": [news.item(one) for one in page], "next": older}
 
 
 @router.post(
