@@ -55,7 +55,7 @@ class PageTest(TestCase):
         nightly()
         for wrong, said in (
             ({"cron": "0 24 * * *"}, "its hour is not one"),
-            ({"cron": "0 0 30 2 *"}, "is no time of cron"),
+            ({"cron": "0 0 30 2 *"}, "never comes: none of its months has such a day"),
             ({"zone": "Mars/Olympus"}, "There is no time zone"),
             ({"ref": "--upload-pack=x"}, "not beginning with"),
             ({"name": ""}, "This field is required"),

@@ -25,6 +25,8 @@ from .problems import Problem
 LOOKED_AT = 1_000
 """The newest finished builds of a project among which one of a branch is looked for. The index of refs is no bound: it
 is of all projects, and the way to a project that seldom builds `main` leads through the builds of all that often do."""
+LOOKED_AT_FIRST = 50
+"""Mostly it is one of so few: all that may be it are read before the newest of them is known."""
 MAX_LABEL = 60
 MAX_BRANCH = 200
 NO_BUILDS = "no builds"
@@ -84,8 +86,12 @@ def newest(project: Project, branch: str | None = None) -> str | None:
         if branch is None:  # started with no ref, and not checked out, or on a board where it has no branch
             of_branch |= Q(branch="", tag="", ref="")
         wanted &= of_branch
-    builds = Build.objects.filter(wanted, pk__in=builds.values("pk")[:LOOKED_AT]).order_by("-id")
-    return builds.values_list("status", flat=True).first()
+    for most in (min(LOOKED_AT_FIRST, LOOKED_AT), LOOKED_AT):
+        among = Build.objects.filter(wanted, pk__in=builds.values("pk")[:most]).order_by("-id")
+        status = among.values_list("status", flat=True).first()
+        if status is not None:
+            return status
+    return None
 
 
 def draw(label: str, status: str | None) -> SafeString:
