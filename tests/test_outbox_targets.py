@@ -131,6 +131,18 @@ class TargetsTest(TargetsCase):
             targets.save(Target(project=self.project, kind="pigeon", name="x"))
         return caught.exception.wrong
 
+    def test_no_two_of_a_project_have_one_name(self) -> None:
+        first, second = make(self.project, "webhook"), make(self.project, "webhook")
+        self.assertEqual((first.name, second.name), ("Webhook", "Webhook 2"))
+        self.assertRegex(self.wrong("mail", name=" Webhook ")["name"], "^The project has a target of that name")
+        second.name = "Webhook"
+        with self.assertRaises(BadTarget):
+            targets.save(second)
+        Target.objects.filter(pk=second.pk).update(name="Webhook")  # from before there was such a rule
+        second.refresh_from_db()
+        second.enabled = False
+        targets.save(second)
+
 
 class AnythingTest(HypothesisCase):
     @settings(deadline=None)

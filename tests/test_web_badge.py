@@ -119,9 +119,9 @@ class StatusTest(BadgeCase):
             self.build("failed" if status == "passed" else "passed", project=self.secret)
             self.assertEqual(self.said("open/badge.svg")[1], status)
 
-    def test_what_anybody_may_have_proposed_says_nothing(self) -> None:
+    def test_what_anybody_may_have_proposed_or_ran_elsewhere_says_nothing(self) -> None:
         self.build("passed", "main")
-        for more in ({"pull_request": 7}, {"pull_request": 7, "fork": True}, {"fork": True}):
+        for more in ({"pull_request": 7}, {"pull_request": 7, "fork": True}, {"fork": True}, {"outside": True}):
             build = self.build("failed", "main")
             Build.objects.filter(pk=build.pk).update(**more)
             self.assertEqual(self.said("open/badge.svg")[1], "passed")

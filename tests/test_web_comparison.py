@@ -55,6 +55,14 @@ class ComparisonTest(TestCase):
         self.assertEqual(comparison.last_passed(failures.build(FAILED, ref="z")), later)
         self.assertIsNone(comparison.last_passed(of_ref))
 
+    def test_what_ran_outside_is_compared_with_nothing(self) -> None:
+        here = failures.build(PASSED, status="passed")
+        Build.objects.filter(pk=failures.build(PASSED, status="passed").pk).update(outside=True)
+        failed = failures.build(FAILED)
+        self.assertEqual(comparison.last_passed(failed), here)
+        failed.outside = True
+        self.assertIsNone(comparison.last_passed(failed))
+
     def test_the_same_output_is_no_difference(self) -> None:
         failures.build(PASSED, status="passed")
         found = self.compare(failures.build(["cc b.c", "cc a.c", "link in 9s"]))

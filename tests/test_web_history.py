@@ -139,6 +139,15 @@ class StoredTest(TestCase):
         self.assertEqual([one.status for one in found.runs], list(ENDINGS))
         self.assertEqual(found.rate, Rate(1, 3))
 
+    def test_what_ran_outside_is_in_no_figure_and_told_of(self) -> None:
+        mine = [self.build("passed", 10).pk, self.build("failed", 10).pk]
+        for status in ("failed", "lost"):
+            Build.objects.filter(pk=self.build(status, 99).pk).update(outside=True)
+        found = figures(self.project)
+        self.assertEqual([one.number for one in found.runs], mine)
+        self.assertEqual((found.rate, found.duration and found.duration.most), (Rate(1, 2), 10))
+        self.assertEqual((found.outside, found.newest), (2, "lost"))
+
     def test_medians_count_the_runs_in_which_the_step_passed(self) -> None:
         for seconds in (10, 20):
             self.build("passed", seconds)

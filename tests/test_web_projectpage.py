@@ -12,10 +12,9 @@ from builds import beats
 from builds.models import Build, Project
 from builds.states import Status
 from builds.web import projectpage
-from builds.web.history import of_runs
+from builds.web.history import Figures
 
 from .pages import PagesCase, Within
-from .test_web_history import run
 
 PAGE = "/projects/lantern/"
 
@@ -51,7 +50,7 @@ class FiguresTest(ProjectPageCase):
         (build,) = self.stored("passed")
         text = self.page(PAGE)
         self.assertEqual(text.count('class="pt passed"'), 1)
-        self.assertIn('<h2 data-live="figures-count">The last build</h2>', text)
+        self.assertIn('<div class="sec" data-live="figures-count"><h2>The last build</h2></div>', text)
         self.assertIn(
             '<span class="big">40 s</span> <span class="muted facts-of"><span>median duration</span></span>', text
         )
@@ -146,7 +145,7 @@ class OrderTest(ProjectPageCase):
         self.assertEqual(head(), "running")
 
     def test_status_needs_no_builds_at_all(self) -> None:
-        self.assertEqual(projectpage.status(of_runs([run(1, "lost")], []), runs=False, waits=False), "lost")
+        self.assertEqual(projectpage.status(Figures(newest="lost"), runs=False, waits=False), "lost")
 
 
 class NobodyTest(ProjectPageCase):

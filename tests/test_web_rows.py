@@ -72,13 +72,22 @@ class HistoryTest(TestCase):
     def test_what_is_usual_needs_three_builds(self) -> None:
         for seconds in (42, 45):
             self.build("passed", seconds)
-        self.assertEqual(usual_range(last_durations(self.project, 10**9)), "")
+        self.assertEqual(usual_range(last_durations(Build(project=self.project, pk=10**9))), "")
         self.build("passed", 49)
-        self.assertEqual(usual_range(last_durations(self.project, 10**9)), "usually 42–49 s")
+        self.assertEqual(usual_range(last_durations(Build(project=self.project, pk=10**9))), "usually 42–49 s")
+
+    def test_what_ran_outside_says_nothing_about_how_long_it_takes_here(self) -> None:
+        for seconds in (10, 20, 30):
+            elsewhere = self.build("passed", seconds)
+            Build.objects.filter(pk=elsewhere.pk).update(outside=True)
+        here = self.build("passed", 40)
+        self.assertEqual(card(self.project).median, 40)
+        self.assertEqual(last_durations(here), [])
+        self.assertEqual(last_durations(Build(project=self.project, pk=10**9, outside=True)), [10, 20, 30])
 
     def test_the_last_ten_passed_builds_before_it_tell_how_long_one_takes(self) -> None:
         for seconds in range(1, 14):
             newest = self.build("passed", seconds)
         self.build("failed", 99)
-        self.assertEqual([round(one) for one in last_durations(self.project, newest.pk)], list(range(3, 13)))
-        self.assertEqual(last_durations(self.project, 0), [])
+        self.assertEqual([round(one) for one in last_durations(newest)], list(range(3, 13)))
+        self.assertEqual(last_durations(Build(project=self.project, pk=0)), [])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ..models import Build, Project, Step
+from ..models import Build, Step
 from ..progress import expected_seconds
 from ..recipe import StepRecipe
 from ..source import Source, is_anybodys
@@ -16,7 +16,7 @@ HISTORY = 10
 
 def step_rows(build: Build, steps: Sequence[StepRecipe], first: int = 0) -> list[Step]:
     """Those of `steps` from `first` on, as they are stored."""
-    usual = _usual_seconds(build.project)
+    usual = _usual_seconds(build)
     return [
         Step(
             build=build,
@@ -32,11 +32,14 @@ def step_rows(build: Build, steps: Sequence[StepRecipe], first: int = 0) -> list
     ]
 
 
-def _usual_seconds(project: Project) -> dict[str, float | None]:
-    """By step name: what it usually takes, from the project's last passed builds."""
-    recent = list(project.builds.filter(status=Status.PASSED).order_by("-id").values_list("pk", flat=True)[:HISTORY])
+def _usual_seconds(build: Build) -> dict[str, float | None]:
+    """By step name: what it usually takes, from the project's last passed builds: those here, or those outside."""
+    passed = Build.objects.filter(project=build.project_id, status=Status.PASSED).order_by("-id")
+    recent = [pk for pk, outside in passed.values_list("pk", "outside")[: 10 * HISTORY] if outside == build.outside]
     durations: dict[str, list[float]] = {}
-    rows = Step.objects.filter(build__in=recent, status=Status.PASSED).values_list("name", "started_at", "finished_at")
+    rows = Step.objects.filter(build__in=recent[:HISTORY], status=Status.PASSED).values_list(
+        "name", "started_at", "finished_at"
+    )
     for name, started_at, finished_at in rows:
         durations.setdefault(name, []).append((finished_at - started_at).total_seconds())
     return {name: expected_seconds(values) for name, values in durations.items()}

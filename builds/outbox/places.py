@@ -46,7 +46,7 @@ def _api(target: Target, host: str) -> str:
         bare = urlsplit(own).path == "" and urlsplit(own).hostname != "api.github.com"
         return own + _API[target.kind] if bare else own
     if not host:
-        raise NoPlace("Where the forge's API is is not known: the project has no repository with a host in it.")
+        raise NoPlace("Nothing says where the forge's API is: the project has no repository with a host in it.")
     if target.kind == "github" and host == "github.com":
         return "https://api.github.com"
     return f"https://{host}{_API[target.kind]}"

@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64decode
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -80,7 +81,13 @@ def _check_common(target: Target, before: Target | None, wrong: dict[str, str]) 
         return
     if before is not None and before.kind != target.kind:
         wrong["kind"] = "It cannot become another kind: make a new one."
-    target.name = target.name.strip() or NAMES[target.kind]
+    named = Target.objects.filter(project=target.project_id).exclude(pk=target.pk).values_list("name", flat=True)
+    others = set(named) if target.project_id else set()
+    target.name = target.name.strip() or _free(NAMES[target.kind], others)
+    if target.name in others and (before is None or before.name != target.name):
+        wrong["name"] = (
+            "The project has a target of that name: expected another, so that their messages are told apart."
+        )
     if len(target.name) > 100 or not target.name.isprintable():
         wrong["name"] = f"{_NAME_EXPECTED.capitalize()}."
     told = target.tells.split()
@@ -98,6 +105,12 @@ def _check_common(target: Target, before: Target | None, wrong: dict[str, str]) 
             wrong["label"] = "Only the status of a commit has one."
         if target.place and target.kind != "matrix":
             wrong["place"] = "This kind has none."
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """`Slack`, else `Slack 2`, `Slack 3` …"""
+    tries = (name, *(f"{name} {number}" for number in range(2, len(taken) + 2)))
+    return next(one for one in tries if one not in taken)
 
 
 def _webhook(target: Target, wrong: dict[str, str]) -> None:

@@ -77,9 +77,10 @@ def badge(request: HttpRequest, slug: str) -> HttpResponse:
 
 def newest(project: Project, branch: str | None = None) -> str | None:
     """The status of the newest finished build of `branch`, else of the project's own branch, where it names one, else
-    of any that no pull request asked for; None: there is none. What anybody may have proposed says nothing about it."""
+    of any that no pull request asked for; None: there is none. What anybody may have proposed says nothing about it,
+    nor does what ran elsewhere."""
     builds = project.builds.filter(finished_at__isnull=False).order_by("-id")
-    wanted = Q(pull_request__isnull=True, fork=False)
+    wanted = Q(pull_request__isnull=True, fork=False, outside=False)
     name = project.branch if branch is None else branch
     if name:
         of_branch = Q(branch=name, tag="") | Q(branch="", ref=name)

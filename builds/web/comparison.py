@@ -142,9 +142,13 @@ class Comparison:
 
 
 def last_passed(build: Build) -> Build | None:
-    """The newest passed build before it: of the same ref, where there is one of late."""
+    """The newest passed build before it: of the same ref, where there is one of late. What ran outside is another
+    machine's, another folder's, often another command's: none of it is compared."""
+    if build.outside:
+        return None
     before = Build.objects.filter(project=build.project_id, status=Status.PASSED, pk__lt=build.pk).order_by("-id")
-    found = list(before.values_list("pk", "ref")[:PASSED_BUILDS])
+    rows = before.values_list("pk", "ref", "outside")[:PASSED_BUILDS]
+    found = [(pk, ref) for pk, ref, outside in rows if not outside]
     chosen = next((pk for pk, ref in found if ref == build.ref), found[0][0] if found else None)
     return None if chosen is None else Build.objects.filter(pk=chosen).first()
 

@@ -1,11 +1,11 @@
 """How a project's builds went of late: results, durations, waits, steps. The page and the API say the same figures.
 
-Two queries, whatever the number of builds: the newest LOOKED_AT finished ones, and the steps of the newest WINDOW.
-What is computed of them is pure. Times are seconds, shares 0–1.
+Two queries, whatever the number of builds: the newest LOOKED_AT finished ones, and the steps of the newest WINDOW. One
+more where some ran outside, since those are in no figure. What is computed is pure. Times are seconds, shares 0–1.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,6 +15,8 @@ from ..states import Status
 
 LOOKED_AT = 200
 """Finished builds that any figure is of, at most."""
+LOOKED_THROUGH = 1_000
+"""Where some of those ran outside: so many are looked through for others."""
 WINDOW = 50
 """Those that "the last builds" are; they are compared with as many before them."""
 GROUP = 20
@@ -32,6 +34,7 @@ class Run(NamedTuple):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime
+    outside: bool = False
 
     @property
     def duration(self) -> float | None:
@@ -112,6 +115,10 @@ class Figures:
     steps: list[StepFigures] = field(default_factory=list)
     """The slowest first; those that have not passed yet last, in the order of the recipe."""
     fails_most: Failing | None = None
+    newest: str = ""
+    """The status of the newest finished build, wherever it ran; empty: there is none."""
+    outside: int = 0
+    """So many of those that were looked through ran outside, and are in none of the figures."""
 
     @property
     def runs(self) -> list[Run]:
@@ -153,16 +160,22 @@ class Figures:
 
 def figures(project: Project, names: Sequence[str] = ()) -> Figures:
     """`names`: the steps of its recipe, so that those that were not run yet are there, too."""
-    found = recent(project)
-    return of_runs(found, steps_of(run.number for run in found[-WINDOW:]), names)
+    everywhere = recent(project)
+    found = [run for run in everywhere if not run.outside][-LOOKED_AT:]
+    made = of_runs(found, steps_of(run.number for run in found[-WINDOW:]), names)
+    newest = everywhere[-1].status if everywhere else ""
+    return replace(made, newest=newest, outside=sum(run.outside for run in everywhere))
 
 
 def recent(project: Project) -> list[Run]:
-    """The newest finished builds, oldest first. `finished_at` and not `status` is asked for: no index has that, so
-    both databases walk the project's builds from the newest on and stop."""
+    """The newest finished builds, oldest first, with those that ran outside. `finished_at` and not `status` is asked
+    for: no index has that, so both databases walk the project's builds from the newest on and stop."""
     newest = project.builds.filter(finished_at__isnull=False).order_by("-id")
-    fields = ("pk", "status", "ref", "created_at", "started_at", "finished_at")
-    return [Run(*row) for row in newest.values_list(*fields)[:LOOKED_AT]][::-1]
+    fields = ("pk", "status", "ref", "created_at", "started_at", "finished_at", "outside")
+    found = [Run(*row) for row in newest.values_list(*fields)[:LOOKED_AT]]
+    if any(run.outside for run in found):
+        found = [Run(*row) for row in newest.values_list(*fields)[:LOOKED_THROUGH]]
+    return found[::-1]
 
 
 def steps_of(builds: Iterable[int]) -> list[StepRun]:

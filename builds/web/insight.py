@@ -49,7 +49,7 @@ class Insight:
     @cached_property
     def durations(self) -> list[float]:
         """Seconds of the last passed builds before it, ascending."""
-        return last_durations(self.build.project, self.build.pk)
+        return last_durations(self.build)
 
     @property
     def durations_json(self) -> str:

@@ -31,6 +31,7 @@ def context(request: HttpRequest, project: Project, names: list[str]) -> dict[st
     return {
         "figures": found,
         "heading": _heading(len(found.runs)),
+        "outside": words.count(found.outside, "run") + " outside" if found.outside else "",
         "usual": plots.between(found.duration) if found.duration else "",
         "longer": plots.longer(found),
         "durations": plots.draw_durations(found),
@@ -79,4 +80,4 @@ def status(found: Figures, *, runs: bool, waits: bool) -> str:
     """The mark at the page's head: what runs comes before what waits, and that before what was."""
     if runs or waits:
         return Status.RUNNING if runs else Status.QUEUED
-    return found.runs[-1].status if found.runs else Status.PENDING
+    return found.newest or Status.PENDING

@@ -129,7 +129,7 @@ class Card:
 
 
 _NEWEST = """SELECT * FROM (
-    SELECT id, project_id, status, started_at, finished_at FROM builds_build
+    SELECT id, project_id, status, started_at, finished_at, outside FROM builds_build
     WHERE project_id = %s ORDER BY id DESC LIMIT %s
 ) AS newest"""
 """A few steps in the index build_project, however long the history is; a part of one query for all projects."""
@@ -150,7 +150,7 @@ def cards(projects: Sequence[Project]) -> list[Card]:
 
 
 def _card(project: Project, newest: Sequence[Build]) -> Card:
-    passed = [build.duration or 0.0 for build in newest if build.status == Status.PASSED]
+    passed = [build.duration or 0.0 for build in newest if build.status == Status.PASSED and not build.outside]
     shown = next((build for build in newest if build.status == Status.RUNNING), newest[0] if newest else None)
     return Card(project, shown, spark(newest[::-1]), median(passed) if passed else None)
 
@@ -184,10 +184,12 @@ def spark(builds: Sequence[Build]) -> Spark:
     return Spark(good, bad, running, said)
 
 
-def last_durations(project: Project, before: int, history: int = 10) -> list[float]:
-    """Seconds that the last passed builds before number `before` took, ascending."""
-    builds = project.builds.filter(status=Status.PASSED, pk__lt=before).order_by("-id")
-    times = builds.values_list("started_at", "finished_at")[:history]
+def last_durations(build: Build, history: int = 10) -> list[float]:
+    """Seconds that the last passed builds of its project before it took, ascending. Builds here and those that ran
+    outside say nothing about each other; where one kind hides the other, no more is looked through than this."""
+    builds = Build.objects.filter(project=build.project_id, status=Status.PASSED, pk__lt=build.pk).order_by("-id")
+    rows = builds.values_list("started_at", "finished_at", "outside")[: 10 * history]
+    times = [(begin, end) for begin, end, outside in rows if outside == build.outside][:history]
     return sorted(round(max((end - begin).total_seconds(), 0.0), 3) for begin, end in times)
 
 
