@@ -5,6 +5,7 @@ A wrong value stops the start with the variable's name, what it was and what was
 
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ _FALSE = {"0", "false", "no", "off"}
 
 _WORD = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"(?:\*|\.?{_WORD}(?:\.{_WORD})*|\[[0-9A-Fa-f:.]+\])\Z")
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]{0,254}\Z")
 _HOST_EXPECTED = (
     "names of hosts, separated by commas, without scheme, port and path, such as board.example, .example.org (with all "
     "names below it), 192.0.2.7 or [2001:db8::7]; or * for any"
@@ -70,6 +72,27 @@ class Environment:
             if not folder.startswith("/") or ".." in folder.split("/"):
                 raise refused(name, folder, "whole paths of folders, separated by commas, such as /srv/git")
         return found
+
+    def program(self, name: str, among: Sequence[str]) -> str:
+        """One of these names, or the whole path of a program, which need not be there yet; empty: not set."""
+        value = self.text(name)
+        if value and value not in among and not value.startswith("/"):
+            raise refused(name, value, f"{', '.join(among)} or the whole path of a program")
+        return value
+
+    def image(self, name: str) -> str:
+        """The name of a container's image; empty: not set."""
+        value = self.text(name)
+        if value and not _IMAGE.match(value):
+            raise refused(name, value, "the name of an image, such as docker.io/library/debian:12")
+        return value
+
+    def words(self, name: str) -> list[str]:
+        """As a shell splits them."""
+        try:
+            return shlex.split(self.text(name))
+        except ValueError as error:
+            raise refused(name, self.text(name), f"words as a shell reads them ({error})") from None
 
     def choice(self, name: str, default: str, among: Sequence[str]) -> str:
         value = self.text(name, default).lower()

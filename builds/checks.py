@@ -1,7 +1,7 @@
 """System checks: settings that are each right, and wrong together, or that nothing reads.
 
-W001, W002, W003 and W008 are shown by every command; the others by `manage.py check --deploy` alone, because a board on
-one machine is right to ignore them.
+W001, W002, W003, W008 and W009 are shown by every command; the others by `manage.py check --deploy` alone, because a
+board on one machine is right to ignore them.
 """
 
 import difflib
@@ -67,13 +67,32 @@ def debug_for_others(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
 
 @register()
 def sandbox_without_program(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
-    if settings.BUILDBOARD_SANDBOX != "bubblewrap" or shutil.which("bwrap"):
+    engine = settings.BUILDBOARD_CONTAINER_ENGINE
+    wanted = {"bubblewrap": ["bwrap"], "container": [engine] if engine else ["podman", "docker"]}
+    programs = wanted.get(settings.BUILDBOARD_SANDBOX, [])
+    if not programs or any(map(shutil.which, programs)):
+        return []
+    package = "bubblewrap" if settings.BUILDBOARD_SANDBOX == "bubblewrap" else "podman"
+    return [
+        Warning(
+            f"BUILDBOARD_SANDBOX is {settings.BUILDBOARD_SANDBOX}, and this machine has no program "
+            f"{' or '.join(programs)}: workers refuse to start here.",
+            hint=f"Install the package {package}, or run workers on another machine.",
+            id="builds.W008",
+        )
+    ]
+
+
+@register()
+def containers_without_image(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
+    if settings.BUILDBOARD_SANDBOX != "container" or settings.BUILDBOARD_CONTAINER_IMAGE:
         return []
     return [
         Warning(
-            "BUILDBOARD_SANDBOX is bubblewrap, and this machine has no program bwrap: workers refuse to start here.",
-            hint="Install the package bubblewrap, or run workers on another machine.",
-            id="builds.W008",
+            "BUILDBOARD_SANDBOX is container, and BUILDBOARD_CONTAINER_IMAGE is not set: steps whose recipe names no "
+            "image fail.",
+            hint="Set BUILDBOARD_CONTAINER_IMAGE, such as docker.io/library/debian:12.",
+            id="builds.W009",
         )
     ]
 

@@ -64,12 +64,18 @@ class ChecksTests(SimpleTestCase):
                 self.assertEqual(checks.readable_database(), [])
 
     def test_a_sandbox_without_its_program_is_said_and_so_is_none(self) -> None:
-        for path, box, ids in (("/nowhere", "bubblewrap", ["builds.W008"]), ("/nowhere", "none", [])):
+        wanted = (("bubblewrap", ["builds.W008"]), ("container", ["builds.W008"]), ("none", []))
+        for path, box, ids in (("/nowhere", *each) for each in wanted):
             with unittest.mock.patch.dict(os.environ, {"PATH": path}), override_settings(BUILDBOARD_SANDBOX=box):
                 self.assertEqual([message.id for message in checks.sandbox_without_program()], ids)
         for box, ids in (("bubblewrap", []), ("none", ["builds.I002"])):
             with override_settings(BUILDBOARD_SANDBOX=box):
                 self.assertEqual([message.id for message in checks.no_sandbox()], ids)
+
+    def test_containers_without_a_usual_image_are_said(self) -> None:
+        for box, image, ids in (("container", "", ["builds.W009"]), ("container", "alpine", []), ("none", "", [])):
+            with override_settings(BUILDBOARD_SANDBOX=box, BUILDBOARD_CONTAINER_IMAGE=image):
+                self.assertEqual([message.id for message in checks.containers_without_image()], ids)
 
     def test_postgresql_without_redis_is_a_remark(self) -> None:
         database = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "board"}}

@@ -60,6 +60,7 @@ TESTED_BY: dict[str, str] = {
     "web/marks": "test_web_badge.py",
     "web/recipeschema": "test_recipe_schema.py",
     "worker/commits": "test_worker_checkout_program.py",
+    "worker/enclosing": "test_worker_process.py",
     "worker/guardian": "test_worker_process.py",
     "worker/inside": "test_worker_sandbox.py",
     "worker/leftovers": "test_worker_supervisor.py",

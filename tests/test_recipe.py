@@ -38,7 +38,7 @@ REFUSED = {
     "an escaped surrogate": ('steps:\n- name: a\n  run: "a\\ud800b"\n', 3, "surrogate"),
     "an escaped NUL": ('steps:\n- name: a\n  run: "a\\0b"\n', 3, "NUL"),
     "no such character": ('steps: [{name: a, run: "\\U00110000"}]\n', None, "not YAML"),
-    "a list": ("- a\n- b\n", 1, "a mapping with inputs, env, timeout, on, steps; not a list"),
+    "a list": ("- a\n- b\n", 1, "a mapping with inputs, env, timeout, image, on, steps; not a list"),
     "a word": ("\nmake all\n", 2, "not 'make all'"),
     "no steps": ("env: {A: b}\n", 1, "needs the key 'steps'"),
     "an empty list of steps": ("steps:\n  []\n", 2, "at least one step"),

@@ -53,11 +53,12 @@ values = st.recursive(
     max_leaves=6,
 )
 KEYS = [
-    "name", "run", "shell", "env", "timeout", "needs", "if", "matrix", "allow_failure", "retry", "workspace", "secrets",
-    "cache", "artifacts", "reports", "nme",
+    "name", "run", "shell", "image", "env", "timeout", "needs", "if", "matrix", "allow_failure", "retry", "workspace",
+    "secrets", "cache", "artifacts", "reports", "nme",
 ]  # fmt: skip
 GOOD: dict[str, list[Any]] = {
     "shell": ["bash"],
+    "image": ["alpine", "registry.example:5000/team/tools:1.2"],
     "env": [{"A": 1}, {}],
     "timeout": [90, "1h"],
     "needs": [[], "s0", ["s0"]],

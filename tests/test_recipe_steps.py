@@ -114,6 +114,9 @@ REFUSED = {
     "an allow_failure of text": (steps("- {name: a, run: x, allow_failure: yes}"), 2, "true or false, not 'yes'"),
     "a retry beyond ten": (steps("- {name: a, run: x, retry: 11}"), 2, "a whole number from 0 to 10, not '11'"),
     "a retry below none": (steps("- {name: a, run: x, retry: -1}"), 2, "from 0 to 10, not '-1'"),
+    "an image that is an option": (steps("- {name: a, run: x, image: --privileged}"), 2, "image: expected the name of"),
+    "an image with a space": (steps("- {name: a, run: x, image: alpine --privileged}"), 2, "not 'alpine --privileged'"),
+    "an image that is none": (steps("- {name: a, run: x, image: [alpine]}"), 2, "image: expected"),
     "another workspace": (steps("- {name: a, run: x, workspace: mine}"), 2, "shared or own, not 'mine'"),
     "a secret with a dash": (steps("- {name: a, run: x, secrets: [A-B]}"), 2, "'A-B' is not a variable's name"),
     "a secret's name with a dash": (steps("- {name: a, run: x, secrets: {A: b-c}}"), 2, "'b-c' is not a secret's name"),
@@ -193,6 +196,11 @@ class StepsTests(SimpleTestCase):
         self.assertEqual(found.cache, (Cache("pip-1", (".pip", ".tox"), ("pip-",)),))
         [bare] = parse(steps("- {name: a, run: x, secrets: [A, B], retry: , if: , matrix: , artifacts: }")).steps
         self.assertEqual((bare.secrets, bare.retry, bare.artifacts), ({"A": "A", "B": "B"}, 0, ()))
+
+    def test_a_step_without_an_image_has_that_of_the_recipe(self) -> None:
+        given = "image: debian:12\nsteps:\n- {name: a, run: x}\n- {name: b, run: x, image: alpine@sha256:0}\n"
+        self.assertEqual([step.image for step in parse(given).steps], ["debian:12", "alpine@sha256:0"])
+        self.assertEqual([step.image for step in parse("image:\n" + steps("- {name: a, run: x}")).steps], [""])
 
     def test_every_error_names_the_line_and_what_was_expected(self) -> None:
         for what, (text, line, message) in REFUSED.items():

@@ -4,12 +4,14 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import psutil
 import yaml
 from django.test import SimpleTestCase
 
 from builds import demo
+from builds.recipe import parse
 from tests.support import ROOT
 from tests.support.board import Board
 from tests.support.processes import alive, eventually
@@ -108,7 +110,7 @@ class RefusalTests(SimpleTestCase):
 
     def test_a_wrong_word_is_refused_by_name(self) -> None:
         said = self.refused("check", BUILDBOARD_SANDBOX="chroot")
-        self.assertRegex(said, "BUILDBOARD_SANDBOX='chroot': expected none or bubblewrap")
+        self.assertRegex(said, "BUILDBOARD_SANDBOX='chroot': expected none, bubblewrap or container")
 
 
 class DocumentTests(SimpleTestCase):
@@ -129,8 +131,21 @@ class DocumentTests(SimpleTestCase):
         ):
             self.assertIn(f"`{ending.build_reason}`", page)
         self.assertIn(f"`{isolation.refusal(Build(network=False))}`", page)
+        memory = endings.excess("test", limits.excess(Excess("memory", 512)))
+        self.assertIn(f"`{memory.build_reason}`", page)
+        [recipe] = re.findall(r"^```yaml\n(.*?)```", PAGE, re.M | re.S)
+        first, second = parse(recipe).steps
+        self.assertEqual([first.image, second.image], ["docker.io/library/python:3.12", "docker.io/library/debian:12"])
+        with self.assertRaises(OSError) as refused:
+            isolation.start([], env={}, workspace=mock.Mock(), place=Path(), grace=1, network=True, image=first.image)
+        self.assertIn(f"`{endings.not_started('test', refused.exception).build_reason}`", page)
 
     def test_its_commands_are_real(self) -> None:
         self.assertEqual(
-            re.findall(r"^```sh\n(.*?)```", PAGE, re.M | re.S), ["BUILDBOARD_SANDBOX=bubblewrap manage.py worker\n"]
+            re.findall(r"^```sh\n(.*?)```", PAGE, re.M | re.S),
+            [
+                "BUILDBOARD_SANDBOX=bubblewrap manage.py worker\n",
+                "BUILDBOARD_SANDBOX=container BUILDBOARD_CONTAINER_IMAGE=docker.io/library/debian:12 "
+                "manage.py worker\n",
+            ],
         )

@@ -20,7 +20,7 @@ from buildboard.environment import Environment
 from .support import ROOT
 from .support.board import environment
 
-READ = re.compile(r"\b_?env\.(?:text|flag|number|items|hosts|folders?|choice)\(\s*\"([A-Z_]+)\"")
+READ = re.compile(r"\b_?env\.(?:text|flag|number|items|hosts|folders?|choice|program|image|words)\(\s*\"([A-Z_]+)\"")
 NUMBER = re.compile(r'_env\.number\("(\w+)", ([\d_]+), least=([\d_]+)(?:, most=([^)]+))?\)')
 
 
@@ -34,6 +34,24 @@ class EnvironmentTest(SimpleTestCase):
             self.assertEqual(env.number("X", 7, least=1), 7)
             self.assertEqual(env.items("X"), [])
             self.assertEqual(env.folder("X", Path("/d")), Path("/d"))
+
+    def test_what_is_asked_of_a_container_engine(self) -> None:
+        self.assertEqual(Environment({"X": "/opt/podman"}).program("X", ("podman", "docker")), "/opt/podman")
+        self.assertEqual(Environment({"X": "docker"}).program("X", ("podman", "docker")), "docker")
+        self.assertEqual(Environment({"X": "r.example:5000/a/b:1"}).image("X"), "r.example:5000/a/b:1")
+        self.assertEqual(Environment({"X": "--a 'b c'"}).words("X"), ["--a", "b c"])
+        self.assertEqual([Environment({}).image("X"), Environment({}).words("X")], ["", []])
+        for read, value, expected in (
+            (
+                lambda env: env.program("X", ("podman", "docker")),
+                "lxc",
+                "podman, docker or the whole path of a program",
+            ),
+            (lambda env: env.image("X"), "--privileged", "the name of an image"),
+            (lambda env: env.words("X"), "--a 'b", "words as a shell reads them"),
+        ):
+            with self.assertRaisesRegex(ImproperlyConfigured, f"X=.*: expected {expected}"):
+                read(Environment({"X": value}))
 
     def test_flags_take_the_usual_words_and_nothing_else(self) -> None:
         for word, value in (("1", True), ("Yes", True), ("ON", True), ("0", False), ("False", False), ("no", False)):

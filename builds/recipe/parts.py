@@ -21,6 +21,8 @@ _SECRET_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,99}\Z")
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?\Z", re.ASCII)
 _SECONDS = re.compile(r"()()(\d{1,7})\Z", re.ASCII)
 _RESERVED = ("BUILDBOARD_",)
+IMAGE = r"[A-Za-z0-9][A-Za-z0-9._/:@+-]{0,254}"
+"""The name of a container's image, as engines take it: it cannot be taken for an option, and has no spaces."""
 
 
 def env(node: yaml.Node | None, problems: Problems) -> dict[str, str]:
@@ -71,6 +73,20 @@ def _variable(node: yaml.Node, what: str, known: dict[str, str]) -> str:
         )
     if name in known:
         raise RecipeError(f"{what}: {name[:80]} is given twice", nodes.line(node))
+    return name
+
+
+def image(node: yaml.Node | None) -> str:
+    """Empty: none is named."""
+    if node is None:
+        return ""
+    name = nodes.text(node, "image")
+    if not re.fullmatch(IMAGE, name):
+        raise RecipeError(
+            "image: expected the name of a container's image, such as docker.io/library/alpine:3.20, "
+            f"not {name[:80]!r}",
+            nodes.line(node),
+        )
     return name
 
 

@@ -1,6 +1,7 @@
 """YAML text → `Recipe`. Every refusal names the line and what was expected."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -11,7 +12,7 @@ from .errors import Enough, Problems, RecipeError
 from .shapes import DEFAULT_SECONDS, Recipe, Triggers
 from .steps import Draft
 
-KEYS = ("inputs", "env", "timeout", "on", "steps")
+KEYS = ("inputs", "env", "timeout", "image", "on", "steps")
 
 
 def parse(text: str) -> Recipe:
@@ -55,6 +56,7 @@ def _recipe(text: str, problems: Problems) -> Recipe:
     inputs: tuple[Input, ...] = ()
     env: dict[str, str] = {}
     timeout: int | None = None
+    image = ""
     on: Triggers | None = None
     drafts: list[Draft] = []
     with problems.noted():
@@ -64,12 +66,14 @@ def _recipe(text: str, problems: Problems) -> Recipe:
     with problems.noted():
         timeout = parts.seconds(keys.get("timeout"))
     with problems.noted():
+        image = parts.image(nodes.given(keys, "image"))
+    with problems.noted():
         on = parts.triggers(nodes.given(keys, "on"), problems)
     with problems.noted():
         drafts = steps.drafts(keys["steps"], problems) if "steps" in keys else []
     made = needs.linked(drafts, inputs, env, problems) if all(draft.name for draft in drafts) else []
     return Recipe(
-        steps=tuple(made),
+        steps=tuple(replace(step, image=step.image or image) for step in made),
         env=env,
         timeout=timeout or min(DEFAULT_SECONDS, settings.BUILDBOARD_MAX_BUILD_SECONDS),
         inputs=inputs,

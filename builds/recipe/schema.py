@@ -28,6 +28,7 @@ def schema() -> Schema:
                 "inputs": _said("Typed parameters, given at the start of a build.", _or_null(_inputs())),
                 "env": _said("Variables of every step.", _or_null(_variables())),
                 "timeout": _said("Of the whole build: seconds, or 1h30m, 45m, 90s.", _timeout()),
+                "image": _said("Of the containers of its steps, where none is named there.", _image()),
                 "on": _said("Which news from the repository start a build.", _or_null(_on())),
                 "steps": _said(
                     "What a build does.",
@@ -47,6 +48,7 @@ def _step() -> Schema:
             "name": _said("What it is called, on pages and in `needs`.", _line(steps.MAX_NAME)),
             "run": _said("A script; it ends at the first command that fails.", {**_TEXT, "pattern": r"\S"}),
             "shell": _said("What runs the script.", {"enum": list(steps.SHELLS), "default": "sh"}),
+            "image": _said("Of the container that it runs in.", _image()),
             "env": _said("Variables of this step; they win over those of the recipe.", _or_null(_variables())),
             "timeout": _said("Of each attempt: seconds, or 1h30m, 45m, 90s.", _timeout()),
             "needs": _said(
@@ -78,6 +80,10 @@ def _step() -> Schema:
         },
         required=("name", "run"),
     )  # fmt: skip
+
+
+def _image() -> Schema:
+    return _or_null({"type": "string", "pattern": f"^{parts.IMAGE}$"})
 
 
 def _matrix() -> Schema:

@@ -32,6 +32,8 @@ class StepRecipe:
     timeout: int | None = None
     """Seconds, of each attempt; None: only the build's own timeout bounds it."""
     shell: str = "sh"
+    image: str = ""
+    """Of the container that it runs in; empty: it does not say, and workers with containers have one of their own."""
     needs: tuple[int, ...] = ()
     """Positions in `Recipe.steps` of those that are over before this one begins."""
     condition: Condition | None = None

@@ -18,8 +18,8 @@ MAX_RETRY = 10
 SHELLS = ("sh", "bash")
 WORKSPACES = ("shared", "own")
 KEYS = (
-    "name", "run", "shell", "env", "timeout", "needs", "if", "matrix", "allow_failure", "retry", "workspace", "secrets",
-    "cache", "artifacts", "reports",
+    "name", "run", "shell", "image", "env", "timeout", "needs", "if", "matrix", "allow_failure", "retry", "workspace",
+    "secrets", "cache", "artifacts", "reports",
 )  # fmt: skip
 
 
@@ -100,6 +100,8 @@ def _draft(node: yaml.Node, problems: Problems) -> Draft:
     with problems.noted():
         if "shell" in keys:
             draft.values["shell"] = _one_of(keys["shell"], "shell", SHELLS)
+    with problems.noted():
+        draft.values["image"] = parts.image(nodes.given(keys, "image"))
     with problems.noted():
         if "workspace" in keys:
             draft.values["workspace"] = _one_of(keys["workspace"], "workspace", WORKSPACES)

@@ -136,7 +136,7 @@ class BuildItem(Schema):
     runs_on: Annotated[str, Field(description="labels that its worker needs, separated by spaces")]
     worker: str
     network: Annotated[bool, Field(description="its steps reach the network")]
-    sandbox: Annotated[str, Field(description="none or bubblewrap; empty: no worker has taken it")]
+    sandbox: Annotated[str, Field(description="none, bubblewrap or container; empty: no worker has taken it")]
     kept: Annotated[bool, Field(description="its log is never pruned")]
     pruned_at: Annotated[datetime | None, Field(description="since when its log is gone; null: it is there")]
     annotations: Annotated[Levels, Field(description="how many its steps have printed, also beyond those kept")]

@@ -146,6 +146,7 @@ class Courses:
         if isolation.unguarded(job):  # nobody guards what it started any more
             self.unguarded = True
             leftovers.kill(self._world, self._lease.build_id, step.name)
+            isolation.release(job)
         yield from self._drain(step, job)
         ending = isolation.ended(step.name, job)
         return ending if ending.status == Status.PASSED else self._room.explain(ending)

@@ -48,7 +48,7 @@ def environment(
     own = os.environ if machine is None else machine
     passed = {name: value for name, value in own.items() if name in _ALLOWED or name.startswith(_ALLOWED_PREFIX)}
     return {
-        "PATH": _DEFAULT_PATH,
+        "PATH": _DEFAULT_PATH,  # `machine` may say otherwise: empty where a container's image has its own
         "LANG": "C.UTF-8",
         **passed,
         **_UNATTENDED,

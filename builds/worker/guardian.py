@@ -15,8 +15,11 @@ It is a subreaper: a process that daemonises itself becomes its child, and "no c
 `limits`, {"memory": MiB, "tasks": number} with 0 for none, are of all that it guards: beyond one it writes
 `limit NAME MEASURED` and kills everything at once.
 
-`sandbox`, null or {"program", "options", "first", "env"}: the step's first process is begun by process 1 of that
-sandbox (inside.py), which tells how it ended. A sandbox that cannot be made is told as `unmade CODE`.
+`sandbox`, null or {"command", "options", "env", "after"}: `command` is what makes the sandbox, with `options`, the step
+and a way to tell as its open files 3, 4 and 5. Who tells, how the step ended, is process 1 in there (inside.py), or who
+makes a container (programs/container.py). A sandbox that cannot be made is told as `unmade CODE`, and perhaps as
+`fault WHY`. A container is also there where no process of it is this one's: `after` is the command that removes it, run
+where that was not told to be done.
 """
 
 import contextlib
@@ -29,6 +32,7 @@ import time
 
 sys.path.append(os.path.dirname(os.path.abspath(__file__)))  # behind the standard library
 
+import enclosing  # type: ignore[import-not-found]
 import inside  # type: ignore[import-not-found]
 import usage  # type: ignore[import-not-found]
 
@@ -40,10 +44,9 @@ _MEASURE = 0.2
 """At least so many seconds between two looks at what the step uses …"""
 _MEASURE_COSTS = 20
 """… and this many times as long as the last one took: at most a twentieth of the time goes into looking."""
+_LONGEST_NEWS = 4096
 _PRIORITY = -10
 _MEGABYTE = 1024 * 1024
-_BADNESS = "500"
-"""A machine that runs out of memory ends steps before the board, its database and everything else."""
 
 
 def main() -> None:
@@ -64,11 +67,13 @@ def main() -> None:
     child = os.fork()
     if child == 0:
         os.setpriority(os.PRIO_PROCESS, 0, usual)
-        _begin(step, terminal, telling)
+        enclosing.begin(step, terminal, telling)
     os.close(terminal)
     os.close(telling)
     os.set_blocking(news, False)
-    Guard(child, report, bell, news, step).watch(rest)
+    guard = Guard(child, report, bell, news, step)
+    guard.watch(rest)
+    guard.clean()
 
 
 def _read_step() -> tuple[dict, bytes]:
@@ -83,45 +88,6 @@ def _read_step() -> tuple[dict, bytes]:
     return json.loads(line), rest
 
 
-def _begin(step: dict, terminal: int, telling: int) -> None:
-    """Become the step, or the sandbox around it. Never returns."""
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(terminal, 1)
-    os.dup2(terminal, 2)
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write(_BADNESS)
-    sandbox = step["sandbox"]
-    if sandbox is None:
-        inside.become(step)
-    # Options and the step reach the sandbox by files: the list of processes shows neither, and what a recipe puts into
-    # the environment is never that of a process outside.
-    options = _file("\0".join(sandbox["options"]).encode() + b"\0")
-    order = _file(json.dumps({name: step[name] for name in ("argv", "env", "cwd", "rlimits")}).encode())
-    high = [os.dup2(number, 100 + number) for number in (options, order, telling)]
-    for number, given in zip((3, 4, 5), high, strict=True):
-        os.dup2(given, number)
-    os.closerange(6, 65536)
-    inside.prctl(inside.PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.set_wakeup_fd(-1)  # TERM stays ignored: a sandbox that ends takes all that is in it along, without a grace
-    os.setsid()
-    command = [sandbox["program"], "--args", "3", "--", *sandbox["first"], "4", "5"]
-    try:
-        os.chdir("/")
-        os.execve(command[0], command, sandbox["env"])  # noqa: S606 - starting the sandbox is the purpose
-    except OSError as error:
-        os.write(2, f"{command[0]}: could not be started: {error}\n".encode("utf-8", "replace"))
-        os._exit(126)
-
-
-def _file(content: bytes) -> int:
-    """A file in memory, at its beginning."""
-    file = os.memfd_create("step", 0)
-    with os.fdopen(file, "wb", closefd=False) as writer:
-        writer.write(content)
-    os.lseek(file, 0, os.SEEK_SET)
-    return file
-
-
 class Guard:
     """`watch()` once, until nothing is left to guard."""
 
@@ -134,6 +100,8 @@ class Guard:
         self._news = news
         self._step = step
         self._enclosed = step["sandbox"] is not None
+        self._after = step["sandbox"]["after"] if self._enclosed else []
+        """Not empty: it is a container, where a process of this machine is told by its own list of processes."""
         self._begun = not self._enclosed
         self._heard = b""
         self._exited = False
@@ -197,6 +165,8 @@ class Guard:
             late = passed >= grace
             first = not told
             living = usage.descendants(os.getpid())
+            if self._after and not late and any(seen.pid == self._child for seen in living):
+                living = [seen for seen in living if seen.pid == self._child]  # it tells all in the container
             orphanage = {os.getpid()} | {seen.pid for seen in living if self._enclosed and seen.parent == self._child}
             for seen in living:
                 # What a process begins once it was told is its way of ending, a trap's commands for instance: that is
@@ -246,12 +216,23 @@ class Guard:
                 os.close(self._news)
                 self._news = -1
                 return
-            self._heard = (self._heard + data)[:64]
-            for line in self._heard.split(b"\n")[:-1]:
-                word, _, number = line.partition(b" ")
-                self._begun = self._begun or word == b"begun"
-                if word == b"exit" and number.lstrip(b"-").isdigit():
-                    self._tell_exit(int(number))
+            *lines, self._heard = (self._heard + data)[:_LONGEST_NEWS].split(b"\n")
+            for line in lines:
+                self._take(*line.partition(b" ")[::2])
+
+    def _take(self, word: bytes, rest: bytes) -> None:
+        self._begun = self._begun or word == b"begun"
+        if word == b"exit" and rest.lstrip(b"-").isdigit():
+            self._tell_exit(int(rest))
+        elif self._after and word in (b"limit", b"fault"):
+            self._tell(word.decode(), rest.decode("utf-8", "replace"))
+        elif self._after and word == b"removed":
+            self._after = []
+
+    def clean(self) -> None:
+        """Remove the container, where who made it could not."""
+        if self._after:
+            enclosing.remove(self._after, self._step["sandbox"]["env"])
 
     def _tell_exit(self, code: int) -> None:
         if not self._exited:
@@ -268,7 +249,10 @@ class Guard:
         if not self._measures or now < self._measure_at:
             return False
         living = usage.descendants(os.getpid())
-        if self._enclosed:  # the sandbox's own two processes are none of the step's
+        if self._after:  # the engine's own processes are outside, and the first one inside is none of the step's
+            inner = {seen.pid for seen in living if usage.is_inner(seen.pid)}
+            living = [seen for seen in living if seen.pid in inner and seen.parent in inner]
+        elif self._enclosed:  # the sandbox's own two processes are none of the step's
             own = {self._child} | {seen.pid for seen in living if seen.parent == self._child}
             living = [seen for seen in living if seen.pid not in own]
         found = usage.total(living)
@@ -290,6 +274,11 @@ class Guard:
 
     def _freeze(self) -> None:
         """Who starts processes faster than they are killed is stopped first; a sandbox ends as one."""
+        if self._after:
+            for seen in usage.descendants(os.getpid()):
+                if usage.is_inner(seen.pid) and not usage.is_inner(seen.parent):
+                    _send(seen.pid, signal.SIGKILL)  # the first one in there: all others go with it
+            return
         if self._enclosed:
             _send(self._child, signal.SIGKILL)
             return

@@ -1,21 +1,27 @@
 """Where a step's processes run: with what they may use, and in a sandbox where BUILDBOARD_SANDBOX asks for one."""
 
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from django.conf import settings
 
 from ..models import Build
-from . import endings, sandbox
+from . import containers, endings, engine, sandbox
+from .containers import Container
 from .endings import Ending
+from .engine import NoEngine
 from .jobs import Job
 from .limits import Limits
-from .process import Process
+from .process import Enclosure, Process
 from .sandbox import Sandbox
 from .workspace import Workspace
 
 _MARKS = ("BUILDBOARD_BUILD", "BUILDBOARD_WORKSPACE")
+_LABELS = (*_MARKS, "BUILDBOARD_STEP", "BUILDBOARD_PROJECT")
+_OUTER = frozenset({"PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"})
+"""They lead to files of this machine, which a container has not."""
 
 
 def machine() -> dict[str, str]:
@@ -23,8 +29,18 @@ def machine() -> dict[str, str]:
     found = dict(os.environ)
     if settings.BUILDBOARD_SANDBOX == "none":
         return found
+    if settings.BUILDBOARD_SANDBOX == "container":
+        # An empty PATH stands for the image's own.
+        found = {name: value for name, value in found.items() if name not in _OUTER} | {"PATH": ""}
     found.pop("TMPDIR", None)
     return found | {"HOME": str(sandbox.HOME), "USER": sandbox.USER, "LOGNAME": sandbox.USER, "SHELL": "/bin/sh"}
+
+
+def trouble() -> str:
+    """Why this machine cannot keep BUILDBOARD_SANDBOX, as part of a sentence; empty: it can."""
+    return {"none": lambda: "", "bubblewrap": sandbox.trouble, "container": containers.trouble}[
+        settings.BUILDBOARD_SANDBOX
+    ]()
 
 
 def refusal(build: Build) -> str:
@@ -38,15 +54,29 @@ def refusal(build: Build) -> str:
 
 
 def start(
-    argv: Sequence[str], *, env: Mapping[str, str], workspace: Workspace, place: Path, grace: float, network: bool
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    workspace: Workspace,
+    place: Path,
+    grace: float,
+    network: bool,
+    image: str = "",
 ) -> Process:
-    """`argv`: its last is the script, relative to `place`: where it begins, the shared workspace or its own. Raises
-    `OSError` where it cannot be started at all."""
+    """`argv`: its last is the script, relative to `place`: where it begins, the shared workspace or its own. `image`:
+    of a container, where the step names one. Raises `OSError` where it cannot be started at all."""
     limits = Limits.of_settings()
-    around = None
-    if settings.BUILDBOARD_SANDBOX != "none":
+    kind = settings.BUILDBOARD_SANDBOX
+    if image and kind != "container":
+        raise OSError(f"it names the image {image}, and this worker has no containers (BUILDBOARD_SANDBOX={kind})")
+    around: Enclosure | None = None
+    if kind != "none":
         for folder in (workspace.home, workspace.temporary):
             folder.mkdir(exist_ok=True)
+    if kind == "container":
+        env = {name: value for name, value in env.items() if name != "PATH" or value}
+        around = _container(argv, env, workspace, place, network, image, limits)
+    elif kind == "bubblewrap":
         around = Sandbox(
             workspace=place,
             home=workspace.home,
@@ -61,9 +91,43 @@ def start(
     return Process(argv, env=env, cwd=place, grace=grace, limits=limits, sandbox=around)
 
 
+def _container(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    workspace: Workspace,
+    place: Path,
+    network: bool,
+    image: str,
+    limits: Limits,
+) -> Container:
+    try:
+        own = engine.get()
+    except NoEngine as why:
+        raise OSError(f"there is no container engine: {why}") from None
+    return Container(
+        engine=own,
+        image=containers.image(image),
+        workspace=place,
+        home=workspace.home,
+        temporary=workspace.temporary,
+        pipe=workspace.home.with_name(f"environment-{secrets.token_hex(8)}"),
+        files=[Path(os.path.normpath(place / argv[-1]))],
+        network=network,
+        limits=limits,
+        mark={name: env[name] for name in _MARKS if name in env},
+        labels={name: env[name] for name in _LABELS if name in env},
+    )
+
+
 def unguarded(job: Job) -> bool:
     """Of one that is over: its guardian was killed, and what it has started may live on."""
     return isinstance(job, Process) and job.exit_code is None and job.unmade is None
+
+
+def release(job: Job) -> None:
+    """What of a job that is unguarded lives where nobody finds its processes."""
+    if isinstance(job, Process) and isinstance(job.sandbox, Container):
+        containers.remove(job.sandbox)
 
 
 def ended(name: str, job: Job) -> Ending:

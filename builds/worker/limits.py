@@ -52,6 +52,8 @@ class Limits:
 
     def excess(self, found: Excess) -> str:
         """What the step did, to go behind its name: `used 812 MiB of memory; 512 MiB are allowed`."""
+        if found.limit == "memory" and found.measured <= self.memory:  # the kernel has ended it before it had more
+            return f"used all of the {self.memory:,} MiB of memory that are allowed"
         if found.limit == "memory":
             return f"used {found.measured:,} MiB of memory; {self.memory:,} MiB are allowed"
         return f"ran {found.measured:,} processes and threads at a time; {self.tasks:,} are allowed"

@@ -11,9 +11,9 @@ import sys
 import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from .limits import Excess, Limits
-from .sandbox import Sandbox
 
 COLUMNS, ROWS = 160, 48
 """Wide enough for most tables; programs that fold their lines fold them here."""
@@ -22,6 +22,16 @@ SILENCE_SECONDS = 300.0
 """A worker that hangs, in its database's driver for instance, is as good as dead after this: its steps end."""
 NO_LIMITS = Limits()
 _GUARDIAN = str(Path(__file__).with_name("guardian.py"))
+
+
+class Enclosure(Protocol):
+    """What a step may be put into: a sandbox or a container."""
+
+    def order(self) -> dict[str, object]:
+        """What the guardian has to know of it."""
+
+    def rlimits(self, limits: Limits) -> dict[str, int]:
+        """What the kernel is to hold for each process of the step, by its names."""
 
 
 class Process:
@@ -40,7 +50,7 @@ class Process:
         grace: float,
         silence: float = SILENCE_SECONDS,
         limits: Limits = NO_LIMITS,
-        sandbox: Sandbox | None = None,
+        sandbox: Enclosure | None = None,
     ) -> None:
         """`grace`: seconds between TERM and KILL where the worker dies; `silence`: it counts as dead when it did not
         `reassure()` for so long. `sandbox`: what `argv`, `env` and `cwd` are of."""
@@ -54,6 +64,7 @@ class Process:
         self.unmade: int | None = None
         """The exit code of a sandbox that could not be made: nothing of the step has run. What was wrong is on its
         terminal."""
+        self.sandbox = sandbox
         self._heard = b""
         self.terminal, slave = _open_terminal()
         self.report, reporting = os.pipe()
@@ -83,7 +94,7 @@ class Process:
             "argv": list(argv),
             "env": dict(env),
             "cwd": str(cwd),
-            "rlimits": limits.rlimits(enclosed=sandbox is not None),
+            "rlimits": limits.rlimits(enclosed=False) if sandbox is None else sandbox.rlimits(limits),
             "grace": grace,
             "silence": silence,
             "limits": limits.watched(),
@@ -128,11 +139,13 @@ class Process:
                 break
             self._heard += data
         for line in self._heard.split(b"\n")[:-1]:
-            word, *rest = line.decode().split(" ")
+            word, *rest = line.decode("utf-8", "replace").split(" ")
             if word == "exit":
                 self.exit_code = int(rest[0])
             elif word == "limit":
                 self.excess = Excess(rest[0], int(rest[1]))
+            elif word == "fault":
+                self.fault = " ".join(rest)
             elif word == "unmade":
                 self.unmade = int(rest[0])
 

@@ -224,7 +224,13 @@ class Runner:
         env |= self._secrecy.give(step.step)
         argv = workspace.script(step.position, step.step)
         return isolation.start(
-            argv, env=env, workspace=workspace, place=step.workspace, grace=self._grace, network=build.network
+            argv,
+            env=env,
+            workspace=workspace,
+            place=step.workspace,
+            grace=self._grace,
+            network=build.network,
+            image=step.step.image,
         )
 
     def _log(self, position: int) -> StepLog:

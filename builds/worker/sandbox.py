@@ -16,6 +16,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from .limits import Limits
+
 PROGRAM = "bwrap"
 HOME = Path("/home/build")
 """Where a step's home is inside. Its steps share it, and it goes with the build."""
@@ -65,14 +67,18 @@ class Sandbox:
     memory_mb: int = 0
     mark: dict[str, str] = field(default_factory=dict)
 
+    def rlimits(self, limits: Limits) -> dict[str, int]:
+        """What its first process holds the step to."""
+        return limits.rlimits(enclosed=True)
+
     def order(self) -> dict[str, object]:
         """What the guardian has to know of it."""
-        python = os.path.realpath(sys.executable)
+        first = [os.path.realpath(sys.executable), "-I", "-S", "-E", _FIRST]
         return {
-            "program": shutil.which(PROGRAM) or PROGRAM,
-            "options": self.options(),
-            "first": [python, "-I", "-S", "-E", _FIRST],
+            "command": [shutil.which(PROGRAM) or PROGRAM, "--args", "3", "--", *first, "4", "5"],
+            "options": "".join(f"{option}\0" for option in self.options()),
             "env": self.mark,
+            "after": [],
         }
 
     def options(self) -> list[str]:

@@ -47,6 +47,14 @@ def total(processes: Iterable[Seen]) -> Usage:
     return Usage(tasks, memory)
 
 
+def is_inner(pid: int) -> bool:
+    """Whether it has other processes beside it than this process has: it is in a container."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
+    except OSError:  # it is gone, or nobody may look
+        return False
+
+
 def fair_memory(processes: Iterable[Seen]) -> int:
     """Bytes, where a page that n processes share counts an nth for each: exact, and many times slower than `total`."""
     memory = 0

@@ -3,13 +3,14 @@
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from django.test import SimpleTestCase
 
 from builds.worker import sandbox
-from builds.worker.process import Process
+from builds.worker.process import Enclosure, Process
 from builds.worker.sandbox import Sandbox
 
 from . import ROOT, missing
@@ -26,13 +27,27 @@ def need_sandbox() -> None:
 class Step:
     """What a script printed, and how it ended. `folder` gets the places of a build's workspace."""
 
-    def __init__(self, folder: Path, script: str, *, sandbox: dict[str, Any] | None = None, **options: Any) -> None:
-        """`sandbox`: more of it than its places, where it is to run in one; `options` go to `Process`."""
+    def __init__(
+        self,
+        folder: Path,
+        script: str,
+        *,
+        sandbox: dict[str, Any] | None = None,
+        enclosure: Callable[..., Enclosure] | None = None,
+        bare_env: dict[str, str] | None = None,
+        **options: Any,
+    ) -> None:
+        """`sandbox`: more of it than its places, where it is to run in one; `enclosure` makes something else of these
+        places. `bare_env`: all of its environment. `options` go to `Process`."""
         self.work, home, temporary = folder / "work", folder / "home", folder / "tmp"
         for place in (self.work, home, temporary):
             place.mkdir(exist_ok=True)
-        around = None if sandbox is None else Sandbox(self.work, home, temporary, **sandbox)
-        env = {"PATH": os.environ["PATH"], "HOME": str(home), **options.pop("env", {})}
+        around: Enclosure | None = None if sandbox is None else Sandbox(self.work, home, temporary, **sandbox)
+        if enclosure is not None:
+            around = enclosure(self.work, home, temporary)
+        env = (
+            {"PATH": os.environ["PATH"], "HOME": str(home), **options.pop("env", {})} if bare_env is None else bare_env
+        )
         argv = options.pop("argv", ["sh", "-c", script])
         self.process = Process(
             argv, env=env, cwd=self.work, sandbox=around, **({"grace": 0.3, "silence": 60.0} | options)

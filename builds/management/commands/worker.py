@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from builds import labels
-from builds.worker import sandbox
+from builds.worker import isolation
 from builds.worker.loop import Loop
 from builds.worker.orders import Orders
 from builds.worker.outwards.sender import Sender
@@ -76,8 +76,7 @@ class Command(BaseCommand):
 
 def refuse_no_sandbox() -> None:
     """Builds that are to run in a sandbox do not begin where there can be none."""
-    trouble = sandbox.trouble() if settings.BUILDBOARD_SANDBOX != "none" else ""
-    if trouble:
+    if trouble := isolation.trouble():
         raise CommandError(f"BUILDBOARD_SANDBOX={settings.BUILDBOARD_SANDBOX}: {trouble}.")
 
 
