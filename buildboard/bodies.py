@@ -4,12 +4,16 @@ Daphne receives a whole body before it asks the application, which could only dr
 paths that need no signing in, is not even received.
 """
 
+import re
 from typing import Any
 
 from django.conf import settings
 
 HOOKS = "/hooks/"
 """Below it anybody may send."""
+PIECE_BYTES = 4 * 1024 * 1024
+"""Files from outside come in pieces of so many bytes, so that a board that restarts loses one of them."""
+_PIECE = re.compile(r"/api/v1/runs/[0-9]+/artifacts/[0-9]+\Z")
 LINGER_SECONDS = 5.0
 """For so long what still comes is dropped, so that a client that is busy sending comes to read its answer."""
 
@@ -23,6 +27,8 @@ def most(path: str) -> int:
     """Bytes of a body."""
     if path.startswith(HOOKS):
         return settings.BUILDBOARD_MAX_HOOK_KB * 1024
+    if _PIECE.match(path):
+        return PIECE_BYTES
     return settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 

@@ -43,6 +43,7 @@ this order.
     chains.py      one project after another
     worlds.py      a new world for a database that was restored from a backup
     retention/     compacts logs of builds that are over, and prunes old ones
+    uploads.py     artifacts of builds that run elsewhere, piece by piece
     leases.py      finds builds whose worker gives no sign of life any more
     access.py      who is asking, and what they may do and see
     search/        finds lines in the whole log of a build, a slice at a time

@@ -50,6 +50,9 @@ class DocumentTests(ApiCase):
         run = {"lease": "a" * 32, "steps": ["make"], "where": "laptop"}
         number = self.check("POST", "/projects/open/runs", run).json()["id"]
         self.check("POST", f"/runs/{number}/renew", {"lease": "a" * 32})
+        files = [{"step": 0, "path": "a", "size": 0, "sha256": "0" * 64}]
+        self.check("POST", f"/runs/{number}/artifacts", {"lease": "a" * 32, "files": files})
+        self.check("GET", "/projects/open/caches")
         self.check("POST", f"/runs/{number}/finish", {"lease": "a" * 32, "head": 1, "status": "passed"})
 
     def test_refusals_are_as_the_document_says(self) -> None:

@@ -4,7 +4,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,52 +19,11 @@ from buildboard.client.running import facts
 from buildboard.client.spool import Spool
 from buildboard.client.talk import CouldNot
 
-from .support import ROOT
-from .support.board import Board
+from .outside import CLIENT, RunCase
 from .support.processes import Process, alive, eventually
 
-CLIENT = [sys.executable, "-m", "buildboard.client"]
 
-
-class RunTests(SimpleTestCase):
-    databases = "__all__"
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        super().setUpClass()
-        cls.board = Board(BUILDBOARD_OUTSIDE_LEASE_SECONDS="6", BUILDBOARD_LEASE_SECONDS="3")
-        cls.addClassCleanup(cls.board.close)
-        cls.board.project("hello", "steps: [{name: a, run: b}]")
-        cls.web = cls.board.web()
-
-    def setUp(self) -> None:
-        if not self.web.process.running:  # a test that failed has left it so
-            self.web.start()
-        self.folder = Path(tempfile.mkdtemp())
-        self.env = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.folder),
-            "LANG": "C.UTF-8",
-            "PYTHONPATH": str(ROOT),
-            "BUILDBOARD_URL": self.web.url,
-            "BUILDBOARD_TOKEN": self.board.token("alice"),
-            "BUILDBOARD_PROJECT": "hello",
-        }
-
-    def run_here(self, script: str, *options: str, **more: object) -> subprocess.CompletedProcess[bytes]:
-        command = [*CLIENT, "run", *options, "--", "sh", "-c", script]
-        return subprocess.run(
-            command, env=self.env, cwd=self.folder, capture_output=True, timeout=120, check=False, **more
-        )
-
-    def begin(self, script: str, *options: str) -> tuple[Process, int]:
-        process = Process([*CLIENT, "run", *options, "--", "sh", "-c", script], env=self.env, cwd=self.folder)
-        said = process.wait_for("── Build ", 40)
-        return process, int(said.partition("── Build ")[2].partition(":")[0])
-
-    def newest(self) -> int:
-        return int(self.board.get("/api/v1/builds?limit=1").json()["items"][0]["id"])
-
+class RunTests(RunCase):
     def test_shown_here_unchanged_and_told_there(self) -> None:
         script = r"""
             printf '\033[31mred\033[0m\r\n'; printf 'a\tb\001\377\n'; echo "::group::g"; echo in

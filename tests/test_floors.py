@@ -19,7 +19,7 @@ FLOORS = [
     "filestore", "artifacts", "caches", "printed", "lookout", "loglimit", "silences", "beats", "queue",
     "outbox",
     "lifecycle", "deliveries", "schedules", "chains", "runs", "worlds",
-    "retention", "leases", "access", "search",
+    "retention", "uploads", "leases", "access", "search",
 ]  # fmt: skip
 """From the ground up: each imports only those before it."""
 WINGS = {"worker", "live", "web"}

@@ -82,6 +82,9 @@ def parser() -> _Parser:
     one.add_argument("--name", metavar="STEP", default="", help="what its step is called (the command)")
     one.add_argument("--ref", default="", metavar="R", help="branch, tag or commit")
     one.add_argument(
+        "--artifact", action="append", default=[], metavar="GLOB", help="files that it leaves behind, kept on the board"
+    )
+    one.add_argument(
         "--patience", type=_seconds, default=60.0, metavar="S", help="tell the rest for so long after its end (60)"
     )
     one.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)

@@ -94,10 +94,12 @@ class Board:
         query: Mapping[str, Any] | None = None,
         key: str | None = None,
         seconds: float = ANSWER_SECONDS,
+        raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """The JSON that is answered. `path`: below the board's address, or a whole address of this board. `key`: a
-        one-time key. `Refused`, `Unreachable`."""
-        return self.answer(method, path, body, query=query, key=key, seconds=seconds).data
+        one-time key. `raw`: a body that is no JSON. `Refused`, `Unreachable`."""
+        return self.answer(method, path, body, query=query, key=key, seconds=seconds, raw=raw, headers=headers).data
 
     def answer(
         self,
@@ -108,17 +110,21 @@ class Board:
         query: Mapping[str, Any] | None = None,
         key: str | None = None,
         seconds: float = ANSWER_SECONDS,
+        raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         target = self._target(path, query)
-        headers = self._headers("application/json")
-        data = None
-        if body is not None:
+        sent = self._headers("application/json") | dict(headers or {})
+        data = raw
+        if raw is not None:
+            sent["Content-Type"] = "application/octet-stream"
+        elif body is not None:
             data = json.dumps(body).encode()
-            headers["Content-Type"] = "application/json"
+            sent["Content-Type"] = "application/json"
         if key is not None:
-            headers["Idempotency-Key"] = key
+            sent["Idempotency-Key"] = key
         for _ in range(_REDIRECTS):
-            status, fields, content = self._exchange(method, target, data, headers, seconds)
+            status, fields, content = self._exchange(method, target, data, sent, seconds)
             if status not in (301, 302, 303, 307, 308):
                 return self._read(status, fields, content)
             target = self._redirected(method, target, fields)

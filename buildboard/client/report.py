@@ -9,9 +9,10 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from . import keeping
 from .board import Board, Refused, Unreachable
 from .spool import Spool
 
@@ -62,7 +63,9 @@ class Report(threading.Thread):
         self._took = 0.0
         self._end: dict[str, Any] | None = None
         self._reason = ""
-        self._until: float | None = None
+        self._files: Sequence[keeping.File] = ()
+        self._patience: float | None = None
+        self._over_at = float("inf")
         self._told_away = False
 
     # --- By the thread of the command ---
@@ -71,16 +74,30 @@ class Report(threading.Thread):
         """The line that is not whole yet, as it stands; None: there is none."""
         self._open = line
 
-    def finish(self, status: str, exit_code: int | None, step_reason: str, reason: str) -> None:
-        """The command is over, and all that it printed is in the spool."""
+    def finish(
+        self,
+        status: str,
+        exit_code: int | None,
+        step_reason: str,
+        reason: str,
+        files: Sequence[keeping.File] = (),
+    ) -> None:
+        """The command is over, and all that it printed is in the spool. `files`: what it has left behind."""
+        self._files = files
         self._end = {"step": 0, "status": status, "exit_code": exit_code, "reason": step_reason}
         self._reason = reason
         self._open = None
         self.spool.close()
 
     def give_up_after(self, seconds: float) -> None:
-        """From now on."""
-        self._until = time.monotonic() + seconds
+        """Of a board that does not answer for so long, from now on."""
+        self._over_at = time.monotonic()
+        self._patience = seconds
+
+    @property
+    def gives_up_at(self) -> float:
+        """A time of the monotonic clock; later with every answer."""
+        return max(self._over_at, self._asked_at) + (self._patience or 0.0)
 
     # --- Its own ---
 
@@ -92,6 +109,9 @@ class Report(threading.Thread):
                 pass
             self._write("log", over=[0])
             self._write("end", **(self._end or {}))
+            keeping.send(
+                self._files, self._ask, self._write, self._board.hide_token, self._lease, self.build["id"], self._tell
+            )
             self._write("finish", status=(self._end or {})["status"], reason=self._reason)
             self.delivered = True
         except _Over:
@@ -151,13 +171,13 @@ class Report(threading.Thread):
             self._ring()
             self._write("stopping")
 
-    def _ask(self, path: str, body: Mapping[str, Any]) -> Any:
+    def _ask(self, path: str, body: Mapping[str, Any] | None = None, *, method: str = "POST", **how: Any) -> Any:
         """Until it is answered. `Refused`; `_Over`: the build is lost, or it was tried for long enough."""
         rest = FIRST_REST
         while True:
             began = time.monotonic()
             try:
-                found = self._board.ask("POST", path, body, seconds=20)
+                found = self._board.ask(method, path, body, seconds=60 if "artifacts" in path else 20, **how)
             except Refused as error:
                 if error.problem.get("lost"):
                     self.lost = True
@@ -165,7 +185,7 @@ class Report(threading.Thread):
                     raise _Over from error
                 raise
             except Unreachable as error:
-                if self._until is not None and time.monotonic() > self._until:
+                if self._patience is not None and time.monotonic() > self.gives_up_at:
                     raise _Over from error
                 if not self._told_away and rest > FIRST_REST:
                     self._told_away = True

@@ -8,10 +8,11 @@ import signal
 import subprocess
 import time
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 from ..terminal.lines import LineReader
-from . import environment
+from . import environment, keeping
 from .board import Board
 from .commands import open_board, slug
 from .looks import plain
@@ -43,6 +44,7 @@ def run(options: Namespace) -> int:
             "Of which project is it a build? --project SLUG, BUILDBOARD_PROJECT, "
             f'or project = "SLUG" in a {environment.PROJECT_FILE} here.'
         )
+    keeping.check(options.artifact)
     board = open_board(options)
     report = Report(board, slug(project), facts(argv, options.name, options.ref), tell)
     report.start()
@@ -50,7 +52,7 @@ def run(options: Namespace) -> int:
     if report.refused is not None:
         raise report.refused
     report.runs = True
-    code = Run(report, board, argv).run()
+    code = Run(report, board, argv, options.artifact).run()
     _deliver(report, options.patience)
     return code
 
@@ -58,7 +60,10 @@ def run(options: Namespace) -> int:
 class Run:
     """The command, from its beginning to its end."""
 
-    def __init__(self, report: Report, board: Board, argv: list[str]) -> None:
+    def __init__(self, report: Report, board: Board, argv: list[str], artifacts: list[str]) -> None:
+        """`artifacts`: patterns of files that it leaves behind in this folder."""
+        self._folder = Path.cwd()
+        self._artifacts = artifacts
         self._report = report
         self._argv = argv
         self._board = board
@@ -162,12 +167,13 @@ class Run:
         self._keep([] if lines == [""] else lines)
         name = self._report.step
         ended = f"ended by {_signal(-code)}" if code < 0 else f"exit code {code}" if code else ""
+        files = keeping.find(self._folder, self._artifacts, tell)
         if self._report.cancelled:
-            self._report.finish("cancelled", code, "Cancelled.", "")
+            self._report.finish("cancelled", code, "Cancelled.", "", files)
             return 128 - code if code < 0 else code or _CANCELLED
         reason = f"Step {name}: {ended}." if ended else ""
         self._report.finish(
-            "failed" if ended else "passed", code, f"{ended[:1].upper()}{ended[1:]}." if ended else "", reason
+            "failed" if ended else "passed", code, f"{ended[:1].upper()}{ended[1:]}." if ended else "", reason, files
         )
         return 128 - code if code < 0 else code
 
@@ -179,7 +185,8 @@ def _deliver(report: Report, patience: float) -> None:
     if report.is_alive():
         tell(f"── Waiting for the board to hear the rest, for up to {patience:g} s …")
         with contextlib.suppress(KeyboardInterrupt):
-            report.join(patience + 25)
+            while report.is_alive() and time.monotonic() < report.gives_up_at + 25:
+                report.join(1.0)
     if report.build:
         number = report.build["id"]
         if not report.delivered and not report.lost:

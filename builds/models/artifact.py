@@ -24,7 +24,7 @@ class Artifact(models.Model):
     """Within the workspace, with slashes."""
     size = models.BigIntegerField()
     sha256 = models.CharField(max_length=64, blank=True)
-    """In hexadecimal; empty while it is being stored."""
+    """In hexadecimal; empty while a step of ours is being stored, see `uploads.py` for what comes from outside."""
     content_type = models.CharField(max_length=100, blank=True)
     """By what it begins with, never by its name."""
     name = models.CharField(max_length=100, unique=True)

@@ -12,6 +12,7 @@
     schedules.py   when projects are built by themselves
     me.py          who is asking
     runs.py        builds that run outside, for the program that runs them
+    uploads.py     the files that these leave behind
     artifacts.py   the files that they have left behind
     caches.py      the files that they keep for later ones
     testcases.py   what their test reports say
@@ -36,6 +37,7 @@ from . import (
     starts,
     targets,
     testcases,
+    uploads,
 )
 from .base import api
 
@@ -55,6 +57,7 @@ _NOUNS = (
     afters,
     me,
     runs,
+    uploads,
 )
 for _noun in _NOUNS:
     api.add_router("", _noun.router)

@@ -31,11 +31,13 @@ Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
 Position = Annotated[int, Field(ge=0, lt=1_000, description="of a step, from 0")]
 
 
-class _Closed(Schema):
+class Closed(Schema):
+    """What it does not know it refuses."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class Run(_Closed):
+class Run(Closed):
     """What runs, and where."""
 
     lease: Token
@@ -54,12 +56,12 @@ class Begun(schemas.Started):
     most_bytes: Annotated[int, Field(description="of a request's body")]
 
 
-class Write(_Closed):
+class Write(Closed):
     lease: Token
     head: Annotated[int, Field(ge=0, lt=2**62, description="as the last answer had it")]
 
 
-class Printed(_Closed):
+class Printed(Closed):
     step: Position
     line: Annotated[int, Field(ge=1, lt=2**31, description="the number of the first of these lines, from 1")]
     lines: Annotated[list[str], Field(min_length=1, max_length=MAX_CHUNK_LINES)]
@@ -86,7 +88,7 @@ class Finish(Write):
     reason: Annotated[str, Field(max_length=500)] = ""
 
 
-class Renewal(_Closed):
+class Renewal(Closed):
     lease: Token
 
 
@@ -172,43 +174,44 @@ def end(request: HttpRequest, build_id: int, body: End) -> Any:
 @router.post("/runs/{int:build_id}/renew", response=_ANSWERS)
 def renew(request: HttpRequest, build_id: int, body: Renewal) -> Any:
     """A sign of life, while nothing is printed; brings back whether somebody has cancelled the build."""
-    _find(request, build_id)
+    find(request, build_id)
     try:
         return runs.renewed(build_id, body.lease)._asdict()
     except LeaseLost:
-        raise _lost(build_id) from None
+        raise lost(build_id) from None
 
 
 @router.post("/runs/{int:build_id}/finish", response=_ANSWERS)
 def finish(request: HttpRequest, build_id: int, body: Finish) -> Any:
     """The build is over. Of two ends a cancel that was asked for before wins; `status` is what was stored."""
-    found = _find(request, build_id)
+    found = find(request, build_id)
     if not found.outside:
-        raise _lost(build_id)
+        raise lost(build_id)
     try:
         status = runs.finish(build_id, body.lease, body.head, Status(body.status), body.reason)
     except LeaseLost:
-        raise _lost(build_id) from None
+        raise lost(build_id) from None
     return {"head": body.head + 1, "cancel_requested": status == Status.CANCELLED, "status": status}
 
 
 def _carried_out(request: HttpRequest, build_id: int, body: Write, verb: Callable[[Lease], object]) -> Any:
-    _find(request, build_id)
+    find(request, build_id)
     try:
         return runs.carry_out(build_id, body.lease, body.head, verb)._asdict()
     except LeaseLost:
-        raise _lost(build_id) from None
+        raise lost(build_id) from None
     except (runs.OutOfStep, lifecycle.Refused) as refusal:
         raise Problem(409, str(refusal)) from refusal
 
 
-def _find(request: HttpRequest, build_id: int) -> Any:
+def find(request: HttpRequest, build_id: int) -> Any:
+    """The build that a program tells of. `Problem` 403, 404."""
     caller = asking.caller(request)
     found = asking.build(caller, build_id)
     asking.require(caller, caller.may_start(), "start", "report builds that run outside")
     return found
 
 
-def _lost(build_id: int) -> Problem:
+def lost(build_id: int) -> Problem:
     """`lost`: nothing more of it will be taken."""
     return Problem(409, f"Build {build_id} is not this lease's any more; nothing more of it is taken.", lost=True)
