@@ -7,6 +7,8 @@
   begun; whoever else has no answer yet is told to ask again (the server itself would say 500).
 - Nothing raises out of here once a response has begun: daphne would leave that connection open and silent for ever.
 - A body that is larger than the board takes is dropped as it comes (but for webhooks, daphne has received it by then).
+- A stream that its client keeps up with may hand its next part to the server itself (`connections.py`): the way through
+  Django costs more than the writing.
 - A viewer that reads slower than it is sent to holds the sender up; after `STALLED_SECONDS` it is cut off.
 - Pages are made by so many threads at a time as `PAGES` says, however many ask; whoever asks then waits for a place.
 - This is a web process, so its threads are to know when the database is away (`presence.py`).
@@ -106,9 +108,9 @@ class _Request:
     def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
         self._farewell = asyncio.get_running_loop().create_future()
         """Done when this request is to end on purpose: its stream looks for it in the scope."""
-        self._scope = scope | {stream.FAREWELL: self._farewell}
         self._receive = receive
         self._connection = connections.behind(send)
+        self._scope = scope | {stream.FAREWELL: self._farewell, stream.DIRECT: self._connection.direct}
         self._is_live = LIVE_PATHS.fullmatch(scope["path"]) is not None
         self._needs_place = not self._is_live and scope["path"] not in PLACELESS
         self._place: asyncio.Semaphore | None = None
@@ -233,9 +235,12 @@ class _Request:
                 for name, value in message["headers"]
             )
             self._connection.brake()
-        elif message["type"] == "http.response.body" and not message.get("more_body", False):
-            self._ended = True
-            self._connection.release()
+        elif message["type"] == "http.response.body":
+            if self._connection.first is None:
+                self._connection.first = message.get("body", b"")
+            if not message.get("more_body", False):
+                self._ended = True
+                self._connection.release()
         try:
             async with asyncio.timeout(STALLED_SECONDS):
                 await self._connection.send(message)

@@ -14,6 +14,9 @@ logger = logging.getLogger(__name__)
 UNBRAKED_BYTES = 8 * 1024 * 1024
 """Where a server's brake is not found, a connection ends itself after so much, and comes back with its cursor."""
 
+_CHUNKED_BY_UVICORN = "uvicorn.protocols.http.httptools_impl"
+"""Of uvicorn's implementations the one whose parts depend on nothing that was sent before."""
+
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
@@ -21,8 +24,24 @@ Send = Callable[[Message], Awaitable[None]]
 class Connection:
     """A server's `send`, and what it lets us do to the connection behind it. This one: nothing but send."""
 
+    first: bytes | None = None
+    """The first part of a body that was sent."""
+
     def __init__(self, send: Send) -> None:
         self.send = send
+
+    def direct(self, part: bytes) -> Callable[[bytes], bool] | None:
+        """Hands the next part of a body to the server at once, in the caller's own turn: for whoever sent `part` first,
+        and waits for nothing that was sent since. False: it was not taken, since the client has not taken enough of
+        what was sent; it has to go the usual way. None: there is no such way, or `part` did not arrive as it was.
+        """
+        return self._push if self._can_push() and self.first == part else None
+
+    def _can_push(self) -> bool:
+        return False
+
+    def _push(self, body: bytes) -> bool:
+        raise NotImplementedError
 
     def brake(self) -> None:
         """From now on `send` returns when the client has taken enough of what was sent."""
@@ -37,6 +56,18 @@ class Connection:
 class _Uvicorn(Connection):
     """Its `send` waits for slow readers by itself."""
 
+    def _can_push(self) -> bool:
+        cycle: Any = self.send.__self__  # type: ignore[attr-defined]
+        return type(cycle).__module__ == _CHUNKED_BY_UVICORN and cycle.chunked_encoding is True
+
+    def _push(self, body: bytes) -> bool:
+        """What `send` does with a part where it has not to wait."""
+        cycle: Any = self.send.__self__  # type: ignore[attr-defined]
+        if cycle.flow.write_paused or cycle.disconnected or cycle.response_complete:
+            return False
+        cycle.transport.write(_chunks.of(body))
+        return True
+
     def abort(self) -> None:
         transport = self.send.__self__.transport  # type: ignore[attr-defined]
         connection = transport.get_extra_info("socket")
@@ -44,6 +75,21 @@ class _Uvicorn(Connection):
             with contextlib.suppress(OSError, ValueError):  # else the system would go on trying to deliver what it has
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
+
+
+class _Chunks:
+    """The last part of a body, as HTTP/1.1 has it: the same bytes for all who are sent it in a row."""
+
+    def __init__(self) -> None:
+        self._body = self._chunk = b""
+
+    def of(self, body: bytes) -> bytes:
+        if body is not self._body:
+            self._body, self._chunk = body, b"%x\r\n%b\r\n" % (len(body), body)
+        return self._chunk
+
+
+_chunks = _Chunks()
 
 
 class _Daphne(Connection):
@@ -59,6 +105,8 @@ class _Daphne(Connection):
         self._sent = 0
 
     async def _send_and_wait(self, message: Message) -> None:
+        if self._is_braked:
+            await self._may_send.wait()  # a part that was pushed may have been one too many
         await self._reply(message)
         if self._is_braked:
             await self._may_send.wait()
@@ -66,6 +114,20 @@ class _Daphne(Connection):
             self._sent += len(message["body"])
             if self._sent > UNBRAKED_BYTES:
                 self.abort()
+
+    def _can_push(self) -> bool:
+        return self._is_braked
+
+    def _push(self, body: bytes) -> bool:
+        request = self._request
+        if not self._is_braked or not self._may_send.is_set() or request.finished or request.channel is None:
+            return False
+        promptly = getattr(request.channel.transport, "write_promptly", None)  # TLS has another transport
+        if promptly is None:
+            request.write(body)
+        else:
+            promptly(request.write, body)
+        return True
 
     def brake(self) -> None:
         try:

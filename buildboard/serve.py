@@ -58,10 +58,12 @@ def run_daphne(bound: socket.socket) -> None:
     from django.conf import settings
     from twisted.internet import reactor
 
+    from . import prompt
     from .asgi import application, drain
     from .bodies import bound_daphne
 
     bound_daphne()
+    prompt.use()
     reactor.addSystemEventTrigger("before", "shutdown", drain)
     Server(
         application=application,

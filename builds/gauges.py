@@ -42,11 +42,11 @@ class Gauges:
         with self._lock:
             self._closed[reason] += 1
 
-    def sent(self, frames: int) -> None:
-        """`frames` were handed to one viewer, in one write."""
+    def sent(self, frames: int, writes: int = 1) -> None:
+        """`frames` were handed to viewers, in so many writes."""
         with self._lock:
             self._frames += frames
-            self._flushes += 1
+            self._flushes += writes
 
     def lag(self, seconds: float) -> None:
         """The newest event of a flush went out `seconds` after it was written."""

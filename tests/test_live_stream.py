@@ -19,7 +19,7 @@ from builds.live.hub import hub
 from builds.models import Build, Project
 from builds.states import Status
 from tests import live
-from tests.support.sse import Message
+from tests.support.sse import Message, SseClient
 
 from .serving import SERVERS, ServersCase, ids, is_event, last_seq
 
@@ -193,6 +193,38 @@ class ResumeTest(ServersCase):
                 messages = self.open(server, f"/builds/{lease.build_id}/events/").read_all()
                 self.assertEqual(ids(messages), list(range(1, 3_007)))
                 self.assertEqual(len(max((m.data for m in messages if m.data), key=len)) > 320_000, True)
+
+    def test_fast_and_slow_readers_of_the_same_news_get_each_event_whole_and_once(self) -> None:
+        """What is handed to a server at once, and what waits for its turn, cannot pass each other."""
+        for server in SERVERS:
+            with self.subTest(server):
+                lease = live.running()
+                path = f"/builds/{lease.build_id}/events/"
+                fast, slow = self.open(server, path), self.open(server, path, receive_buffer=4096)
+                for client in (fast, slow):
+                    client.read_until(lambda message, head=lease.head: message.seq == head)
+                got: list[Message] = []
+
+                def read_slowly(slow: SseClient = slow, got: list[Message] = got) -> None:
+                    for message in slow.events(20):
+                        got.append(message)
+                        if message.event == "end":
+                            return
+                        time.sleep(0.005)
+
+                first = lease.head + 1
+                reading = threading.Thread(target=read_slowly)
+                reading.start()
+                for number in range(300):
+                    # In turns news for a buffer that is full, and such that come one by one.
+                    live.printed(lease, 1 + number, f"{number} ".ljust(14_000 if number % 20 < 10 else 100, "z"))
+                    time.sleep(0.01 * (number % 20 == 0))
+                live.ended(lease)
+                messages = fast.read_until(is_event("end"))
+                reading.join(30)
+                self.assertEqual(ids(messages), list(range(first, lease.head + 1)))
+                self.assertEqual(ids(got), ids(messages))
+                self.assertEqual([one.data for one in got if one.id], [one.data for one in messages if one.id])
 
     def test_the_board_tells_newest_states_once_and_resets_whoever_missed_too_much(self) -> None:
         start = lifecycle_revision()

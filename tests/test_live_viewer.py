@@ -7,10 +7,11 @@ from django.db import OperationalError
 from django.test import SimpleTestCase, override_settings, tag
 
 from builds.live import frames, viewer
+from builds.live import tail as tail_module
 from builds.live.frames import Slice
 from builds.live.sources import Page
 from builds.live.viewer import Viewer
-from tests.test_live_tail import Running, Written, seen
+from tests.test_live_tail import Running, Written, seen, until
 from tests.test_live_tail import viewer as watching
 
 
@@ -111,6 +112,148 @@ class AwayTest(SimpleTestCase):
             tail.tell_stale(None)
             self.assertIsNone(await asyncio.wait_for(waiting, 5))
             self.assertIsNone(tail.stale)
+
+
+class Client:
+    """What a viewer's push leads to. `takes`: whether it takes what it is sent."""
+
+    def __init__(self, one: Viewer) -> None:
+        self.takes = True
+        self.got: list[bytes] = []
+        one.push = self.push
+
+    def push(self, body: bytes) -> bool:
+        if self.takes:
+            self.got.append(body)
+        return self.takes
+
+    @property
+    def ids(self) -> list[int]:
+        return [frames.fields(one + b"\n\n")[0] for body in self.got for one in body.split(b"\n\n") if one]
+
+
+@tag("fast")
+class PushTest(SimpleTestCase):
+    """What a tail hands to viewers that wait, without waking them."""
+
+    async def test_news_are_pushed_to_one_who_waits_and_its_waiting_goes_on(self) -> None:
+        async with Running(source := Written(head=9)) as tail:
+            client = Client(one := watching(tail, 9))
+            waiting = asyncio.create_task(one.next(60))
+            for head in (10, 12, 15):
+                source.head = head
+                tail.hear(head)
+                await until(lambda head=head: one.cursor == head)
+            self.assertFalse(waiting.done())
+            self.assertEqual(client.ids, [10, 11, 12, 13, 14, 15])
+            one.end("restart")
+            self.assertEqual(await waiting, "restart")
+
+    async def test_one_whose_client_takes_nothing_just_now_pulls_and_nothing_is_lost_or_doubled(self) -> None:
+        async with Running(source := Written(head=9)) as tail:
+            client = Client(one := watching(tail, 9))
+            client.takes = False
+            pulled: list[int] = []
+            for head in range(10, 40):
+                client.takes = head % 3 == 0
+                waiting = asyncio.create_task(one.next(60))
+                await asyncio.sleep(0)
+                source.head = head
+                tail.hear(head)
+                await until(lambda head=head: one.cursor == head)
+                if client.takes:
+                    waiting.cancel()
+                else:
+                    pulled += [frame.id for frame in (await waiting).frames]
+            self.assertEqual(client.ids, [head for head in range(10, 40) if head % 3 == 0])
+            self.assertEqual(sorted(client.ids + pulled), list(range(10, 40)))
+
+    async def test_one_who_is_not_waiting_is_pushed_nothing(self) -> None:
+        async with Running(source := Written(head=9)) as tail:
+            client = Client(one := watching(tail, 9))
+            source.head = 12
+            tail.hear(12)
+            await until(lambda: tail.head == 12)
+            await asyncio.sleep(0.01)
+            self.assertEqual((client.got, await seen(one, 12)), ([], [10, 11, 12]))
+
+    async def test_what_is_pushed_is_at_most_a_slice_and_the_rest_is_pulled(self) -> None:
+        async with Running(source := Written(head=1, size=100_000)) as tail:
+            client = Client(one := watching(tail, 1))
+            waiting = asyncio.create_task(one.next(60))
+            await asyncio.sleep(0)
+            source.head = 8
+            tail.hear(8)
+            pulled = [frame.id for frame in (await waiting).frames]
+            self.assertLessEqual(max(map(len, client.got)), tail_module.SLICE_BYTES)
+            self.assertEqual(client.ids + pulled, list(range(2, one.cursor + 1)))
+            self.assertGreater(len(pulled), 0)
+
+    async def test_silence_begins_anew_with_what_is_pushed(self) -> None:
+        async with Running(source := Written(head=1)) as tail:
+            Client(one := watching(tail, 1))
+            waiting = asyncio.create_task(one.next(0.4))
+            began = asyncio.get_running_loop().time()
+            await asyncio.sleep(0.2)
+            source.head = 2
+            tail.hear(2)
+            self.assertIsNone(await asyncio.wait_for(waiting, 10))
+            self.assertGreaterEqual(asyncio.get_running_loop().time() - began, 0.59)
+
+    async def test_the_last_event_of_a_build_is_pushed_and_its_end_is_said(self) -> None:
+        async with Running(source := Written(head=1)) as tail:
+            client = Client(one := watching(tail, 1))
+            waiting = asyncio.create_task(one.next(60))
+            await asyncio.sleep(0)
+            source.head, source.final = 2, True
+            tail.hear(2)
+            self.assertEqual(await asyncio.wait_for(waiting, 5), "end")
+            self.assertEqual(client.ids, [2])
+
+    async def test_one_who_may_see_a_part_is_pushed_that_part(self) -> None:
+        async with Running(source := Written(head=1)) as tail:
+            client = Client(one := watching(tail, 1))
+            one.project = None
+            waiting = asyncio.create_task(one.next(60))
+            for head, visible in ((2, {1}), (3, {7}), (4, {1})):
+                await asyncio.sleep(0)
+                one.visible = frozenset(visible)
+                source.head = head
+                tail.hear(head)
+                await until(lambda head=head: one.cursor == head)
+            self.assertFalse(waiting.done())
+            self.assertEqual(client.ids, [2, 4])
+            waiting.cancel()
+
+    @override_settings(BUILDBOARD_MAX_STREAM_MB=1)
+    async def test_what_is_pushed_counts_and_ends_a_stream_that_has_sent_its_fill(self) -> None:
+        async with Running(source := Written(head=1, size=300_000)) as tail:
+            client = Client(one := watching(tail, 1))
+            waiting = asyncio.create_task(one.next(60))
+            for head in range(2, 9):
+                await asyncio.sleep(0)
+                source.head = head
+                tail.hear(head)
+                await until(lambda head=head: tail.head == head)
+            self.assertEqual(await asyncio.wait_for(waiting, 5), "restart")
+            self.assertEqual(client.ids, [2, 3, 4, 5])
+
+    async def test_many_are_handed_news_in_turns_that_others_have_between(self) -> None:
+        async with Running(source := Written(head=1)) as tail:
+            clients = [Client(watching(tail, 1)) for _ in range(200)]
+            waiting = [asyncio.create_task(one.next(60)) for one in tail.viewers]
+            await asyncio.sleep(0)
+            turns = 0
+            with patch.object(tail_module, "TURN_SECONDS", 0):
+                source.head = 2
+                tail.hear(2)
+                while not all(client.got for client in clients):
+                    turns += any(client.got for client in clients)
+                    await asyncio.sleep(0)
+            self.assertGreater(turns, 100)
+            self.assertEqual([client.ids for client in clients], [[2]] * 200)
+            for one in waiting:
+                one.cancel()
 
 
 @tag("fast")

@@ -6,7 +6,7 @@ its body begins to be read, and given back once, however it ends.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -18,11 +18,14 @@ from ..models import iso
 from . import frames, opening
 from .hub import Hub, hub, is_draining
 from .opening import Away, Opening, Refusal
-from .viewer import Viewer
+from .viewer import Push, Viewer
 
 PING_SECONDS = 15.0
 FAREWELL = "buildboard.farewell"
 """In a request's scope, where the doorman put it: a future that is done when this stream is to say `restart`."""
+DIRECT = "buildboard.direct"
+"""Beside it: `direct(part) -> Push | None`, a way for parts of this body to the server that does not lead through
+Django. None where the first `part` did not arrive there as it left here: something on its way changes them."""
 RETRY_MS = (1_000, 3_000)
 RETRY_FULL_MS = (30_000, 60_000)
 RETRY_AWAY_MS = (2_000, 6_000)
@@ -55,7 +58,7 @@ async def _answer(request: HttpRequest, build_id: int | None) -> HttpResponseBas
         return _response(request, _farewell(RETRY_AWAY_MS, opening.AWAY))
     if opened.is_over:
         return HttpResponse(status=204, headers={"Cache-Control": "no-cache"})
-    stream = Stream(opened, request.scope.get(FAREWELL))
+    stream = Stream(opened, request.scope.get(FAREWELL), request.scope.get(DIRECT))
     response = _response(request, stream.body())
     response._resource_closers.append(stream.close_soon)
     return response
@@ -83,9 +86,15 @@ def _begin(retry: tuple[int, int]) -> bytes:
 class Stream:
     """One body: acquires its viewer when it begins, and releases it once."""
 
-    def __init__(self, opened: Opening, farewell: asyncio.Future[None] | None) -> None:
+    def __init__(
+        self,
+        opened: Opening,
+        farewell: asyncio.Future[None] | None,
+        direct: Callable[[bytes], Push | None] | None = None,
+    ) -> None:
         self._opened = opened
         self._farewell = farewell
+        self._direct = direct
         self._viewer: Viewer | None = None
         self._hub: Hub | None = None
         self._loop = asyncio.get_running_loop()
@@ -112,7 +121,10 @@ class Stream:
             self._farewell.add_done_callback(lambda _: viewer.end("restart"))
         ending = "gone"
         try:
-            yield _begin(RETRY_MS) + _ping(opened.extent.head)
+            first = _begin(RETRY_MS) + _ping(opened.extent.head)
+            yield first
+            if self._direct is not None:
+                viewer.push = self._direct(first)
             while True:
                 found = await viewer.next(PING_SECONDS)
                 if found is None:

@@ -2,7 +2,8 @@
 
 `pump()` is the only writer. It is told that there may be news (`mark`), reads what is above its head, keeps it, wakes
 the viewers, and rests for about a third of what that took: news of an idle topic leave at once, bursts in one write.
-Viewers only pull: `after(cursor)` is one slice; what is older than the tail comes in pages from the store.
+Viewers pull: `after(cursor)` is one slice; what is older than the tail comes in pages from the store. Those who have
+nothing left to pull and a client that takes what it is sent are handed what is new without being woken.
 """
 
 import asyncio
@@ -35,6 +36,8 @@ SLICES = 64
 """Kept at a time for those who stand at the same cursors; the others' are made again."""
 PRELOAD = 64
 """A new tail begins so many events below the head: most of those who come back are that near."""
+TURN_SECONDS = 0.005
+"""Handing news to many viewers lets others have their turn so often."""
 FAILED_SECONDS = 0.5
 PROBLEM_SECONDS = 5.0
 """A tail that cannot read for so long, though the database is there, says so to its viewers."""
@@ -118,6 +121,20 @@ class Tail:
         for viewer in self.viewers:
             viewer.wake()
 
+    async def _hand_out(self) -> None:
+        """What is new, to all who wait for it."""
+        frames = writes = 0
+        until = (now := time.monotonic()) + TURN_SECONDS
+        for viewer in tuple(self.viewers):
+            handed = viewer.offer(now)
+            frames += handed
+            writes += handed > 0
+            now = time.monotonic()
+            if now > until:
+                await asyncio.sleep(0)
+                until = time.monotonic() + TURN_SECONDS
+        streams.sent(frames, writes)
+
     async def pump(self) -> None:
         """For as long as the tail is watched. Never fails: what it cannot read, it reads later."""
         while True:
@@ -153,10 +170,10 @@ class Tail:
             more = page is not None and page.more
             if more:
                 self.extent = extent
-                self.wake()
+                await self._hand_out()
         self.extent = extent
         self._slices.clear()
-        self.wake()
+        await self._hand_out()
 
     def _keep(self, page: Page | None, extent: Extent) -> None:
         self._slices.clear()

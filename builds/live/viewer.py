@@ -5,6 +5,7 @@ import logging
 import math
 import random
 import time
+from collections.abc import Callable
 
 from django.conf import settings
 
@@ -27,6 +28,10 @@ PAGE_AGAIN_SECONDS = (0.5, 1.0)
 """A page of the store that could not be read is asked for again after this."""
 
 
+Push = Callable[[bytes], bool]
+"""Hands a part of a body to the server at once, where its client takes what it is sent; else False, and nothing was."""
+
+
 class Viewer:
     def __init__(
         self, tail: Tail, standing: Standing, cursor: int, kind: str, project: int | None, head: int = 0
@@ -41,6 +46,9 @@ class Viewer:
         self._least = head if tail.source.replaces else 0
         """The board's stream begins with the newest states: what a tail has that is not there yet may be overtaken."""
         self.ending: str | None = None
+        self.push: Push | None = None
+        """A way to its client past whoever pulls: for a tail that has news, while nothing else is under way."""
+        self._pushed_at = 0.0
         self._told_stale = False
         resumes = kind != "text"  # plain text has no way to come back to where it was
         age = settings.BUILDBOARD_MAX_STREAM_SECONDS * random.uniform(YOUNGEST_END, 1)  # noqa: S311 - a spread
@@ -49,6 +57,34 @@ class Viewer:
         self._page: Reading | None = None
         self._page_again_at = 0.0
         self._waiter: asyncio.Future[None] | None = None
+
+    def offer(self, now: float) -> int:
+        """How many frames this one, who waits for news, was handed without being woken. It is woken where that is not
+        possible, or not all that there is to say."""
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return 0
+        push = self.push
+        found = self._next_slice() if push is not None else None
+        if push is None or found is None or (found.frames and not push(found.body)):
+            waiter.set_result(None)
+            return 0
+        self.cursor = found.upto
+        if found.frames:
+            self._bytes_left -= len(found.body)
+            self._pushed_at = now
+        if self.cursor < self.tail.head or self.tail.is_final:
+            waiter.set_result(None)
+        return len(found.frames)
+
+    def _next_slice(self) -> Slice | None:
+        """None: what there is to say is something else, or there is nothing."""
+        tail = self.tail
+        if self.ending is not None or self._bytes_left <= 0 or self._page is not None or self._told_stale:
+            return None
+        if tail.gone or not self._is_ready or not tail.floor <= self.cursor < tail.head or tail.is_void(self.cursor):
+            return None
+        return self._allowed(tail.after(self.cursor))
 
     def wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -62,8 +98,8 @@ class Viewer:
     async def next(self, seconds: float) -> Slice | str | None:
         """What follows the cursor, which is moved; or the name of the control event to end with; or None: for
         `seconds` there was nothing, or the board has lost or found its database."""
-        until = time.monotonic() + seconds
-        opened_by = time.monotonic() + max(seconds, OPENING_SECONDS)
+        began = time.monotonic()
+        opened_by = began + max(seconds, OPENING_SECONDS)
         while True:
             now = time.monotonic()
             if now >= self._until or self._bytes_left <= 0:
@@ -81,6 +117,7 @@ class Viewer:
                     streams.sent(len(shown.frames))
                     return shown
                 continue
+            until = max(began, self._pushed_at) + seconds
             patience = until if self._is_ready and self._page is None else opened_by
             is_stale = self.tail.stale is not None
             if now >= patience or is_stale != self._told_stale:

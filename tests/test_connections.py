@@ -1,0 +1,176 @@
+"""What is handed to a server past Django: only where it can be, and where the client takes what it is sent."""
+
+import asyncio
+from functools import partial
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from django.test import SimpleTestCase, tag
+
+from buildboard import connections
+from builds.live import stream
+from tests.test_asgi import START, Served, part
+
+
+class Transport:
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+
+class Flow:
+    write_paused = False
+
+
+class Cycle:
+    """As uvicorn's of a response in parts, whose head was sent."""
+
+    disconnected = response_complete = False
+    chunked_encoding: bool | None = True
+
+    def __init__(self) -> None:
+        self.flow, self.transport = Flow(), Transport()
+
+    async def send(self, message: dict) -> None:
+        pass
+
+
+Cycle.__module__ = connections._CHUNKED_BY_UVICORN
+
+
+class Request:
+    """As daphne's of a response that has begun."""
+
+    finished = 0
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.channel: SimpleNamespace | None = SimpleNamespace(transport=SimpleNamespace())
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:  # noqa: N802 - Twisted's name
+        pass
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+
+Request.__module__ = "daphne.http_protocol"
+
+
+@tag("fast")
+class UvicornTest(SimpleTestCase):
+    def setUp(self) -> None:
+        self.cycle = Cycle()
+        self.connection = connections.behind(self.cycle.send)
+        self.connection.first = b"first"
+
+    def test_a_part_is_written_as_a_chunk_of_http_1_1(self) -> None:
+        push = self.connection.direct(b"first")
+        self.assertTrue(push(b"x" * 26))
+        self.assertTrue(push(b"y"))
+        self.assertEqual(self.cycle.transport.written, [b"1a\r\n" + b"x" * 26 + b"\r\n", b"1\r\ny\r\n"])
+
+    def test_nothing_is_written_to_a_client_that_is_slow_or_gone_or_has_everything(self) -> None:
+        push = self.connection.direct(b"first")
+        for owner, name in (
+            (self.cycle.flow, "write_paused"),
+            (self.cycle, "disconnected"),
+            (self.cycle, "response_complete"),
+        ):
+            with self.subTest(name), patch.object(owner, name, True):
+                self.assertFalse(push(b"x"))
+        self.assertEqual(self.cycle.transport.written, [])
+
+    def test_there_is_no_such_way_where_the_body_has_a_length_or_another_program_makes_the_chunks(self) -> None:
+        with patch.object(self.cycle, "chunked_encoding", False):
+            self.assertIsNone(self.connection.direct(b"first"))
+        with patch.object(Cycle, "__module__", "uvicorn.protocols.http.h11_impl"):
+            self.assertIsNone(connections.behind(self.cycle.send).direct(b"first"))
+
+    def test_the_program_of_uvicorns_that_is_meant_is_there_and_has_what_is_looked_at(self) -> None:
+        from uvicorn.protocols.http import httptools_impl
+
+        self.assertEqual(httptools_impl.__name__, connections._CHUNKED_BY_UVICORN)
+        names = httptools_impl.RequestResponseCycle.__init__.__code__.co_names
+        for name in ("flow", "transport", "disconnected", "response_complete", "chunked_encoding"):
+            self.assertIn(name, names)
+
+
+@tag("fast")
+class DaphneTest(SimpleTestCase):
+    def setUp(self) -> None:
+        async def reply(request: Request, message: dict) -> None:
+            request.write(message.get("body", b""))
+
+        self.request = Request()
+        self.connection = connections.behind(partial(reply, self.request))
+        self.connection.first = b"first"
+
+    def test_a_part_is_written_while_the_brake_is_off(self) -> None:
+        self.assertIsNone(self.connection.direct(b"first"), "there is no brake yet")
+        self.connection.brake()
+        push = self.connection.direct(b"first")
+        self.assertTrue(push(b"one"))
+        self.connection.pauseProducing()
+        self.assertFalse(push(b"two"))
+        self.connection.resumeProducing()
+        self.assertTrue(push(b"three"))
+        self.assertEqual(self.request.written, [b"one", b"three"])
+
+    async def test_a_part_that_is_sent_waits_for_one_too_many_that_was_pushed(self) -> None:
+        self.connection.brake()
+        self.connection.pauseProducing()
+        sending = asyncio.create_task(self.connection.send(part(b"one")))
+        await asyncio.sleep(0.01)
+        self.assertEqual(self.request.written, [])
+        self.connection.resumeProducing()
+        await sending
+        self.assertEqual(self.request.written, [b"one"])
+
+    def test_nothing_is_written_to_a_client_that_is_gone_or_has_everything(self) -> None:
+        self.connection.brake()
+        push = self.connection.direct(b"first")
+        with patch.object(self.request, "finished", 1):
+            self.assertFalse(push(b"x"))
+        with patch.object(self.request, "channel", None):
+            self.assertFalse(push(b"x"))
+        self.assertEqual(self.request.written, [])
+
+    def test_a_transport_that_can_is_written_to_promptly(self) -> None:
+        prompt = []
+        self.request.channel.transport.write_promptly = lambda write, body: prompt.append(write(body))
+        self.connection.brake()
+        self.assertTrue(self.connection.direct(b"first")(b"one"))
+        self.assertEqual((len(prompt), self.request.written), (1, [b"one"]))
+
+
+@tag("fast")
+class DirectTest(SimpleTestCase):
+    async def test_a_way_past_django_is_only_for_whose_first_part_arrived_as_it_was(self) -> None:
+        found = {}
+
+        async def application(scope, receive, send) -> None:
+            await send(START)
+            found["before"] = scope[stream.DIRECT](b"first")
+            await send(part(b"first"))
+            await send(part(b"second"))
+            found["as it was"] = scope[stream.DIRECT](b"first")
+            found["changed"] = scope[stream.DIRECT](b"FIRST")
+            await send(part(b"", more=False))
+
+        with patch.object(connections.Connection, "_can_push", lambda self: True):
+            await Served().run(application)
+        self.assertIsNone(found["before"])
+        self.assertIsNotNone(found["as it was"])
+        self.assertIsNone(found["changed"])
+
+    async def test_a_server_that_is_not_known_has_no_such_way(self) -> None:
+        async def application(scope, receive, send) -> None:
+            await send(START)
+            await send(part(b"first"))
+            self.assertIsNone(scope[stream.DIRECT](b"first"))
+            await send(part(b"", more=False))
+
+        await Served().run(application)
