@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from django.contrib.auth.models import Permission
 from django.test import tag
 
 from builds import access, lifecycle
@@ -53,6 +54,12 @@ class DocumentTests(ApiCase):
         files = [{"step": 0, "path": "a", "size": 0, "sha256": "0" * 64}]
         self.check("POST", f"/runs/{number}/artifacts", {"lease": "a" * 32, "files": files})
         self.check("GET", "/projects/open/caches")
+        self.alice.user_permissions.add(
+            *Permission.objects.filter(codename__in=("add_project", "change_project", "delete_project"))
+        )
+        self.check("POST", "/projects", {"slug": "new", "recipe": self.open.recipe})
+        self.check("PATCH", "/projects/new", {"name": "Newer"})
+        self.check("POST", "/projects", {"slug": "a b", "depth": 0})
         self.check("POST", f"/runs/{number}/finish", {"lease": "a" * 32, "head": 1, "status": "passed"})
 
     def test_refusals_are_as_the_document_says(self) -> None:

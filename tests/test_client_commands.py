@@ -112,6 +112,22 @@ class CommandTests(SimpleTestCase):
         self.assertIn(number, self.type("builds", "--project", "hello", "--status", "failed").stdout)
         self.assertEqual(self.type("builds", "--project", "nothing").stderr, "There is no such build.\n")
 
+    def test_a_project_is_created_and_what_is_wrong_is_told_line_by_line(self) -> None:
+        (self.home / "recipe.yml").write_text(RECIPE)
+        given = ("projects", "create", "made", "--name", "Made here", "--recipe", "recipe.yml")
+        self.assertIn("alice may not add projects", self.type(*given, code=4).stderr)
+        self.env["BUILDBOARD_TOKEN"] = self.board.token("admin")
+        self.assertEqual(self.type(*given).stdout, f"Made here: {self.web.url}/projects/made/\n")
+        self.assertIn("already exists", self.type(*given, code=4).stderr)
+        self.assertIn("made", self.type("projects").stdout)
+        piped = self.type("projects", "create", "piped", "--recipe", "-", "--json", typed=RECIPE).stdout
+        self.assertEqual(json.loads(piped)["settings"]["recipe"], RECIPE)
+        said = self.type("projects", "create", "x", "--repository", "git://h/x", "--branch", "a..b", code=4).stderr
+        self.assertIn("\n  repository: Addresses that begin with git:// are not taken", said)
+        self.assertIn("\n  branch: Not a branch", said)
+        for wrong in (("a b",), ("x", "--recipe", "nowhere.yml"), ()):
+            self.type("projects", "create", *wrong, code=4)
+
     def test_cancel_and_what_follow_exits_with(self) -> None:
         number = str(json.loads(self.type("start", "hello", "--input", "lines=2000", "--json").stdout)["id"])
         following = Process([self.folder / "venv/bin/buildboard", "follow", number], env=self.env, cwd=self.home)

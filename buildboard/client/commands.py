@@ -8,6 +8,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from . import environment, looks
@@ -60,7 +61,12 @@ def logout(options: Namespace) -> int:
 
 
 def projects(options: Namespace) -> int:
-    found = open_board(options).ask("GET", "/api/v1/projects")["items"]
+    board, path = open_board(options), "/api/v1/projects"
+    found: list[dict[str, Any]] = []
+    while path:
+        page = board.ask("GET", path)
+        found += page["items"]
+        path = page.get("next") or ""
     if options.json:
         looks.as_json(found)
         return PASSED
@@ -128,6 +134,20 @@ def builds(options: Namespace) -> int:
 
 
 # --- What changes something ---
+
+
+def create(options: Namespace) -> int:
+    """A new project. Its recipe is read from a file, or from stdin."""
+    given = {"slug": slug(options.slug)}
+    given |= {name: getattr(options, name) for name in ("name", "repository", "branch") if getattr(options, name)}
+    if options.recipe:
+        given["recipe"] = _read(options.recipe)
+    found = open_board(options).ask("POST", "/api/v1/projects", given)
+    if options.json:
+        looks.as_json(found)
+    else:
+        show(f"{plain(found['name'])}: {plain(found['url'])}")
+    return PASSED
 
 
 def start(options: Namespace) -> int:
@@ -265,6 +285,17 @@ def slug(text: str) -> str:
     if not re.fullmatch(r"[-a-zA-Z0-9_]{1,100}", text):
         raise CouldNot(f"{text[:80]!r}: expected a project's name in addresses, such as standard-library.")
     return text
+
+
+def _read(name: str) -> str:
+    try:
+        if name == "-":
+            return sys.stdin.read()
+        return Path(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise CouldNot(f"{name}: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise CouldNot(f"{name}: expected text in UTF-8.") from error
 
 
 def _asked(prompt: str) -> str:

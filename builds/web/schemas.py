@@ -35,17 +35,6 @@ class ProjectItem(Schema):
     last_build: LastBuild | None
 
 
-class ProjectDetail(ProjectItem):
-    inputs: Annotated[
-        dict[str, Any] | None,
-        Field(description="JSON Schema of the inputs that a build takes; null: the recipe is not valid"),
-    ]
-
-
-class ProjectList(Schema):
-    items: list[ProjectItem]
-
-
 class Start(Schema):
     """What a build is started with."""
 

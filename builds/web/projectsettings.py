@@ -1,0 +1,112 @@
+"""A project's settings as programs give them: all that is wrong is told at once, and who changed what is remembered."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from ..access import Caller
+from ..models import Credential, Project
+
+PLAIN = (
+    *("slug", "name", "description", "repository", "branch", "recipe_path", "submodules", "lfs", "depth", "recipe"),
+    *("enabled", "runs_on", "max_running", "auto_retries", "network", "keep_days", "keep_builds"),
+)
+
+
+class Unfit(ValueError):
+    """`wrong`: (field, what was expected), for each value that is not as expected."""
+
+    def __init__(self, wrong: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{field}: {text}" for field, text in wrong))
+        self.wrong = wrong
+
+
+class HasBuilds(Exception):
+    """It cannot be deleted."""
+
+
+def of(project: Project) -> dict[str, Any]:
+    return {name: getattr(project, name) for name in PLAIN} | {
+        "credential": project.credential.name if project.credential else None,
+        "groups": sorted(group.name for group in project.groups.all()),
+    }
+
+
+def store(project: Project, given: Mapping[str, Any], by: Caller) -> None:
+    """Make or change it: `given` are the fields that are to be as they are there. `Unfit`."""
+    wrong: list[tuple[str, str]] = []
+    for name in PLAIN:
+        if name in given:
+            setattr(project, name, _text(name, given[name], wrong))
+    if "credential" in given:
+        project.credential = _credential(given["credential"], wrong)
+    groups = _groups(given["groups"], wrong) if "groups" in given else None
+    try:
+        project.full_clean(exclude=[field for field, _ in wrong])
+    except ValidationError as error:
+        wrong += [
+            ("project" if field == "__all__" else field, text)
+            for field, texts in error.message_dict.items()
+            for text in texts
+        ]
+    if wrong:
+        raise Unfit(wrong)
+    new = project.pk is None
+    try:
+        with transaction.atomic():
+            # Of one that is there only what is given: another may be changing the rest.
+            project.save(update_fields=None if new else [name for name in (*PLAIN, "credential") if name in given])
+            if groups is not None:
+                project.groups.set(groups)
+            _remember(project, ADDITION if new else CHANGE, sorted(given), by)
+    except IntegrityError as error:
+        raise Unfit([("slug", "There is a project of that name in addresses already.")]) from error
+
+
+def delete(project: Project, by: Caller) -> None:
+    """With all that belongs to it. `HasBuilds`."""
+    with transaction.atomic():
+        found = Project.objects.select_for_update().get(pk=project.pk)
+        if found.builds.exists():
+            raise HasBuilds
+        _remember(found, DELETION, [], by)
+        found.delete()
+
+
+# --- Inside ---
+
+
+def _text(name: str, value: Any, wrong: list[tuple[str, str]]) -> Any:
+    if not isinstance(value, str):
+        return value
+    if name == "recipe":
+        if "\0" in value:
+            wrong.append((name, "Expected text, without NUL characters."))
+        return value
+    value = value.strip()
+    if not value.isprintable():
+        wrong.append((name, "Expected printable characters on one line."))
+    return value
+
+
+def _credential(name: str | None, wrong: list[tuple[str, str]]) -> Credential | None:
+    found = Credential.objects.filter(name=name).first() if name and "\0" not in name else None
+    if name and found is None:
+        wrong.append(("credential", f"There is no credential {name[:100]!r}."))
+    return found
+
+
+def _groups(names: list[str], wrong: list[tuple[str, str]]) -> list[Group]:
+    found = {group.name: group for group in Group.objects.filter(name__in=[one for one in names if "\0" not in one])}
+    wrong += [("groups", f"There is no group {name[:100]!r}.") for name in names if name not in found]
+    return list(found.values())
+
+
+def _remember(project: Project, what: int, fields: list[str], by: Caller) -> None:
+    """In the log of admin actions, where changes by people are."""
+    said = f"By the API, {by.name}" + (f": {', '.join(fields)}" if fields else "")
+    LogEntry.objects.log_actions(by.user.pk or 0, [project], what, said[:1000], single_object=True)
