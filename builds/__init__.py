@@ -24,6 +24,7 @@ this order.
     blocks.py      what the log of a build that is long over has become: compressed lines
     cuts.py        what stands in a log for a stretch of it that is not kept
     landmarks.py   groups and annotations: what output says about itself
+    logrows.py     chunks of a log as rows: nothing is written as often
     events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
     filestore.py   files by random names, in a folder or in S3
     artifacts.py   files that steps leave behind

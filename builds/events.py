@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from . import cuts, landmarks, wakes
+from . import cuts, landmarks, logrows, wakes
 from .landmarks import Landmark
 from .models import Board, Build, Event, iso
 from .states import FINAL, Status
@@ -87,6 +87,12 @@ def append(lease: Lease, drafts: Sequence[Chunk | Landmark], counts: Mapping[str
     if not drafts:
         return
     found = [draft for draft in drafts if not isinstance(draft, Chunk)]
+    if not found and not counts and logrows.can_take():
+        rows = [_row(seq, draft) for seq, draft in enumerate(drafts, lease.head + 1) if isinstance(draft, Chunk)]
+        cancelled = logrows.take_and_insert(lease.build_id, lease.token, lease.head, rows, timezone.now())
+        if cancelled is not None:
+            _raise_head(lease, rows[-1].seq, cancelled)
+            return
     with transaction.atomic():
         if reserve(lease, len(drafts)):
             names = step_names(lease.build_id) if found else ()
@@ -108,22 +114,34 @@ def reserve(lease: Lease, count: int) -> bool:
     found = Build.objects.filter(pk=lease.build_id).values_list("lease_token", "head", "cancel_requested_at").first()
     if not taken and (found is None or found[:2] != (lease.token, expected)):
         raise LeaseLost(f"build {lease.build_id} is leased to another, or to nobody")
+    _raise_head(lease, expected, found is not None and found[2] is not None)
+    return bool(taken)
+
+
+def _raise_head(lease: Lease, head: int, cancel_requested: bool) -> None:
+    """Once it is committed, which may be now."""
 
     def committed() -> None:
-        lease.head = expected
-        lease.cancel_requested = found is not None and found[2] is not None
-        wakes.wake(wakes.build_topic(lease.build_id), expected)
+        lease.head = head
+        lease.cancel_requested = cancel_requested
+        wakes.wake(wakes.build_topic(lease.build_id), head)
 
     transaction.on_commit(committed)
-    return bool(taken)
 
 
 def put(build_id: int, head: int, drafts: Sequence[Chunk | Fact]) -> None:
     """Inside the transaction that has taken the numbers above `head`: store the events."""
     now = timezone.now()
-    Event.objects.bulk_create(
-        [_event(build_id, seq, draft, now) for seq, draft in enumerate(drafts, start=head + 1)], batch_size=100
-    )
+    numbered = list(enumerate(drafts, start=head + 1))
+    facts = [
+        Event(build_id=build_id, seq=seq, kind=draft.kind, at=now, body=compact(draft.data))
+        for seq, draft in numbered
+        if isinstance(draft, Fact)
+    ]
+    if facts:
+        Event.objects.bulk_create(facts, batch_size=100)
+    if len(facts) < len(drafts):
+        logrows.insert(build_id, [_row(seq, draft) for seq, draft in numbered if isinstance(draft, Chunk)], now)
 
 
 def put_unleased(build_id: int, drafts: Sequence[Fact]) -> None:
@@ -138,25 +156,14 @@ def _told(draft: Chunk | Landmark, names: Sequence[str]) -> Chunk | Fact:
     return draft if isinstance(draft, Chunk) else Fact(draft.kind, draft.data(names[draft.step]))
 
 
-def _event(build_id: int, seq: int, draft: Chunk | Fact, now: Any) -> Event:
-    if isinstance(draft, Fact):
-        return Event(build_id=build_id, seq=seq, kind=draft.kind, at=now, body=compact(draft.data))
-    if not 1 <= len(draft.lines) <= MAX_CHUNK_LINES:
-        raise ValueError(f"a chunk has 1 to {MAX_CHUNK_LINES} lines, not {len(draft.lines)}")
-    body = "\n".join(draft.lines)
-    if body.count("\n") != len(draft.lines) - 1:
+def _row(seq: int, chunk: Chunk) -> logrows.Row:
+    count = len(chunk.lines)
+    if not 1 <= count <= MAX_CHUNK_LINES:
+        raise ValueError(f"a chunk has 1 to {MAX_CHUNK_LINES} lines, not {count}")
+    body = "\n".join(chunk.lines)
+    if body.count("\n") != count - 1:
         raise ValueError("a line has a line feed in it: the lines behind it would be shown under wrong numbers")
-    return Event(
-        build_id=build_id,
-        seq=seq,
-        kind="log",
-        at=now,
-        step=draft.step,
-        line=draft.line,
-        lines=len(draft.lines),
-        open=draft.open,
-        body=body,
-    )
+    return logrows.Row(chunk.open, seq, chunk.step, chunk.line, count, body)
 
 
 def cut(lease: Lease, first: int, last: int, reason: str) -> None:

@@ -77,4 +77,5 @@ def _size(draft: Chunk | Landmark) -> int:
     """Landmarks stay when the log is cut, and are few: they count like any event."""
     if not isinstance(draft, Chunk):
         return EVENT_BYTES
-    return sum(len(line.encode()) for line in draft.lines) + len(draft.lines) + EVENT_BYTES
+    text = "\n".join(draft.lines)
+    return len(text.encode()) + 1 + EVENT_BYTES

@@ -1,14 +1,15 @@
 """Real threads with real database connections, for tests of what happens at the same time."""
 
+import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from unittest import mock
 
 from django.db import OperationalError, connection, connections
 
-from builds import events, lifecycle
+from builds import events, lifecycle, logrows
 from builds.events import Lease
 from builds.models import Build, Project
 from builds.states import Status
@@ -64,20 +65,28 @@ def state(build_id: int) -> dict[str, Any]:
     return row
 
 
-def answer_lost(landed: bool = True) -> Any:
+@contextlib.contextmanager
+def answer_lost(landed: bool = True) -> Iterator[None]:
     """In it, this thread's next commit raises as if the connection had died: after it was carried out, or before."""
-    commit = connection._commit
     left = [True]
 
-    def dying() -> None:
-        if not left:
-            return commit()
-        left.clear()
-        if landed:
-            commit()
-        raise OperationalError("the connection was lost")
+    def dying(commit: Callable[..., Any]) -> Callable[..., Any]:
+        def carried_out(*arguments: Any) -> Any:
+            if not left:
+                return commit(*arguments)
+            left.clear()
+            if landed:
+                commit(*arguments)
+            raise OperationalError("the connection was lost")
 
-    return mock.patch.object(connection, "_commit", dying)
+        return carried_out
+
+    alone = dying(logrows.take_and_insert)  # a statement that is a transaction by itself
+    with (
+        mock.patch.object(connection, "_commit", dying(connection._commit)),
+        mock.patch.object(logrows, "take_and_insert", alone),
+    ):
+        yield
 
 
 def told(build_id: int) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ MODULES = (
     "tests.test_models",
     "tests.test_cuts",
     "tests.test_landmarks",
+    "tests.test_logrows",
     "tests.test_events",
     "tests.test_lifecycle",
     "tests.test_lifecycle_starts",

@@ -3,6 +3,9 @@
 Pure: the caller tells the time, in seconds of a monotonic clock.
 """
 
+from bisect import bisect_left
+from itertools import accumulate
+
 from buildboard.terminal.canvas import LINE_BYTES
 from buildboard.terminal.lines import LineReader
 from buildboard.terminal.masks import Masked, Masks
@@ -105,13 +108,14 @@ class StepLog:
 
 
 def _chunks(position: int, first: int, lines: list[str], is_open: bool) -> list[Chunk]:
+    ends = list(accumulate(map(len, lines)))
     chunks: list[Chunk] = []
-    start = size = 0
-    for index, line in enumerate(lines):
-        if index > start and (size + len(line) >= CHUNK_CHARACTERS or index - start >= MAX_CHUNK_LINES):
-            chunks.append(Chunk(position, first + start, lines[start:index]))
-            start, size = index, 0
-        size += len(line) + 1
-    if start < len(lines):
-        chunks.append(Chunk(position, first + start, lines[start:], is_open))
+    start = before = 0
+    while start < len(lines):
+        most = min(start + MAX_CHUNK_LINES, len(lines))
+        # A chunk ends before the first line that makes it too long: its text has a line feed between two lines.
+        room = before + CHUNK_CHARACTERS + start
+        end = bisect_left(range(most), room, start + 1, most, key=lambda index: ends[index] + index)
+        chunks.append(Chunk(position, first + start, lines[start:end], is_open and end == len(lines)))
+        start, before = end, ends[end - 1]
     return chunks
