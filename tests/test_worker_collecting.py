@@ -12,7 +12,7 @@ from django.test import SimpleTestCase, override_settings, tag
 from django.utils import timezone
 
 from buildboard import filestores
-from builds import artifacts, filestore, landmarks
+from builds import artifacts, events, filestore, landmarks, safe
 from builds.landmarks import Annotation, parse
 from builds.models import Artifact, Build
 from builds.worker import collecting
@@ -45,6 +45,18 @@ class CollectingTest(OwnStorage, RunnerCase):
         self.assertEqual((row.sha256, row.content_type), (hashlib.sha256(bytes(786439)).hexdigest(), artifacts.ANY))
         self.assertEqual(b"".join(filestore.read(row.name)), bytes(786439))
         self.assertEqual((build.status, build.artifact_count, len(self.stored_files())), ("passed", 3, 3))
+
+    def test_a_path_with_a_secret_in_it_is_stored_without(self) -> None:
+        names = '"$TOKEN" "$TOKEN.log" "a-$TOKEN-$TOKEN" d/b "$TOKEN$TOKEN.log"'
+        run = f"mkdir d; for name in {names}; do echo $name > $name; done"
+        lease = self.queue({"run": run, "artifacts": ["*"], "secrets": ["TOKEN"]})
+        safe.put(Build.objects.get(pk=lease.build_id).project, "TOKEN", "hunter22", by="alice")
+        build = self.run_lease(lease)
+        self.assertEqual(set(self.stored(build)), {"***", "***.log", "a-***-***", "d/b"})
+        [warned] = self.warned(build)
+        self.assertEqual(warned, "***.log is not stored: without the secrets in them another file has the same path.")
+        told = [record.data for record in events.read(build.pk, 0)]
+        self.assertFalse([data for data in told if "hunter22" in data])
 
     def test_many_are_told_in_one_line(self) -> None:
         build = self.build("for n in $(seq -w 120); do printf x > f$n; done", "*")

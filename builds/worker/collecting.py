@@ -17,6 +17,8 @@ from typing import IO, NamedTuple
 from django.conf import settings
 from django.core.files import File
 
+from buildboard.terminal.masks import Masks
+
 from .. import artifacts, filestore
 from ..artifacts import HEAD_BYTES, MAX_PATH, Done, Intent
 from ..events import Lease
@@ -96,9 +98,10 @@ class Teller:
 class Artifacts(Hook):
     """Of one build."""
 
-    def __init__(self, lease: Lease, store: Storing) -> None:
+    def __init__(self, lease: Lease, store: Storing, masks: Masks) -> None:
         self._lease = lease
         self._store = store
+        self._masks = masks
         self._budget = Budget.of_settings()
 
     def after(self, step: Running, ending: Ending) -> Iterable[Start]:
@@ -130,8 +133,14 @@ class Artifacts(Hook):
     def _wanted(self, step: Running, files: Sequence[Match], teller: Teller) -> Iterator[Wanted]:
         most = settings.BUILDBOARD_MAX_ARTIFACT_MB * _MEGABYTE
         prefix = prefix_of(step)
+        hidden: set[str] = set()
         for match in files:
-            path = prefix + match.path
+            path = self._masks.text(prefix + match.path)  # a step may call a file as a secret
+            if path != prefix + match.path:
+                if path in hidden:
+                    teller.leave_out(path, "without the secrets in them another file has the same path")
+                    continue
+                hidden.add(path)
             if len(path) > MAX_PATH:
                 teller.leave_out(f"{path[:80]}…", f"its path is longer than {MAX_PATH} characters")
             elif match.size > most:

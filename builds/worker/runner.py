@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 def hooks(workspace: Workspace, lease: Lease, store: Storing, masks: Masks) -> list[Hook]:
     """What belongs to the steps of one build besides their scripts, in the order in which it is done."""
-    return [OwnWorkspace(workspace), Caches(lease, store), Artifacts(lease, store), Reports(lease, store, masks)]
+    return [OwnWorkspace(workspace), Caches(lease, store), Artifacts(lease, store, masks), Reports(lease, store, masks)]
 
 
 class Runner:
