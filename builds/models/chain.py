@@ -1,5 +1,6 @@
 """One project after another."""
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -8,6 +9,9 @@ from .build import Build
 from .hook import validate_patterns
 from .project import Project
 from .shared import rule
+
+MAX_AFTERS = 50
+"""Of one project: so many others it comes after, and so many come after it."""
 
 
 class After(models.Model):
@@ -47,6 +51,15 @@ class After(models.Model):
 
     def __str__(self) -> str:
         return f"{self.project} after {self.upstream}"
+
+    def clean(self) -> None:
+        if not self._state.adding:
+            return
+        if After.objects.filter(project=self.project_id).count() >= MAX_AFTERS:
+            raise ValidationError(f"A project is built after up to {MAX_AFTERS} others. Remove one first.")
+        if After.objects.filter(upstream=self.upstream_id).count() >= MAX_AFTERS:
+            # Which these are is not said: whoever asks may not see them.
+            raise ValidationError({"upstream": f"Up to {MAX_AFTERS} projects are built after it already."})
 
 
 class FollowUp(models.Model):

@@ -10,6 +10,9 @@ from .build import Build
 from .project import Project
 from .shared import rule
 
+MAX_SCHEDULES = 50
+"""Of one project."""
+
 
 def validate_ref(text: str) -> None:
     if not text.isprintable() or text.startswith("-") or text != text.strip():
@@ -63,6 +66,10 @@ class Schedule(models.Model):
         return self.name
 
     def clean(self) -> None:
+        if self._state.adding and Schedule.objects.filter(project=self.project_id).count() >= MAX_SCHEDULES:
+            raise ValidationError(
+                f"A project has up to {MAX_SCHEDULES} schedules. Delete one that is not needed any more."
+            )
         said = {}
         if not isinstance(self.inputs, dict):
             said["inputs"] = 'Expected an object of inputs by their names, such as {"target": "staging"}.'

@@ -24,6 +24,8 @@ NAMES = {
     "matrix": "Matrix",
 }
 """What people call the kinds, in the order in which they are offered."""
+MOST_TARGETS = 50
+"""Of one project."""
 MOST_RECIPIENTS = 20
 MOST_SECRET = 2_000
 _KEPT = "It was given for another address: expected it once more for this one."
@@ -79,6 +81,8 @@ def _check_common(target: Target, before: Target | None, wrong: dict[str, str]) 
     if target.kind not in TARGET_KINDS:
         wrong["kind"] = f"Expected one of {', '.join(TARGET_KINDS)}."
         return
+    if before is None and Target.objects.filter(project=target.project_id).count() >= MOST_TARGETS:
+        wrong["name"] = f"A project has up to {MOST_TARGETS} of them. Delete one that is not needed any more."
     if before is not None and before.kind != target.kind:
         wrong["kind"] = "It cannot become another kind: make a new one."
     named = Target.objects.filter(project=target.project_id).exclude(pk=target.pk).values_list("name", flat=True)

@@ -109,7 +109,11 @@ def _store(schedule: Schedule, body: ScheduleGiven) -> Schedule:
     try:
         schedule.full_clean()
     except ValidationError as error:
-        said = [f"{field}: {text}" for field, texts in error.message_dict.items() for text in texts]
+        said = [
+            text if field == "__all__" else f"{field}: {text}"
+            for field, texts in error.message_dict.items()
+            for text in texts
+        ]
         raise Problem(422, " ".join(said)) from error
     schedules.save(schedule)
     return schedule
