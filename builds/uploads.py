@@ -116,25 +116,31 @@ def _hold(build_id: int, token: str) -> None:
 
 
 def _place(build_id: int, one: Announced, steps: int) -> Place:
+    if why := _why_not_there(one, steps):
+        return Place(one.path, refused=why)
     known = Artifact.objects.filter(build_id=build_id, path=one.path).exclude(state=GOING).exclude(name__contains=".")
     for row in known:
         if (row.size, row.sha256, row.step) == (one.size, one.sha256, one.step):
             return Place(one.path, None, row.size) if row.state == STORED else Place(one.path, row.pk, _have(row))
     for row in known.filter(state=STORING):  # announced with other bytes than it has now
         _forget(row)
-    why = _why_not(build_id, one, steps)
-    if why:
+    if why := _too_much(build_id, one):
         return Place(one.path, refused=why)
     made = Artifact.objects.create(build_id=build_id, name=filestore.new_name(), **one._asdict())
     return Place(one.path, made.pk)
 
 
-def _why_not(build_id: int, one: Announced, steps: int) -> str:
+def _why_not_there(one: Announced, steps: int) -> str:
+    """A database may not even be asked for a path with a NUL in it."""
     parts = one.path.split("/")
     if len(one.path) > MAX_PATH or _WRONG.search(one.path) or any(part in ("", ".", "..") for part in parts):
         return f"Expected a path within a folder, of up to {MAX_PATH} characters, with / between its names."
     if one.step >= steps:
         return f"The build has no step {one.step}."
+    return ""
+
+
+def _too_much(build_id: int, one: Announced) -> str:
     if one.size > settings.BUILDBOARD_MAX_ARTIFACT_MB * _MEGABYTE:
         return f"It has {said(one.size)}; an artifact has {settings.BUILDBOARD_MAX_ARTIFACT_MB:,} MB at most."
     taken = Artifact.objects.filter(build_id=build_id).exclude(state=GOING).exclude(name__contains=".")
@@ -200,17 +206,25 @@ class _Whole(File):
             yield from filestore.read(f"{whole.name}.{offset}", 0, min(PIECE_BYTES, whole.size - offset))
 
     def read(self, count: int = -1) -> bytes:
-        if count < 0:
-            return b"".join(self.chunks())
-        if not self._left:
-            self._left = next(self._parts, b"")
-            self._digest.update(self._left)
-            self._head += self._left[: HEAD_BYTES - len(self._head)]
+        """So many bytes, but at the end: an S3 client takes fewer for the end."""
+        found = bytearray()
+        while count < 0 or len(found) < count:
+            if not self._left and not self._take():
+                break
+            missing = len(self._left) if count < 0 else count - len(found)
+            found += self._left[:missing]
+            self._left = self._left[missing:]
+        return bytes(found)
+
+    def _take(self) -> bool:
+        """The next bytes; False: there are none."""
         if time.monotonic() >= self._renew_at:
             lifecycle.renew(self._lease)
             self._renew_at = time.monotonic() + _RENEW_SECONDS
-        part, self._left = self._left[:count], self._left[count:]
-        return part
+        self._left = next(self._parts, b"")
+        self._digest.update(self._left)
+        self._head += self._left[: HEAD_BYTES - len(self._head)]
+        return bool(self._left)
 
     def chunks(self, chunk_size: int | None = None) -> Iterator[bytes]:
         while part := self.read(chunk_size or filestore.CHUNK_BYTES):

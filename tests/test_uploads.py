@@ -102,6 +102,31 @@ class UploadTests(UploadCase):
         self.assertEqual(len(self.stored_files()), 2)
         self.assertEqual(Artifact.objects.count(), 2)
 
+    def test_a_storage_is_given_as_much_as_it_asks_for(self) -> None:
+        """An S3 client takes a shorter answer for the end, and has the rest in memory at once."""
+        content = bytes(range(30))
+        number = self.place("a", content)["number"]
+        for offset in range(0, len(content), PIECE):
+            self.send(number, offset, content[offset : offset + PIECE])
+        read = []
+
+        def save(name: str, file: Any) -> None:
+            while part := file.read(13):
+                read.append(part)
+
+        with mock.patch.object(filestore, "save", save):
+            self.assertEqual(self.complete(number).status_code, 200)
+        self.assertEqual((b"".join(read), [len(part) for part in read]), (content, [13, 13, 4]))
+
+    def test_the_lease_is_kept_while_it_is_put_together(self) -> None:
+        number = self.place("a", b"x" * 20)["number"]
+        for offset in (0, 8, 16):
+            self.send(number, offset, b"x" * min(8, 20 - offset))
+        before = Build.objects.get(pk=self.number).renewal
+        with mock.patch.object(uploads, "_RENEW_SECONDS", 0):
+            self.assertEqual(self.complete(number).status_code, 200)
+        self.assertGreater(Build.objects.get(pk=self.number).renewal, before + 2)
+
     def test_announced_again_it_goes_on_where_it_was(self) -> None:
         content = b"x" * 3 * PIECE
         number = self.place("a", content)["number"]
