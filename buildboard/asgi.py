@@ -37,7 +37,7 @@ django = get_asgi_application()
 from builds.live import frames, hub, stream  # noqa: E402 - they need Django's settings
 from builds.live.logs import CutShort  # noqa: E402
 
-from . import bodies, connections, postgresql  # noqa: E402
+from . import bodies, connections, direct, postgresql  # noqa: E402
 from .connections import Message, Send  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ Receive = Callable[[], Awaitable[Message]]
 
 _one_thread = ThreadPoolExecutor(1, thread_name_prefix="live-requests")
 _places: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = weakref.WeakKeyDictionary()
+live = direct.Handler()
 postgresql.guard()
 
 
@@ -144,7 +145,7 @@ class _Request:
     async def _django(self) -> None:
         if self._is_live:
             async with ThreadSensitiveContext(executor=_one_thread):
-                await django(self._scope, self._next_message, self._send)
+                await live(self._scope, self._next_message, self._send)
         else:
             await django(self._scope, self._next_message, self._send)
 

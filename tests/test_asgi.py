@@ -37,7 +37,7 @@ class Served:
 
     def run(self, application, **scope) -> asyncio.Task:
         async def serve() -> None:
-            with patch.object(asgi, "django", application):
+            with patch.object(asgi, "django", application), patch.object(asgi, "live", application):
                 await asgi.application(SCOPE | scope, self.says.get, self.send)
 
         return asyncio.create_task(serve())

@@ -1,6 +1,7 @@
 """Who is it, may they, and from which cursor: asked by requests of every shape."""
 
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import AnonymousUser, Group, User
+from django.http import HttpRequest
 from django.test import AsyncRequestFactory, TestCase, override_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +9,7 @@ from hypothesis.extra.django import TestCase as PropertyCase
 
 from builds.access import ALL_SCOPES, new_token
 from builds.live import opening
-from builds.live.opening import Refusal
+from builds.live.opening import Opening, Refusal
 from builds.models import Board, Project
 from tests import live
 
@@ -24,7 +25,7 @@ class CursorTest(PropertyCase):
 
     def cursor(self, header: str | None = None, **query: str) -> int | None:
         headers = {} if header is None else {"last-event-id": header}
-        return opening._cursor(AsyncRequestFactory().get("/", query, headers=headers), self.extent)
+        return opening._cursor(AsyncRequestFactory().get("/", query, headers=headers), self.extent, "a world")
 
     @settings(max_examples=200)
     @given(st.text(max_size=40) | st.integers(-5, 20).map(str))
@@ -46,8 +47,17 @@ class CursorTest(PropertyCase):
         self.assertIsNone(self.cursor(after=""))
 
     def test_only_this_world_is_known(self) -> None:
-        self.assertEqual(self.cursor(after="4", world=Board.get().world), 4)
+        self.assertEqual(self.cursor(after="4", world="a world"), 4)
         self.assertIsNone(self.cursor(after="4", world="x"))
+
+
+def admitted(*asked: opening.Asked) -> list[Opening | int]:
+    """What each is given, or the status of its refusal."""
+    return [answer.response.status_code if isinstance(answer, Refusal) else answer for answer in opening._builds(asked)]
+
+
+def build_opened(by: HttpRequest, build_id: int) -> Opening | int:
+    return admitted(opening.Asked(by, build_id))[0]
 
 
 class OpeningTest(TestCase):
@@ -61,29 +71,62 @@ class OpeningTest(TestCase):
         return caught.exception.response.status_code
 
     def test_whoever_may_see_the_project_may_open_its_builds(self) -> None:
-        opened = opening._build(request(self.alice, query={"after": "1"}), self.build.pk)
+        opened = build_opened(request(self.alice, query={"after": "1"}), self.build.pk)
         self.assertEqual((opened.cursor, opened.standing.user, opened.is_over), (1, self.alice.pk, False))
         group = Group.objects.create(name="insiders")
         group.user_set.add(self.alice)
         Project.objects.get().groups.add(group)
-        opening._build(request(self.alice), self.build.pk)
-        self.assertEqual(self.refused(opening._build, request(self.stranger), self.build.pk), 404)
+        self.assertIsInstance(build_opened(request(self.alice), self.build.pk), Opening)
+        self.assertEqual(build_opened(request(self.stranger), self.build.pk), 404)
         self.assertEqual(opening._board(request(self.stranger)).visible, frozenset())
         self.assertEqual(opening._board(request(self.alice)).visible, {self.build.project_id})
 
     def test_a_token_without_the_scope_reads_nothing(self) -> None:
-        self.assertEqual(self.refused(opening._build, request(self.alice, scopes=("start",)), self.build.pk), 404)
+        self.assertEqual(build_opened(request(self.alice, scopes=("start",)), self.build.pk), 404)
         self.assertEqual(self.refused(opening._board, request(self.alice, scopes=("start",))), 403)
 
     def test_nobody_has_to_sign_in_unless_the_board_is_public(self) -> None:
-        from django.contrib.auth.models import AnonymousUser
-
         nobody = AsyncRequestFactory().get("/")
         nobody.user = AnonymousUser()
-        self.assertEqual(self.refused(opening._build, nobody, self.build.pk), 401)
+        self.assertEqual(build_opened(nobody, self.build.pk), 401)
         with override_settings(BUILDBOARD_PUBLIC=True):
-            self.assertIsNone(opening._build(nobody, self.build.pk).standing.user)
+            self.assertIsNone(build_opened(nobody, self.build.pk).standing.user)
 
     def test_an_unknown_build_is_not_found(self) -> None:
         for unknown in (0, self.build.pk + 1, 10**40):
-            self.assertEqual(self.refused(opening._build, request(self.alice), unknown), 404)
+            self.assertEqual(build_opened(request(self.alice), unknown), 404)
+
+    def test_those_who_come_together_are_each_answered_as_if_alone(self) -> None:
+        other = live.queued("other")
+        other.project.groups.add(Group.objects.create(name="insiders"))
+        seen, unseen = self.build.pk, other.pk
+        good = f"Bearer {new_token(self.alice)}"
+        admin = f"Bearer {new_token(User.objects.create_superuser('root'))}"
+        get = AsyncRequestFactory().get
+        asked = [
+            opening.Asked(get("/", query, headers={"authorization": credential}), build_id)
+            for credential in (good, "Bearer wrong", admin, "Basic x", good, "Bearer wrong")
+            for build_id in (seen, unseen, 10**40)
+            for query in ({}, {"after": "1"}, {"after": "99"}, {"world": "x"}, {"world": Board.get().world})
+        ]
+        for one in asked:
+            one.request.user = AnonymousUser()
+        alone = [admitted(one)[0] for one in asked]
+        self.assertEqual(list(map(told, admitted(*asked))), list(map(told, alone)))
+        known = [one for one in asked if one.request.headers["authorization"] in (good, admin)]
+        with self.assertNumQueries(6):  # whose the two tokens are, what each may see, where it stands, and the world
+            admitted(*known)
+
+    def test_a_right_that_ends_is_seen_by_the_next_go(self) -> None:
+        one = opening.Asked(request(self.alice), self.build.pk)
+        self.assertIsInstance(build_opened(*one), Opening)
+        self.build.project.groups.add(Group.objects.create(name="insiders"))
+        self.assertEqual(admitted(one, one), [404, 404])
+        User.objects.filter(pk=self.alice.pk).update(is_active=False)
+        self.assertEqual(admitted(one, one), [401, 401])
+
+
+def told(answer: Opening | int) -> object:
+    if isinstance(answer, int):
+        return answer
+    return answer.standing, answer.source.topic, answer.extent, answer.cursor, answer.visible

@@ -7,6 +7,7 @@ pages.py     slices of logs for viewers who are behind, each read once for all o
 tail.py      a topic's newest frames in memory, read and encoded once for all its viewers
 viewer.py    one reader of a tail: its cursor, its bounds, and what it ends with
 hub.py       per process: hears wakes, looks by itself, keeps tails, and asks again who may still see what
+door.py      questions to the database that are answered together
 opening.py   a request → who is it, may they, from which cursor
 stream.py    the Server-Sent Events views
 poll.py      the same events as JSON, long poll

@@ -2,11 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
@@ -15,11 +16,19 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
+from buildboard.presence import AWAY
+
+from .. import events
 from ..access import BadToken, Caller, Standing, identify, standing, visible_projects
 from ..events import Extent
 from ..models import Board
 from . import reading
+from .door import Door
 from .sources import BoardSource, BuildSource, Source, is_void
+
+_MOST = 2**63 - 1
+"""No build has a higher number, and no database takes one."""
+_doors: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Door[Asked, Opening]]" = weakref.WeakKeyDictionary()
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,6 +43,14 @@ class Refusal(Exception):
     def __init__(self, response: HttpResponse) -> None:
         super().__init__(response.status_code)
         self.response = response
+
+
+class Asked(NamedTuple):
+    request: HttpRequest
+    build_id: int
+
+
+Credential = tuple[str, str]
 
 
 class Away(Exception):
@@ -66,12 +83,12 @@ def refuse(status: int, detail: str, **more: str) -> Refusal:
     return Refusal(response)
 
 
-AWAY = {"detail": "The database cannot be reached just now.", "cause": "database"}
+AWAY_DETAIL = {"detail": "The database cannot be reached just now.", "cause": "database"}
 
 
 def away() -> HttpResponse:
     """503, for whoever cannot be told by a stream."""
-    refusal = refuse(503, **AWAY)
+    refusal = refuse(503, **AWAY_DETAIL)
     refusal.response["Retry-After"] = "5"
     return refusal.response
 
@@ -131,7 +148,10 @@ def flag(request: HttpRequest, name: str, default: str = "0") -> bool:
 
 async def open_build(request: HttpRequest, build_id: int) -> Opening:
     """`Refusal`: 401, 404. `Away`."""
-    return await ask(_build, request, build_id)
+    loop = asyncio.get_running_loop()
+    if loop not in _doors:
+        _doors[loop] = Door(_builds)
+    return await _answer(_doors[loop].ask(Asked(request, build_id)))
 
 
 async def open_board(request: HttpRequest) -> Opening:
@@ -156,10 +176,13 @@ def no_build(build_id: int) -> Refusal:
 
 async def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """What a plain function reads from the database, however long the line is, as long as it moves. `Away`."""
-    if reading.is_away():
-        raise Away
-    asked = asyncio.ensure_future(reading.read_later(function, *args, **kwargs))
+    return await _answer(asyncio.ensure_future(reading.read_later(function, *args, **kwargs)))
+
+
+async def _answer(asked: "asyncio.Future[R]") -> R:
     try:
+        if reading.is_away():
+            raise Away
         while not (await asyncio.wait({asked}, timeout=1.0))[0]:
             if reading.is_away():
                 raise Away
@@ -170,17 +193,48 @@ async def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         asked.cancel()
 
 
-def _build(request: HttpRequest, build_id: int) -> Opening:
-    caller = known_caller(request)
-    project = caller.builds().filter(pk=build_id).values_list("project_id", flat=True).first()
-    if project is None:
-        raise no_build(build_id)
-    source = BuildSource(build_id, project)
-    extent = source.extent()
-    if extent is None:
-        raise no_build(build_id)
-    cursor = _cursor(request, extent)
-    return Opening(standing(request, caller), source, extent, cursor, frozenset({project}))
+def _builds(asked: Sequence[Asked]) -> list[Opening | Exception]:
+    """Of those who come with the same session or token it is asked once who that is, and once what they may see: by
+    the code that answers one alone."""
+    known: dict[Credential, tuple[Caller, Standing]] = {}
+    wanted: dict[Credential, set[int]] = {}
+    refused: dict[int, Exception] = {}
+    for place, (request, build_id) in enumerate(asked):
+        credential = _credential(request)
+        if credential not in known:  # one who is refused is asked for again: the answer is its own
+            try:
+                caller = known_caller(request)
+                known[credential] = caller, standing(request, caller)
+            except AWAY:
+                raise
+            except Exception as error:
+                refused[place] = error
+                continue
+        wanted.setdefault(credential, set()).add(build_id)
+    seen: dict[tuple[Credential, int], int] = {}
+    for credential, build_ids in wanted.items():
+        caller = known[credential][0]
+        rows = caller.builds().filter(pk__in=[one for one in build_ids if one <= _MOST]).values_list("pk", "project_id")
+        seen |= {(credential, build_id): project for build_id, project in rows}
+    extents = events.heads({build_id for _, build_id in seen})
+    world = Board.get().world if any("world" in request.GET for request, _ in asked) else ""
+    found: list[Opening | Exception] = []
+    for place, (request, build_id) in enumerate(asked):
+        credential = _credential(request)
+        project, extent = seen.get((credential, build_id)), extents.get(build_id)
+        if place in refused:
+            found.append(refused[place])
+        elif project is None or extent is None:
+            found.append(no_build(build_id))
+        else:
+            source, cursor = BuildSource(build_id, project), _cursor(request, extent, world)
+            found.append(Opening(known[credential][1], source, extent, cursor, frozenset({project})))
+    return found
+
+
+def _credential(request: HttpRequest) -> Credential:
+    """All by which `identify` tells who it is."""
+    return request.headers.get("Authorization", ""), request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
 
 
 def _board(request: HttpRequest) -> Opening:
@@ -190,15 +244,15 @@ def _board(request: HttpRequest) -> Opening:
     source = BoardSource()
     extent = source.extent()
     stands = standing(request, caller)
+    world = Board.get().world if "world" in request.GET else ""
     visible = visible_projects({stands}).get(stands, frozenset())
-    return Opening(stands, source, extent, _cursor(request, extent), visible)
+    return Opening(stands, source, extent, _cursor(request, extent, world), visible)
 
 
-def _cursor(request: HttpRequest, extent: Extent) -> int | None:
+def _cursor(request: HttpRequest, extent: Extent, world: str) -> int | None:
     """By the `Last-Event-ID` header, else `?after=`; without either, the one before all that is stored. None where it
-    is void."""
-    world = request.GET.get("world")
-    if world is not None and world != Board.get().world:
+    is void. `world`: this database's, where the request names one."""
+    if request.GET.get("world", world) != world:
         return None
     text = request.headers.get("Last-Event-ID") or request.GET.get("after")
     if text is None:

@@ -55,7 +55,7 @@ async def _answer(request: HttpRequest, build_id: int | None) -> HttpResponseBas
     except Refusal as refusal:
         return refusal.response
     except Away:
-        return _response(request, _farewell(RETRY_AWAY_MS, opening.AWAY))
+        return _response(request, _farewell(RETRY_AWAY_MS, opening.AWAY_DETAIL))
     if opened.is_over:
         return HttpResponse(status=204, headers={"Cache-Control": "no-cache"})
     stream = Stream(opened, request.scope.get(FAREWELL), request.scope.get(DIRECT))
