@@ -58,6 +58,11 @@ class GraphTests(SimpleTestCase):
         self.assertEqual([box.look for box in found.boxes], ["warning", "failed"])
         self.assertEqual([item.is_allowed for item in found.items], [True, False])
 
+    def test_a_name_is_cut_where_its_box_ends(self) -> None:
+        names = ("a" * 16, "a" * 17, "漢" * 8, "漢" * 9)
+        found = draw(plan(*(f"name: {name}" for name in names)), {})
+        self.assertEqual([box.label for box in found.boxes], ["a" * 16, "a" * 15 + "…", "漢" * 8, "漢" * 7 + "…"])
+
     def test_too_many_are_a_list_alone(self) -> None:
         found = draw(plan(*[f"name: s{number}" for number in range(MOST + 1)]), {})
         self.assertEqual((found.boxes, found.edges, len(found.items)), ([], [], MOST + 1))

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
+from unicodedata import east_asian_width
 
 from ..recipe import Recipe, StepRecipe, duration
 from ..states import Status
@@ -15,7 +17,7 @@ LEAST_WIDTH, MOST_WIDTH = 720, 1_100
 _ACROSS, _DOWN = 40, 12
 _EDGE = 2
 _LETTERS = 16
-"""Of a name in a box."""
+"""Of a name in a box; one of Chinese, Japanese or Korean is as wide as two."""
 
 
 @dataclass
@@ -41,7 +43,11 @@ class Box:
 
     @property
     def label(self) -> str:
-        return self.name if len(self.name) <= _LETTERS else self.name[: _LETTERS - 1] + "…"
+        """As much of its name as there is room for."""
+        ends = list(accumulate(2 if east_asian_width(letter) in "WF" else 1 for letter in self.name))
+        if not ends or ends[-1] <= _LETTERS:
+            return self.name
+        return self.name[: sum(end < _LETTERS for end in ends)] + "…"
 
     @property
     def mark(self) -> str:

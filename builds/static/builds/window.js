@@ -147,8 +147,10 @@ export class Window {
     const to = this.top + view + beyond;
     /** @type {Row[]} */
     const drawn = [];
-    for (let row = /** @type {Row|null} */ (outline.rowAt(this.top - beyond)); row && row.top < to; row = outline.after(row)) {
+    let row = /** @type {Row|null} */ (outline.rowAt(this.top - beyond));
+    while (row && (row.top < to || !drawn.length)) { // one at least, also while the log has no height
       drawn.push(row);
+      row = outline.after(row);
     }
     this.drawn = drawn;
     const first = drawn[0];
