@@ -35,6 +35,7 @@ MODULES = (
     "tests.test_retention_turns",
     "tests.test_search_slices",
     "tests.test_growth",
+    "tests.test_revisions",
     "tests.test_web_filters",
     "tests.test_web_front",
     "tests.test_web_history",

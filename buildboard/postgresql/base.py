@@ -6,8 +6,8 @@ to be away. Elsewhere this is Django's own, with its pool.
 
 import re
 import time
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, NamedTuple
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -103,6 +103,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if options.get("pool"):
             options["pool"] = {**options["pool"], "connection_class": Connection}
         super().__init__(settings_dict, *args, **kwargs)
+        self._last_words: list[LastWord] = []
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """The pool's own patience is short (`timeout` in its options), so that what happens meanwhile is noticed."""
@@ -116,6 +117,42 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 database.suspect()
                 if time.monotonic() > until:
                     raise
+
+    # --- The last words of a transaction ---
+
+    def say_last(self, sql: str, params: Sequence[Any], told: Callable[[Any], None]) -> None:
+        """Inside a transaction, and no savepoint: `sql` is executed as its last word, and travels with its COMMIT. What
+        it locks is locked for as long as the server takes, and not until a client on a busy machine says the next word.
+        `told`: called with the row that it returns, once that is committed. A rollback forgets it.
+        """
+        self._last_words.append(LastWord(sql, params, told))
+
+    def _commit(self) -> None:
+        words, self._last_words = self._last_words, []
+        if not words or self.connection is None:
+            return super()._commit()  # type: ignore[misc]
+        cursors = [psycopg.Cursor(self.connection) for _ in words]
+        with self.wrap_database_errors:
+            with self.connection.pipeline():
+                for cursor, word in zip(cursors, words, strict=True):
+                    cursor.execute(word.sql, word.params)  # type: ignore[arg-type]
+                super()._commit()  # type: ignore[misc]
+            for cursor, word in zip(cursors, words, strict=True):
+                word.told(cursor.fetchone())
+
+    def _rollback(self) -> None:
+        self._last_words = []
+        super()._rollback()  # type: ignore[misc]
+
+    def close(self) -> None:
+        self._last_words = []
+        super().close()
+
+
+class LastWord(NamedTuple):
+    sql: str
+    params: Sequence[Any]
+    told: Callable[[Any], None]
 
 
 def guard() -> None:

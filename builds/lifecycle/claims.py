@@ -2,6 +2,7 @@
 
 import time
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -54,8 +55,10 @@ def _take(candidate: queue.Candidate, worker: str, token: str, own: str, sandbox
     if not taken:  # cancelled in between
         raise queue.Busy
     lease = Lease(build_id, token, Build.objects.values_list("head", flat=True).get(pk=build_id), since=since)
-    store(lease, begun)
-    queue.check_total()
+    limited = settings.BUILDBOARD_MAX_RUNNING > 0
+    store(lease, begun, at_once=limited)
+    if limited:
+        queue.check_total()
     return lease
 
 

@@ -76,7 +76,7 @@ def enqueue(
             Step.objects.bulk_create(step_rows(build, plan.steps))
             events.put_unleased(build.pk, [as_it_is(build)])
             outbox.tell(build)
-            revise(build.pk)
+            revise(build.pk, at_once=nearly_full)
             if nearly_full:
                 check_queue(room=0)  # the board's row is locked by now: no other start comes in between
             return build

@@ -22,6 +22,7 @@ QUESTIONS = (
     "flood",
     "append",
     "idle",
+    "writers",
     "prune",
     "room",
     "search",

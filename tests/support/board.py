@@ -192,6 +192,8 @@ class Board:
             wanted["OPTIONS"] = copy.deepcopy(settings.DATABASES["default"].get("OPTIONS", {}))
             if not settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
                 wanted["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20}
+        else:
+            wanted["ENGINE"] = "buildboard.postgresql"
         full = connections.configure_settings({"default": wanted})["default"]
         before = connections["default"]
         # Under another alias than its place: test cases that may not use the run's own database watch that one.
