@@ -6,7 +6,6 @@ this order.
 
     states.py      statuses of builds and steps, and what may become what
     inputs.py      typed parameters of a recipe, given at the start of a build
-    junit.py       test reports in JUnit's XML
     source.py      what a build is made of, and what started it
     recipe/        YAML → Recipe, with errors that name the line
     hooks/         webhooks: what a forge delivers, from the headers to the build that it asks for
@@ -26,10 +25,11 @@ this order.
     landmarks.py   groups and annotations: what output says about itself
     logrows.py     chunks of a log as rows: nothing is written as often
     events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
+    junit.py       test reports in JUnit's XML
+    testcases.py   the tests of builds, and which of them are flaky
     filestore.py   files by random names, in a folder or in S3
     artifacts.py   files that steps leave behind
     caches.py      files that builds leave for later ones
-    testcases.py   the tests of builds, and which of them are flaky
     printed.py     the lines of a step by their numbers, whatever has become of the log
     lookout.py     finds the groups and annotations in what the steps of a build print
     loglimit.py    how much of a build's log is kept: its head, and its tail
@@ -39,9 +39,9 @@ this order.
     outbox/        messages about builds to those outside: written with what they tell of, sent later
     lifecycle/     enqueue, claim, finish, lose, cancel …: the only writer of a status
     deliveries.py  what webhooks deliver, and what became of it
-    runs.py        builds that run elsewhere: what a program there tells, as a worker would
     schedules.py   starts what is due by a schedule, each time once
     chains.py      one project after another
+    runs.py        builds that run elsewhere: what a program there tells, as a worker would
     worlds.py      a new world for a database that was restored from a backup
     retention/     compacts logs of builds that are over, and prunes old ones
     uploads.py     artifacts of builds that run elsewhere, piece by piece

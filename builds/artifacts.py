@@ -10,11 +10,11 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from . import events, filestore
-from .events import Fact, Lease, LeaseLost
+from .events import Fact, Lease
 from .models import Artifact, Build, iso
 from .models.artifact import GOING, STORED, STORING
 from .states import Status
@@ -79,8 +79,7 @@ def content_type(head: bytes, *, whole: bool) -> str:
 def intend(lease: Lease, intents: Sequence[Intent]) -> None:
     """Announce files, before the first byte of any is stored. `LeaseLost`. May be called again after an error."""
     with transaction.atomic():
-        if not Build.objects.filter(pk=lease.build_id, lease_token=lease.token).update(renewal=F("renewal") + 1):
-            raise LeaseLost(f"build {lease.build_id} is leased to another, or to nobody")
+        events.hold(lease)
         known = set(Artifact.objects.filter(name__in=[one.name for one in intents]).values_list("name", flat=True))
         Artifact.objects.bulk_create(
             [Artifact(build_id=lease.build_id, **one._asdict()) for one in intents if one.name not in known],

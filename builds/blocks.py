@@ -226,7 +226,7 @@ class Stamp(NamedTuple):
 
 
 def head_stamps(step: int, line: int, body: bytes | memoryview) -> Iterator[Stamp]:
-    """The same of one block, from its first line alone: its text stays compressed. `Damaged` as `decode`."""
+    """Of one block, from its first line alone: its text stays compressed. `Damaged` as `decode`."""
     try:
         reader = zlib.decompressobj()
         head = reader.decompress(body, 4096)

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
-from . import filestore
-from .events import Lease, LeaseLost
+from . import events, filestore
+from .events import Lease
 from .models import Build, Cache, Project
 from .models.artifact import GOING, STORED, STORING
 from .safe import of_fork
@@ -70,8 +70,7 @@ def find(build: Build, key: str, restore_keys: Sequence[str]) -> Hit | None:
 def intend(lease: Lease, build: Build, key: str, name: str, size: int) -> bool:
     """Announce an archive, before its first byte is stored. False: there is one of that key already. `LeaseLost`."""
     with transaction.atomic():
-        if not Build.objects.filter(pk=lease.build_id, lease_token=lease.token).update(renewal=F("renewal") + 1):
-            raise LeaseLost(f"build {lease.build_id} is leased to another, or to nobody")
+        events.hold(lease)
         scope = scope_of(build)
         if scope is None or _of(build, scope, key).exists():
             return False

@@ -31,6 +31,9 @@ PAGE = 1_000
 class LeaseLost(Exception):
     """The build is not this worker's any more: stop its processes and write nothing."""
 
+    def __init__(self, build_id: int, why: str = "is leased to another, or to nobody") -> None:
+        super().__init__(f"build {build_id} {why}")
+
 
 @dataclass
 class Lease:
@@ -113,7 +116,7 @@ def reserve(lease: Lease, count: int) -> bool:
     )
     found = Build.objects.filter(pk=lease.build_id).values_list("lease_token", "head", "cancel_requested_at").first()
     if not taken and (found is None or found[:2] != (lease.token, expected)):
-        raise LeaseLost(f"build {lease.build_id} is leased to another, or to nobody")
+        raise LeaseLost(lease.build_id)
     _raise_head(lease, expected, found is not None and found[2] is not None)
     return bool(taken)
 
@@ -127,6 +130,13 @@ def _raise_head(lease: Lease, head: int, cancel_requested: bool) -> None:
         wakes.wake(wakes.build_topic(lease.build_id), head)
 
     transaction.on_commit(committed)
+
+
+def hold(lease: Lease) -> None:
+    """A sign of life, and inside a transaction the lock on the build's row: what else its worker stores of it is fenced
+    as well. `LeaseLost`: the lease is gone."""
+    if not Build.objects.filter(pk=lease.build_id, lease_token=lease.token).update(renewal=F("renewal") + 1):
+        raise LeaseLost(lease.build_id)
 
 
 def put(build_id: int, head: int, drafts: Sequence[Chunk | Fact]) -> None:
@@ -174,7 +184,7 @@ def cut(lease: Lease, first: int, last: int, reason: str) -> None:
     with transaction.atomic():
         held = Build.objects.filter(pk=lease.build_id, lease_token=lease.token, head=lease.head)
         if not held.update(renewal=F("renewal") + 1):
-            raise LeaseLost(f"build {lease.build_id} is leased to another, or to nobody")
+            raise LeaseLost(lease.build_id)
         cuts.replace(lease.build_id, first, last, step_names(lease.build_id), reason)
 
 

@@ -46,7 +46,7 @@ def carry_out(build_id: int, token: str, head: int, verb: Callable[[Lease], obje
     and asks for one thing at a time. `LeaseLost`: the build is not its any more."""
     stands = _standing(build_id, token)
     if head > stands.head:
-        raise LeaseLost(f"build {build_id} has no event {head}")
+        raise LeaseLost(build_id, f"has no event {head}")
     if head == stands.head:
         try:
             verb(_lease(build_id, token, head))
@@ -120,7 +120,7 @@ def _standing(build_id: int, token: str) -> Standing:
         .first()
     )
     if row is None:
-        raise LeaseLost(f"build {build_id} is leased to another, or to nobody")
+        raise LeaseLost(build_id)
     return Standing(row[0], row[1] is not None, row[2])
 
 

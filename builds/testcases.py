@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import F, QuerySet, Sum
+from django.db.models import QuerySet, Sum
 
 from . import events
-from .events import Fact, Lease, LeaseLost
+from .events import Fact, Lease
 from .junit import Case
 from .models import Build, TestCase, TestReport
 
@@ -56,7 +56,7 @@ def key(step: str, case: Case) -> int:
 def begin(lease: Lease, step: int) -> None:
     """Of the step at `step` nothing is known any more. `LeaseLost`."""
     with transaction.atomic():
-        _fenced(lease)
+        events.hold(lease)
         TestCase.objects.filter(build_id=lease.build_id, step=step).delete()
         TestReport.objects.filter(build_id=lease.build_id, step=step).delete()
 
@@ -65,7 +65,7 @@ def add(lease: Lease, step: int, name: str, first: int, cases: Sequence[Case]) -
     """Cases of the step, which is called `name`, from number `first` on. `LeaseLost`. May be called again after an
     error, with the same."""
     with transaction.atomic():
-        _fenced(lease)
+        events.hold(lease)
         if TestCase.objects.filter(build_id=lease.build_id, step=step, number__gte=first).exists():
             return  # it had landed
         rows = [
@@ -87,11 +87,6 @@ def tell(lease: Lease, step: int, counts: Counts) -> None:
         Build.objects.filter(pk=lease.build_id).update(**{f"tests_{name}": count for name, count in total.items()})
         name = events.step_names(lease.build_id)[step]
         events.put(lease.build_id, lease.head, [Fact("tests", {"step": name} | counts._asdict() | {"total": total})])
-
-
-def _fenced(lease: Lease) -> None:
-    if not Build.objects.filter(pk=lease.build_id, lease_token=lease.token).update(renewal=F("renewal") + 1):
-        raise LeaseLost(f"build {lease.build_id} is leased to another, or to nobody")
 
 
 # --- Read ---

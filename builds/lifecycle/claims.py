@@ -4,11 +4,10 @@ import time
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
-from .. import outbox, queue
-from ..events import Fact, Lease, LeaseLost
+from .. import events, outbox, queue
+from ..events import Fact, Lease
 from ..models import Build
 from ..states import Status
 from .change import as_it_is, store
@@ -70,8 +69,7 @@ def begun(build: Build) -> Fact:
 
 def renew(lease: Lease) -> None:
     """A sign of life: keeps the lease, and brings back whether a cancel was asked for. `LeaseLost` where it is gone."""
-    if not Build.objects.filter(pk=lease.build_id, lease_token=lease.token).update(renewal=F("renewal") + 1):
-        raise LeaseLost(f"build {lease.build_id} is leased to another, or to nobody")
+    events.hold(lease)
     asked = Build.objects.filter(pk=lease.build_id).values_list("cancel_requested_at", flat=True).first()
     lease.cancel_requested = asked is not None
 

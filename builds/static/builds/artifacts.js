@@ -10,7 +10,7 @@ import { count } from "./words.js";
  */
 
 /** So many are shown: builds/web/artifacts.py. */
-export const SHOWN = 20;
+const SHOWN = 20;
 const IMAGE_BYTES = 20 * 1024 * 1024;
 
 /** `12 bytes`, `3.4 kB`: as builds/retention/words.py has it. @param {number} number */

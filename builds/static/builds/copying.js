@@ -53,7 +53,7 @@ function endOf(node, offset) {
 
 /** The log's text from one end to the other; null: nothing is between. @param {import("./log.js").LogView} log
  * @param {End} one @param {End} other */
-export function textBetween(log, one, other) {
+function textBetween(log, one, other) {
   const order = one.step - other.step || one.line - other.line || one.offset - other.offset;
   if (!order) return null;
   const [first, last] = order < 0 ? [one, other] : [other, one];
