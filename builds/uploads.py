@@ -112,7 +112,7 @@ def _hold(build_id: int, token: str) -> None:
     """Inside a transaction: the build's row is locked, and the lease renewed. `LeaseLost`."""
     mine = Build.objects.filter(pk=build_id, lease_token=token, outside=True)
     if not mine.update(renewal=F("renewal") + 1):
-        raise LeaseLost(f"build {build_id} is leased to another, or to nobody")
+        raise LeaseLost(build_id)
 
 
 def _place(build_id: int, one: Announced, steps: int) -> Place:

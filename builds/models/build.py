@@ -107,7 +107,7 @@ class Build(models.Model):
     committed_at = models.DateTimeField(null=True, blank=True)
     pull_request = models.PositiveIntegerField(null=True, blank=True)
     fork = models.BooleanField(default=False, db_default=False)
-    """Of a pull request from a repository that is not the project's: what it runs may be anybody's."""
+    """What it runs may be anybody's: as `Source.fork`."""
     recipe_path = models.CharField(max_length=200, blank=True, default="", db_default="")
     """The file of the repository that its recipe is from; empty: it is the project's own."""
 

@@ -5,6 +5,7 @@ then on it is the blocks, and events below the horizon are only rows that are st
 """
 
 import logging
+from collections.abc import Callable
 from itertools import islice, zip_longest
 from typing import NamedTuple
 
@@ -20,7 +21,6 @@ from . import oldlog
 from .pace import Pace
 
 logger = logging.getLogger(__name__)
-
 
 _ROWS_A_BLOCK = 16
 """A block takes as many pages as so many events, or more."""
@@ -112,7 +112,7 @@ def sweep(build_id: int, pace: Pace) -> int:
         deleted += _delete_blocks(build_id, pace)
         with pace.batch():
             deleted += landmarks.delete_groups(build_id)
-        deleted += _delete_tests(build_id, pace)
+        deleted += _delete_all(lambda rows: testcases.delete(build_id, rows), pace)
     with pace.batch():
         Build.objects.filter(pk=build_id).update(log_rest=False)
     return deleted
@@ -188,21 +188,16 @@ def _measure(build_id: int, pace: Pace) -> tuple[int, int]:
         size += sum(len(text.encode("utf-8", "replace")) + 1 for text in texts)
 
 
-def _delete_tests(build_id: int, pace: Pace) -> int:
-    deleted = 0
-    while True:
-        with pace.rows_batch() as rows:
-            some = testcases.delete(build_id, rows)
-        if not some:
-            return deleted
-        deleted += some
-
-
 def _delete_blocks(build_id: int, pace: Pace) -> int:
+    return _delete_all(lambda rows: blocks.delete(build_id, max(rows // _ROWS_A_BLOCK, 1)), pace)
+
+
+def _delete_all(delete: Callable[[int], int], pace: Pace) -> int:
+    """`delete`: up to so many; how many they were. How many in all."""
     deleted = 0
     while True:
         with pace.rows_batch() as rows:
-            some = blocks.delete(build_id, max(rows // _ROWS_A_BLOCK, 1))
+            some = delete(rows)
         if not some:
             return deleted
         deleted += some
