@@ -1,6 +1,7 @@
 """Takes builds and writes their log. Read it from the outside in.
 
-supervisor.py   keeps N worker processes; watches leases; sweeps what the dead leave (leftovers.py)
+supervisor.py   keeps N worker processes; watches leases; sweeps what the dead leave (leftovers.py;
+                stranded.py: their containers)
 loop.py         a worker process: take a build, run it, rest; told by orders.py when to end
 runner.py       one build from its first step to its end: which step begins next: schedule.py; one step from its
                 beginning to its end: course.py; one turn of the loop: turns.py; a step as the runner sees it, and what

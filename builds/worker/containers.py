@@ -8,6 +8,7 @@ protects from.
 import contextlib
 import json
 import os
+import re
 import secrets
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -39,6 +41,9 @@ _FIRST = (
 """The first process of a container, which outlives the step and so knows how it ended. As process 1 it hears no TERM;
 what is told to end is the step."""
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the container's own
+
+
+_NAME = re.compile(rf"{PREFIX}\.([A-Za-z0-9_-]+)\.([0-9]{{1,18}})\.([0-9a-f]{{12}})\.[0-9a-f]{{16}}")
 
 
 class Unfit(OSError):
@@ -136,6 +141,21 @@ def _name(mark: dict[str, str]) -> str:
     """Of a new container. It says whose it is, whatever becomes of everyone who knows it."""
     world, _, build = mark.get("BUILDBOARD_BUILD", "").partition("/")
     return ".".join((PREFIX, world or "none", build or "0", folder(), secrets.token_hex(8)))
+
+
+class Owner(NamedTuple):
+    """Whose a container is. `folder`: that of the workspaces, as `folder()` has it."""
+
+    name: str
+    world: str
+    build_id: int
+    folder: str
+
+
+def owner(name: str) -> Owner | None:
+    """None: it is none of a board's."""
+    found = _NAME.fullmatch(name.strip())
+    return Owner(found[0], found[1], int(found[2]), found[3]) if found else None
 
 
 def folder() -> str:

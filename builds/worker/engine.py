@@ -94,7 +94,7 @@ def ask(program: str, *words: str, seconds: float = _ANSWER_SECONDS) -> str:
     except OSError as error:
         raise NoEngine(f"{program} could not be run: {error.strerror or error}") from None
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        said = done.stderr.strip().splitlines()
         raise NoEngine(f"{program} {words[0]} said: {said[-1][:300] if said else f'exit code {done.returncode}'}")
     return done.stdout.strip()
 

@@ -105,6 +105,8 @@ class Guard:
         self._begun = not self._enclosed
         self._heard = b""
         self._exited = False
+        self._over = False
+        """The child itself has ended."""
         self._left = True
         self._measures = any(step["limits"].values())
         self._measure_at = 0.0
@@ -129,7 +131,7 @@ class Guard:
             self._reap()
             if self._exited and not self._left:
                 return
-            if self._has_excess():
+            if self._has_excess() or (self._after and self._over):  # nobody tells or removes what is in the container
                 grace = 0.0
                 break
             if 0 in readable or patience <= 0:
@@ -195,6 +197,7 @@ class Guard:
             if pid == 0:
                 return
             if pid == self._child:
+                self._over = True
                 self._hear()
                 code = os.waitstatus_to_exitcode(status)
                 if self._begun:

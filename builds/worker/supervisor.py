@@ -20,6 +20,7 @@ from . import leftovers
 from .orders import DRAIN, STOP
 from .pruning import Pruning
 from .sending import Sending
+from .stranded import Stranded
 from .timetable import Timetable
 from .watchdog import limit
 
@@ -77,7 +78,7 @@ class Supervisor:
         watch = LeaseWatch(settings.BUILDBOARD_LEASE_SECONDS)
         look_at = sweep_at = float("-inf")
         pruning, sending = Pruning(time.monotonic()), Sending(time.monotonic())
-        timetable = Timetable()
+        timetable, stranded = Timetable(), Stranded()
         while True:
             now = time.monotonic()
             self._tell(now)
@@ -103,13 +104,17 @@ class Supervisor:
                 with limit():
                     found = watch.look()
                 if found:
+                    stranded.hurry()
                     sweep_at = now  # what a worker that is stopped has left is not to go on without it
                 self._tell(time.monotonic())
                 look_at = now + watch.pace
+            if stays:
+                stranded.look(now)
             if stays and now >= sweep_at:
                 self._sweep()
                 sweep_at = now + settings.BUILDBOARD_LEASE_SECONDS
             time.sleep(_TURN_SECONDS)
+        stranded.close()
         logger.info("action=supervise state=ended")
 
     def _signalled(self, *_: object) -> None:

@@ -2,7 +2,8 @@
 
 podman runs as it is installed, with its storage in a folder of the tests' own. Two things that a machine for tests may
 lack are not asked of it: control groups that it may make (so containers run without one of their own), and the right to
-raise limits. The kernel's second hierarchy of control groups is out of its sight, since crun refuses to run beside two.
+raise limits. It has mounts and a network of its own, as long as the tests run: so it leaves no bridge on this machine,
+and the kernel's second hierarchy of control groups is out of its sight, beside which crun refuses to run.
 """
 
 import atexit
@@ -22,8 +23,9 @@ OPTIONS = ["--cgroups=disabled", "--ulimit", "nofile=1024:1024", "--ulimit", "np
 """What BUILDBOARD_CONTAINER_OPTIONS has to be with it."""
 _APPLETS = ("cat", "cut", "env", "grep", "head", "hostname", "id", "kill", "ls", "mount", "ps", "seq", "setsid", "sh")
 _MORE = ("sleep", "sort", "stty", "tail", "test", "touch", "tr", "true", "tty", "wc", "whoami", "dd", "nc", "mkfifo")
+_HOLDER = "umount /sys/fs/cgroup/unified 2>/dev/null; echo ready; exec cat"
 _SCRIPT = """#!/bin/sh
-exec unshare --mount sh -c 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"' sh \\
+exec nsenter --target={holder} --mount --net -- \\
   {podman} --storage-driver=vfs --root={folder}/storage --runroot={folder}/run --cgroup-manager=cgroupfs \\
   --events-backend=none "$@"
 """
@@ -46,8 +48,15 @@ def _engine() -> tuple[str, str]:
         return "", "the tests make an image and a storage for it as root alone"
     folder = Path(tempfile.mkdtemp(prefix="bb-podman-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    # It ends with its standard input, and so with the tests.
+    holder = subprocess.Popen(
+        ["unshare", "--mount", "--net", "sh", "-c", _HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    holder.stdout.readline()
+    atexit.register(holder.kill)
     program = folder / "podman"
-    program.write_text(_SCRIPT.format(podman=shlex.quote(podman), folder=shlex.quote(str(folder))))
+    words = {"podman": shlex.quote(podman), "folder": shlex.quote(str(folder)), "holder": holder.pid}
+    program.write_text(_SCRIPT.format(**words))
     program.chmod(0o755)
     _pack(busybox, folder / "image.tar")
     try:
