@@ -147,6 +147,15 @@ class ConditionTests(CourseCase):
         )
         self.assertEqual([self.log(build, at) for at in range(2)], [["1-x y"], ["2-x y"]])
 
+    def test_what_is_started_by_hand_of_what_somebody_proposes_is_a_fork_s(self) -> None:
+        lease = self.queue({"run": "echo ours", "if": "not fork"}, {"run": "echo anybody", "if": "fork"})
+        lifecycle.finish(lease, Status.PASSED)
+        project = Build.objects.get(pk=lease.build_id).project
+        for ref, ran in (("main", ["passed", "skipped"]), ("refs/pull/7/head", ["skipped", "passed"])):
+            lifecycle.enqueue(project, by="alice", ref=ref)
+            build = self.run_lease(lifecycle.claim("test:1", ref))
+            self.assertEqual(self.steps(build), ran, ref)
+
 
 class RetryTests(CourseCase):
     def test_a_step_is_tried_again_and_its_log_says_so(self) -> None:

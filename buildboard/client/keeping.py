@@ -4,6 +4,7 @@ import glob
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ MOST_FILES = 10_000
 """Looked at: a board takes fewer."""
 BATCH = 20
 """Announced at a time."""
+RENEW_SECONDS = 5.0
 _BITE = 1024 * 1024
 
 
@@ -75,11 +77,20 @@ def send(
 ) -> None:
     """`ask`: a request, until it is answered; `write`: one that names the head."""
     kept = 0
+    heard_at = time.monotonic()
+
+    def live() -> None:
+        """A large file takes its time to be read, and the board would give the build up."""
+        nonlocal heard_at
+        if time.monotonic() - heard_at >= RENEW_SECONDS:
+            ask(f"/api/v1/runs/{build}/renew", {"lease": lease})
+            heard_at = time.monotonic()
+
     for first in range(0, len(files), BATCH):
         batch = []
         for file in files[first : first + BATCH]:
             try:
-                batch.append((file, _digest(file)))
+                batch.append((file, _digest(file, live)))
             except OSError as error:
                 tell(f"── {plain(file.path)} is not kept: {error.strerror or error}.")
         if not batch:
@@ -88,6 +99,7 @@ def send(
         where = f"/api/v1/runs/{build}/artifacts"
         try:
             places = ask(where, {"lease": lease, "files": told})
+            heard_at = time.monotonic()
         except Refused as error:
             tell(f"── Nothing of --artifact is kept: {error}")
             return
@@ -115,7 +127,7 @@ def _sent(
         return ""
     have = int(place["have"])
     try:
-        with open(file.place, "rb") as opened:
+        with open(file.place, "rb", buffering=0) as opened:
             while have < file.size:
                 opened.seek(have)
                 data = opened.read(min(piece, file.size - have))
@@ -142,11 +154,12 @@ def _meant(folder: Path, pattern: str) -> Iterator[str]:
             yield os.path.normpath(path)
 
 
-def _digest(file: File) -> str:
-    """Of as much as it had when it was found. `OSError`."""
+def _digest(file: File, live: Callable[[], None]) -> str:
+    """Of as much as it had when it was found. `live` is called often. `OSError`."""
     found, left = hashlib.sha256(), file.size
     with open(file.place, "rb") as opened:
         while left and (data := opened.read(min(_BITE, left))):
+            live()
             found.update(data)
             left -= len(data)
     return found.hexdigest()
