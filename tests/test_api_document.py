@@ -59,6 +59,9 @@ class DocumentTests(ApiCase):
         )
         self.check("POST", "/projects", {"slug": "new", "recipe": self.open.recipe})
         self.check("PATCH", "/projects/new", {"name": "Newer"})
+        self.check("PUT", "/projects/new/hook", {})
+        self.check("GET", "/projects/new/hook")
+        self.check("POST", "/projects/new/hook/secret")
         self.check("POST", "/projects", {"slug": "a b", "depth": 0})
         self.check("POST", f"/runs/{number}/finish", {"lease": "a" * 32, "head": 1, "status": "passed"})
 

@@ -13,6 +13,7 @@ from .. import artifacts, caches
 from ..access import Caller
 from ..models import Build, Project
 from ..retention import size
+from . import numbers
 from .door import for_callers
 from .words import count
 
@@ -62,6 +63,7 @@ def _page(request: HttpRequest, caller: Caller, project: Project) -> HttpRespons
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
+    found = numbers.whole(text)
+    if found is None:
         raise Http404
-    return int(text)
+    return found

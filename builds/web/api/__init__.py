@@ -6,6 +6,7 @@
     starts.py      starting and retrying
     secrets.py     secrets of projects: their names, and no value
     builds.py      builds: looked at, cancelled, kept
+    hooks.py       projects' webhooks: what they build, and their secrets
     deliveries.py  what webhooks have delivered
     targets.py     who is told of a project's builds, and the messages to them
     afters.py      after which others projects are built
@@ -29,6 +30,7 @@ from . import (
     builds,
     caches,
     deliveries,
+    hooks,
     me,
     projects,
     runs,
@@ -51,6 +53,7 @@ _NOUNS = (
     artifacts,
     testcases,
     findings,
+    hooks,
     deliveries,
     targets,
     schedules,

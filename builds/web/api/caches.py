@@ -47,9 +47,8 @@ def listed(
 ) -> Any:
     """What its builds may find, newest first."""
     project = asking.project(asking.caller(request), slug, reading=True)
-    rows = list(caches.listed(project.pk, before)[: limit + 1])
-    following = asking.following(request, before=rows[limit - 1].pk) if len(rows) > limit else None
-    return asking.answer({"items": [_item(row) for row in rows[:limit]], "next": following})
+    page, older = asking.newest(request, caches.listed(project.pk, before), limit)
+    return asking.answer({"items": [_item(row) for row in page], "next": older})
 
 
 @router.delete(_PATH + "/{int:number}", response={204: None, 403: schemas.Details, 404: schemas.Details})

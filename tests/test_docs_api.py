@@ -1,0 +1,41 @@
+"""The example of docs/api.md, typed into a shell before a real board."""
+
+import json
+import re
+import shutil
+import subprocess
+
+from django.test import SimpleTestCase
+
+from builds import vault
+from builds.models import Hook, Project, Schedule, Secret
+
+from .support import ROOT, missing
+from .support.board import Board
+
+BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+class ApiPageTest(SimpleTestCase):
+    databases = "__all__"
+
+    def test_a_script_sets_a_project_up(self) -> None:
+        if shutil.which("curl") is None:
+            missing("curl")
+        [script] = [text for text in BLOCK.findall((ROOT / "docs/api.md").read_text()) if "api POST projects" in text]
+        with Board() as board:
+            env = board.env | {"BOARD": board.web().url, "TOKEN": board.token("admin")}
+            done = subprocess.run(["sh", "-ec", script], env=env, capture_output=True, text=True, check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+            with board.database():
+                project = Project.objects.get()
+                self.assertEqual((project.slug, project.branch, project.max_running), ("lantern", "main", 2))
+                self.assertEqual(vault.unseal(Secret.objects.get().value), "token-of-lantern")
+                self.assertEqual(str(Schedule.objects.get()), "nightly")
+                hook = Hook.objects.get()
+                secret = vault.unseal(hook.secret)
+            made = json.loads(done.stdout[done.stdout.rindex('{"address"') :])
+            self.assertEqual((made["secret"], made["branches"]), (secret, ["main", "release/*"]))
+            again = subprocess.run(["sh", "-ec", script], env=env, capture_output=True, text=True, check=False)
+            self.assertNotEqual(again.returncode, 0)
+            self.assertIn("already exists", again.stdout)
