@@ -106,6 +106,26 @@ def _signalled(before: Callable[[int, Any], Any], number: int, frame: Any) -> No
 class _Request:
     """One request on its way to Django and back."""
 
+    __slots__ = (
+        "_began",
+        "_connection",
+        "_ended",
+        "_farewell",
+        "_hung_up",
+        "_is_declined",
+        "_is_live",
+        "_is_stream",
+        "_is_too_large",
+        "_listening",
+        "_most",
+        "_needs_place",
+        "_place",
+        "_receive",
+        "_received",
+        "_saw_disconnect",
+        "_scope",
+    )
+
     def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
         self._farewell = asyncio.get_running_loop().create_future()
         """Done when this request is to end on purpose: its stream looks for it in the scope."""
@@ -115,7 +135,9 @@ class _Request:
         self._is_live = LIVE_PATHS.fullmatch(scope["path"]) is not None
         self._needs_place = not self._is_live and scope["path"] not in PLACELESS
         self._place: asyncio.Semaphore | None = None
-        self._hung_up = asyncio.get_running_loop().create_future()
+        self._hung_up = False
+        self._listening: asyncio.Task | None = None
+        """Django's, while it waits for what the server says."""
         self._saw_disconnect = False
         self._began = self._ended = self._is_stream = False
         self._received = 0
@@ -157,8 +179,7 @@ class _Request:
         if self._is_stream and not self._saw_disconnect:
             self._farewell.set_result(None)
             await asyncio.wait({inner}, timeout=FAREWELL_SECONDS / 2)
-        if not self._hung_up.done():
-            self._hung_up.set_result(None)
+        self._hang_up()
         _, late = await asyncio.wait({inner}, timeout=FAREWELL_SECONDS / 2)
         for task in late:
             task.cancel()
@@ -179,7 +200,7 @@ class _Request:
 
     async def _next_message(self) -> Message:
         """The server's next message, or a disconnect of our own making."""
-        if self._hung_up.done():
+        if self._hung_up:
             return {"type": "http.disconnect"}
         if not self._is_too_large and _length(self._scope) > self._most:
             return self._end_body()
@@ -192,16 +213,26 @@ class _Request:
         return message
 
     async def _hear(self) -> Message:
-        receiving = asyncio.ensure_future(self._receive())
+        self._listening = listening = asyncio.current_task()
         try:
-            await asyncio.wait({receiving, self._hung_up}, return_when=asyncio.FIRST_COMPLETED)
-            message = receiving.result() if receiving.done() else {"type": "http.disconnect"}
+            message = await self._receive()
+        except asyncio.CancelledError:
+            if not self._hung_up or listening is None or listening.uncancel():
+                raise  # somebody else wants it to end
+            message = {"type": "http.disconnect"}
         finally:
-            receiving.cancel()
+            self._listening = None
         self._saw_disconnect = self._saw_disconnect or message["type"] == "http.disconnect"
         if message["type"] == "http.request" and not message.get("more_body", False):
             await self._take_place()
         return message
+
+    def _hang_up(self) -> None:
+        """From now on the client is gone, as far as Django is told. No task waits for that: a thousand would."""
+        if not self._hung_up:
+            self._hung_up = True
+            if self._listening is not None:
+                self._listening.cancel()
 
     def _end_body(self) -> Message:
         """What more of it comes is dropped. Django is told a length that it refuses with 413."""
@@ -251,7 +282,7 @@ class _Request:
 
     async def _break_off(self) -> None:
         """A response that began and will not be completed. A stream says so; anything else is seen to be cut short."""
-        if self._is_stream and not self._saw_disconnect and not self._hung_up.done():
+        if self._is_stream and not self._saw_disconnect and not self._hung_up:
             problem = frames.control("problem", {"detail": "Something failed here."})
             with contextlib.suppress(Exception):
                 await self._send({"type": "http.response.body", "body": problem, "more_body": True})
@@ -262,8 +293,7 @@ class _Request:
     def _abort(self) -> None:
         self._ended = True
         self._connection.abort()
-        if not self._hung_up.done():
-            self._hung_up.set_result(None)
+        self._hang_up()
 
 
 def _length(scope: Message) -> int:

@@ -108,7 +108,7 @@ def identify(request: HttpRequest) -> Caller:
     return _by_token(text.strip())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What a long answer to a caller rests on, kept so that it can be asked again: ids only, no model."""
 

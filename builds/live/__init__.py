@@ -10,6 +10,7 @@ hub.py       per process: hears wakes, looks by itself, keeps tails, and asks ag
 door.py      questions to the database that are answered together
 opening.py   a request → who is it, may they, from which cursor
 stream.py    the Server-Sent Events views
+ballast.py   what a request holds that its stream does not need
 poll.py      the same events as JSON, long poll
 logs.py      lines by number, and the whole log as text
 search.py    search in the whole log, a slice at a time

@@ -7,6 +7,7 @@ its body begins to be read, and given back once, however it ends.
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -15,7 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from ..gauges import streams
 from ..models import iso
-from . import frames, opening
+from . import ballast, frames, opening
 from .hub import Hub, hub, is_draining
 from .opening import Away, Opening, Refusal
 from .viewer import Push, Viewer
@@ -61,6 +62,8 @@ async def _answer(request: HttpRequest, build_id: int | None) -> HttpResponseBas
     stream = Stream(opened, request.scope.get(FAREWELL), request.scope.get(DIRECT))
     response = _response(request, stream.body())
     response._resource_closers.append(stream.close_soon)
+    if DIRECT in request.scope:  # it is served, and nobody looks at it later, as tests do
+        stream.ballast = partial(ballast.drop, request, response)
     return response
 
 
@@ -92,7 +95,9 @@ class Stream:
         farewell: asyncio.Future[None] | None,
         direct: Callable[[bytes], Push | None] | None = None,
     ) -> None:
-        self._opened = opened
+        self._opened: Opening | None = opened
+        self.ballast: Callable[[], None] | None = None
+        """Drops what nothing needs any more when this body has begun."""
         self._farewell = farewell
         self._direct = direct
         self._viewer: Viewer | None = None
@@ -100,8 +105,8 @@ class Stream:
         self._loop = asyncio.get_running_loop()
 
     async def body(self) -> AsyncIterator[bytes]:
-        opened = self._opened
-        if opened.cursor is None:
+        opened, self._opened = self._opened, None
+        if opened is None or opened.cursor is None:
             streams.refused("reset")
             yield _begin(RETRY_MS) + frames.control("reset")
             return
@@ -121,10 +126,16 @@ class Stream:
             self._farewell.add_done_callback(lambda _: viewer.end("restart"))
         ending = "gone"
         try:
-            first = _begin(RETRY_MS) + _ping(opened.extent.head)
+            head = opened.extent.head
+            del opened  # all that is still needed of it is the viewer's
+            first = _begin(RETRY_MS) + _ping(head)
+            if self.ballast is not None:
+                self.ballast()
+                self.ballast = None
             yield first
             if self._direct is not None:
                 viewer.push = self._direct(first)
+            del first
             while True:
                 found = await viewer.next(PING_SECONDS)
                 if found is None:

@@ -33,6 +33,25 @@ Push = Callable[[bytes], bool]
 
 
 class Viewer:
+    __slots__ = (
+        "_bytes_left",
+        "_least",
+        "_page",
+        "_page_again_at",
+        "_pushed_at",
+        "_told_stale",
+        "_until",
+        "_waiter",
+        "cursor",
+        "ending",
+        "kind",
+        "project",
+        "push",
+        "standing",
+        "tail",
+        "visible",
+    )
+
     def __init__(
         self, tail: Tail, standing: Standing, cursor: int, kind: str, project: int | None, head: int = 0
     ) -> None:
