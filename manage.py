@@ -1,12 +1,14 @@
 #!/usr/bin/env python
 """Entry point of every command: see `manage.py help`."""
 
+import gc
 import os
 import sys
 from importlib import import_module
 
 
 def main() -> None:
+    gc.set_threshold(20_000, 20, 50)  # a start makes objects to keep: looking for garbage among them takes long
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "buildboard.settings")
     try:
         from django.core.exceptions import ImproperlyConfigured

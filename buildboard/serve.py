@@ -1,5 +1,6 @@
 """Runs a web server in this process until it is told to stop: streams hear `restart` first, and it ends in order."""
 
+import os
 import resource
 import signal
 import socket
@@ -52,8 +53,14 @@ def allow_streams(streams: int) -> str:
     )
 
 
+def without_websockets() -> None:
+    """Before daphne is loaded: what is never spoken here needs no compiled code, whose C parser takes long to load."""
+    os.environ.setdefault("AUTOBAHN_USE_NVX", "0")
+
+
 def run_daphne(bound: socket.socket) -> None:
     """Returns when SIGTERM or SIGINT has ended it."""
+    without_websockets()
     from daphne.server import Server  # first: it chooses Twisted's reactor
     from django.conf import settings
     from twisted.internet import reactor

@@ -19,6 +19,8 @@ from buildboard.client import environment
 
 from . import rotation
 
+OWN = "buildboard"
+"""The tag of those that every command of the board needs, beside Django's own."""
 GIVEN_TO_STEPS = frozenset(
     {
         "ATTEMPT", "BRANCH", "BUILD", "BUILD_ID", "COMMIT", "PROJECT", "PULL_REQUEST", "REF", "STEP", "TAG", "TRIGGER",
@@ -32,12 +34,12 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", ".localhost", "::1"})
 _SHORT_LEASE_SECONDS = 10
 
 
-@register()
+@register(OWN)
 def unknown_variables(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     return list(_unknown(os.environ, _known_names()))
 
 
-@register()
+@register(OWN)
 def served_by_asgi(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     if getattr(settings, "WSGI_APPLICATION", None) is None and getattr(settings, "ASGI_APPLICATION", None):
         return []
@@ -65,7 +67,7 @@ def debug_for_others(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@register(OWN)
 def sandbox_without_program(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     engine = settings.BUILDBOARD_CONTAINER_ENGINE
     wanted = {"bubblewrap": ["bwrap"], "container": [engine] if engine else ["podman", "docker"]}
@@ -83,7 +85,7 @@ def sandbox_without_program(app_configs: Any = None, **_: Any) -> list[CheckMess
     ]
 
 
-@register()
+@register(OWN)
 def containers_without_image(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
     if settings.BUILDBOARD_SANDBOX != "container" or settings.BUILDBOARD_CONTAINER_IMAGE:
         return []

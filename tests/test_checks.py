@@ -1,6 +1,8 @@
 """System checks: each speaks when it should, and is silent on a board as `make run` sets it up."""
 
 import os
+import subprocess
+import sys
 import tempfile
 import unittest.mock
 from pathlib import Path
@@ -10,6 +12,8 @@ from django.core import checks as django_checks
 from django.test import SimpleTestCase, override_settings, tag
 
 from builds import checks
+
+from .support import ROOT
 
 
 @tag("fast")
@@ -97,3 +101,14 @@ class ChecksTests(SimpleTestCase):
             },
             names,
         )
+
+
+class LoadedTests(SimpleTestCase):
+    def test_what_every_command_checks_loads_no_pages(self) -> None:
+        said = (
+            "import django, sys; django.setup()\n"
+            "from django.core.checks import run_checks; from builds.checks import OWN\n"
+            "run_checks(tags=[OWN]); print(sorted({'ninja', 'buildboard.urls', 'daphne'} & set(sys.modules)))"
+        )
+        done = subprocess.run([sys.executable, "-c", said], cwd=ROOT, capture_output=True, text=True, check=True)
+        self.assertEqual(done.stdout.strip(), "[]")

@@ -21,6 +21,7 @@ QUESTIONS = (
     "latency",
     "flood",
     "append",
+    "start",
     "idle",
     "writers",
     "prune",

@@ -4,6 +4,9 @@ Here, and not by daphne's place among the installed apps, so that no other comma
 costs each of them 0.4 s and 28 MB.
 """
 
-from daphne.management.commands.runserver import Command
+from buildboard.serve import without_websockets
+
+without_websockets()
+from daphne.management.commands.runserver import Command  # noqa: E402 - not before
 
 __all__ = ["Command"]

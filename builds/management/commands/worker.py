@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from builds import labels
+from builds.checks import OWN
 from builds.worker import isolation
 from builds.worker.loop import Loop
 from builds.worker.orders import Orders
@@ -23,6 +24,8 @@ class Command(BaseCommand):
         "Run builds. The first TERM or INT drains: running builds go on and no others begin; the second stops: running "
         "builds end as cancelled. Ends with 0 when it was asked to end."
     )
+    requires_system_checks = (OWN,)
+    """Those of pages would load all of them, for which a worker has no use: a third of a second."""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
