@@ -32,6 +32,8 @@ MOST_ANNOUNCED = 50
 """At a time."""
 _MEGABYTE = 1024 * 1024
 _RENEW_SECONDS = 5.0
+_ANEW = 5
+"""Times as much as a build may have is there at most, with what is on its way: its pieces, and it put together."""
 _WRONG = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\\]")
 
 
@@ -148,6 +150,12 @@ def _too_much(build_id: int, one: Announced) -> str:
     most, room = settings.BUILDBOARD_MAX_ARTIFACTS, settings.BUILDBOARD_MAX_BUILD_ARTIFACTS_MB
     if there["count"] >= most or (there["bytes"] or 0) + one.size > room * _MEGABYTE:
         return f"A build has {most:,} artifacts and {room:,} MB at most."
+    # What was given up is there until it is swept: whoever announces anew again and again fills a disk with it.
+    ever = Artifact.objects.filter(build_id=build_id)
+    if (ever.aggregate(bytes=Sum("size"))["bytes"] or 0) > _ANEW * room * _MEGABYTE:
+        return "So much of this build was sent and given up that no more is taken."
+    if ever.exclude(name__contains=".").count() > _ANEW * most:
+        return "So many files of this build were announced anew that no more are taken."
     return ""
 
 

@@ -201,6 +201,16 @@ class UploadTests(UploadCase):
         self.assertEqual(self.announce(("three", b""), size=1).json()["files"][0]["refused"], "")
         self.assertIn("3 artifacts", self.announce(("four", b""), size=1).json()["files"][0]["refused"])
 
+    @override_settings(BUILDBOARD_MAX_ARTIFACTS=2, BUILDBOARD_MAX_BUILD_ARTIFACTS_MB=1)
+    def test_what_is_given_up_again_and_again_has_an_end(self) -> None:
+        said = [self.announce(("a", str(turn).encode())).json()["files"][0]["refused"] for turn in range(13)]
+        self.assertEqual(said[:11], [""] * 11)
+        self.assertIn("announced anew", said[12])
+        artifacts.sweep()
+        self.assertEqual(self.place("a", b"once more")["refused"], "")
+        Artifact.objects.update(size=6 * 1024 * 1024, state="going")
+        self.assertIn("sent and given up", self.place("b", b"x")["refused"])
+
     def test_a_write_that_died_leaves_nothing_in_the_way(self) -> None:
         content = b"x" * (PIECE + 1)
         number = self.place("a", content)["number"]
