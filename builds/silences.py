@@ -5,6 +5,7 @@ One query over the numbers and times of its events, or the heads of the blocks t
 """
 
 import functools
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -26,7 +27,8 @@ LEAST_SHARE = 0.05
 MOST_BLOCKS = 200
 """Of a log that has become more blocks than that, about 50 MiB of text, no silences are told."""
 MOST_EVENTS = 30_000
-"""While a build runs, each look goes back so far: some 50 minutes of output without any rest, 0.1 s of the database."""
+"""While a build runs, the first look goes back so far: some 50 minutes of output without any rest, 0.1 s of the
+database. The next ones begin where it ended."""
 MOST_EVENTS_OVER = 100_000
 """Of a build that is over, since that is done once: nearly three hours of such output."""
 _TURNS = 2_000
@@ -82,7 +84,10 @@ def of_build(build: Build, steps: Sequence[Step]) -> list[Silence]:
         with suppress(_Changed):  # whoever asks next sees what has become of it
             return list(_of_final(build.pk, build.compacted_at, build.duration or 0.0, spans, after))
         return []
-    return _find(build.pk, None, build.duration or 0.0, spans, after=build.head - MOST_EVENTS)
+    if not (least := _least(build.duration or 0.0, spans)):
+        return []
+    turns = _turns_so_far(build, least)
+    return longest(spans, turns, timezone.now(), least) if len(turns) <= _TURNS else []
 
 
 def lasting(build: Build, steps: Sequence[Step]) -> Silence | None:
@@ -112,8 +117,7 @@ def _of_final(
 def _find(
     build_id: int, compacted_at: datetime | None, duration: float, spans: Sequence[Span], after: int = 0
 ) -> list[Silence]:
-    least = max(LEAST_SECONDS, LEAST_SHARE * duration)
-    if not any(((span.end or timezone.now()) - span.begin).total_seconds() >= least for span in spans):
+    if not (least := _least(duration, spans)):
         return []
     if compacted_at:
         if blocks.size(build_id)[0] > MOST_BLOCKS:
@@ -124,6 +128,13 @@ def _find(
         if len(turns) > _TURNS:
             return []
     return longest(spans, turns, timezone.now(), least)
+
+
+def _least(duration: float, spans: Sequence[Span]) -> float:
+    """Seconds that a silence has at least; 0: no step took so long."""
+    least = max(LEAST_SECONDS, LEAST_SHARE * duration)
+    took = (((span.end or timezone.now()) - span.begin).total_seconds() for span in spans)
+    return least if any(seconds >= least for seconds in took) else 0.0
 
 
 # --- Pure ---
@@ -185,10 +196,26 @@ def turns_of_events(build_id: int, least: float, after: int = 0) -> list[Turn]:
 
     `after`: what is stored up to that number is set aside, as if it were cut. More than `_TURNS`: there may be
     others, which are not among them.
-
-    The database goes over the numbers and times of all events once; what else is to be said of the few that count is
-    fetched by number.
     """
+    turns = _look(build_id, least, after).turns
+    return [turns[0]._replace(is_cut=True), *turns[1:]] if turns and after > 0 else turns
+
+
+class _Looked(NamedTuple):
+    """Turns of the events from one number on, as they were found with one `least`."""
+
+    least: float
+    turns: list[Turn]
+    first: int | None
+    """The number of the first of those events; None: there was none."""
+    last: int | None
+    cut: int | None = None
+    """Of the log's newest `cut` then."""
+
+
+def _look(build_id: int, least: float, after: int) -> _Looked:
+    """The database goes over the numbers and times of the events above `after` once; what else is to be said of the few
+    that count is fetched by number."""
     told = Event.objects.filter(build_id=build_id, kind__in=("log", "cut"), seq__gt=after)
     places: list[tuple[int | None, int | None]] = list(
         told.annotate(
@@ -206,7 +233,37 @@ def turns_of_events(build_id: int, least: float, after: int = 0) -> list[Turn]:
     columns = ("seq", "step", "at", "line", "lines")
     stored = {row[0]: row[1:] for row in told.filter(seq__in=wanted).order_by("seq").values_list(*columns)}
     turns = [_turn(stored.get(before), stored.get(seq)) for before, seq in places]
-    return [turns[0]._replace(is_cut=True), *turns[1:]] if turns and after > 0 else turns
+    return _Looked(least, turns, places[0][1] if places else None, newest)
+
+
+_KEPT = 500
+_looked: OrderedDict[tuple[int, datetime | None], _Looked] = OrderedDict()
+"""By build, of the newest `_KEPT` running ones that were looked at. A build's start tells worlds apart."""
+
+
+def _turns_so_far(build: Build, least: float) -> list[Turn]:
+    """Of a build that runs: those that were found before, and those since. What is stored does not change, but where
+    its middle is cut out."""
+    key = (build.pk, build.started_at)
+    cut = Event.objects.filter(build_id=build.pk, kind="cut").order_by("-seq").values_list("seq", flat=True).first()
+    seen = _looked.get(key)
+    more = None
+    if seen and seen.last and seen.cut == cut and seen.least <= least and build.head - seen.last < MOST_EVENTS:
+        more = _look(build.pk, seen.least, seen.last - 1)
+    if seen and more and more.first == seen.last:  # the last turn of before was the end of the log, and is no more
+        found = more._replace(turns=seen.turns[:-1] + more.turns[1:], first=seen.first, cut=cut)
+    else:
+        after = max(build.head - MOST_EVENTS, 0)
+        found = _look(build.pk, least, after)._replace(cut=cut)
+        if found.turns and after:
+            found.turns[0] = found.turns[0]._replace(is_cut=True)
+    if len(found.turns) <= _TURNS:
+        _looked[key] = found
+        while len(_looked) > _KEPT:
+            _looked.popitem(last=False)
+    else:
+        _looked.pop(key, None)
+    return found.turns
 
 
 def _turn(before: tuple | None, here: tuple | None) -> Turn:

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from unittest import mock
 
 from django.db import connection
@@ -74,6 +75,9 @@ class LongestTest(SimpleTestCase):
 
 
 class StoredTest(TestCase):
+    def setUp(self) -> None:
+        silences._looked.clear()  # each test's builds have the numbers of the others', and began when they did
+
     def build(self, drafts: list[Chunk | Fact], ats: list[float], spans: list[tuple[float, float | None]]) -> Build:
         """Running, with events stored at these seconds, and steps that ran so."""
         lease = live.running()
@@ -211,12 +215,65 @@ class StoredTest(TestCase):
         with CaptureQueriesContext(connection) as asked:
             silences.of_build(build, steps)
         (query,) = [one["sql"] for one in asked if "LAG(" in one["sql"].upper()]
-        self.assertLessEqual(len(asked), 3)
+        self.assertLessEqual(len(asked), 4)
         plan = self.plan(query)
         if connection.vendor == "postgresql":
             self.assertRegex(plan, "Index Scan using .*(event_seq|event_cut)")
         else:
             self.assertRegex(plan, r"USING INDEX \S*event\S* \(build_id=\? AND seq>\?\)")
+
+    def told(self, build: Build) -> list[tuple[int, float | None, int]]:
+        """None for how long one is that goes on: that is another moment each time."""
+        found = silences.of_build(build, list(build.steps.all()))
+        return [(one.step, None if one.lasts else round(one.seconds, 2), one.line) for one in found]
+
+    PRINTED = st.tuples(st.integers(0, 1), st.integers(1, 3), st.floats(0, 30))
+
+    @given(st.lists(st.lists(PRINTED, max_size=4), max_size=6), st.sampled_from([3, 100]), st.integers(0, 8))
+    @settings(max_examples=25, deadline=None)
+    def test_looked_at_again_and_again_a_running_log_tells_what_it_tells_at_once(self, portions, most, cut) -> None:
+        silences._looked.clear()
+        build = self.build([], [], [(0, None), (0, None)])
+        steps = list(build.steps.all())
+        at, total = 0.0, [0, 0]
+        patches = {"MOST_EVENTS": most if most < 100 else 10**6, "LEAST_SHARE": 0.0}
+        with mock.patch.multiple(silences, **patches):
+            for portion in portions:
+                for step, lines, pause in portion:
+                    at += pause
+                    events.put(build.pk, build.head, [Chunk(step, total[step] + 1, ["x"] * lines)])
+                    total[step] += lines
+                    build.head += 1
+                    Event.objects.filter(build=build, seq=build.head).update(at=moment(at))
+                if cut and build.head > cut:
+                    words = {"step": steps[0].name, "line": 1, "lines": 1, "bytes": 9}
+                    Event.objects.filter(build=build, seq=cut).delete()
+                    events.put(build.pk, cut - 1, [Fact("cut", words)])
+                again = self.told(build)
+                if most == 100:
+                    silences._looked.clear()
+                    self.assertEqual(self.told(build), again)
+
+    def test_a_running_log_is_read_on_from_where_it_was_left(self) -> None:
+        build = self.build([Chunk(0, n + 1, ["a"]) for n in range(50)], [float(n) for n in range(50)], [(0, None)])
+        Build.objects.filter(pk=build.pk).update(head=50)
+        build.refresh_from_db()
+        looks = []
+        look = silences._look
+
+        def looking(*args: Any) -> Any:
+            looks.append(args[2])
+            return look(*args)
+
+        with mock.patch.multiple(silences, _look=looking, LEAST_SHARE=0.0):
+            first = self.told(build)
+            events.put(build.pk, 50, [Chunk(0, 51, ["b"])])
+            Event.objects.filter(build=build, seq=51).update(at=moment(60))
+            build.head = 51
+            second = self.told(build)
+        self.assertEqual(looks, [0, 49])
+        self.assertEqual(first, [(0, None, 50)])
+        self.assertEqual(second, [(0, None, 51), (0, 11.0, 50)])
 
     @given(st.lists(st.tuples(st.integers(0, 1), st.integers(1, 3), st.floats(0, 30)), max_size=12))
     @settings(max_examples=25, deadline=None)

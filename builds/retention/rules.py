@@ -137,4 +137,5 @@ def _nth(project: Project, newer: int) -> int:
 
 
 def _numbered(builds: QuerySet[Build]) -> list[tuple[int, str]]:
-    return list(builds.order_by("pk").values_list("pk", "project__slug"))
+    # Sorted here: asked for that, SQLite would walk through all builds by their number.
+    return sorted(builds.order_by().values_list("pk", "project__slug"))

@@ -111,7 +111,8 @@ class Side:
             self._connection = connections["default"]  # closed behind this, and opened again when it is used
             projects = list(Project.objects.filter(slug__startswith="p").order_by("pk"))
             _, over = past.grow(projects, its.builds, stored=its.stored, events=EVENTS)
-            self._everyday = Everyday(projects[0], User.objects.get(username="admin"), over, its.long)
+            self._everyday = Everyday(projects[0], User.objects.get(username="admin"), over)
+            self._everyday.lengthen(its.long)
             past.analyze()
         self.made_in = time.monotonic() - began
 

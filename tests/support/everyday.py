@@ -3,14 +3,16 @@ look at each query of it. In the database of the default connection.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.test import Client
+from django.utils import timezone
 
 from builds import beats, events, lifecycle, outbox, queue
 from builds.events import Chunk, Lease
-from builds.models import Project
+from builds.models import Build, Project, Step
 from builds.retention import rules
 from builds.states import Status
 
@@ -22,19 +24,26 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class Everyday:
-    """Around a running build with a log of `long` events, after a past that `past.grow` has made of `project`'s builds,
-    of which `over` is the last one. Asked for in the order of WHAT."""
+    """Around a running build, whose log is to be lengthened, after a past that `past.grow` has made of `project`'s
+    builds, of which `over` is the last one. Asked for in the order of WHAT."""
 
-    def __init__(self, project: Project, admin: AbstractBaseUser, over: int, long: int) -> None:
+    def __init__(self, project: Project, admin: AbstractBaseUser, over: int) -> None:
         self.project = project
         self.over = over
         self.client = Client(SERVER_NAME="127.0.0.1")
         self.client.force_login(admin, backend=BACKEND)  # type: ignore[arg-type]
         self.count = 0
         self.lease = self.long = self._leased()
-        past.lengthen(self.long.build_id, long)
-        self.long.head += long
-        self.line = long + 1
+        self.line = 1
+
+    def lengthen(self, events: int) -> None:
+        """So many more events of the long log, whose build has run for an hour."""
+        began = timezone.now() - timedelta(hours=1)
+        Build.objects.filter(pk=self.long.build_id).update(started_at=began)
+        Step.objects.filter(build=self.long.build_id, position=0).update(status=Status.RUNNING, started_at=began)
+        past.lengthen(self.long.build_id, events)
+        self.long.head += events
+        self.line += events
 
     def do(self, what: str) -> None:
         WHAT[what](self)
@@ -73,7 +82,6 @@ class Everyday:
     def _leased(self) -> Lease:
         self.enqueue()
         self.claim()
-        self.begin_step()
         return self.lease
 
 

@@ -98,7 +98,9 @@ def lengthen(build_id: int, events: int) -> None:
 
 
 def analyze() -> None:
-    """Let the planner see what there is, as a database in use does by itself."""
+    """Let the planner see what there is, as PostgreSQL does by itself. SQLite does not, and no board asks it to."""
+    if connection.vendor != "postgresql":
+        return
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
