@@ -22,6 +22,9 @@ GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 
 class Handler(ASGIHandler):
+    chunk_size = 1024 * 1024
+    """A part of a log leaves as it was read, and not 64 KiB by 64 KiB."""
+
     def load_middleware(self, is_async: bool = True) -> None:
         """All of `MIDDLEWARE` that can be passed without a thread. What cannot is WhiteNoise, and answers for files."""
         self._view_middleware: list[Any] = []

@@ -267,9 +267,14 @@ def store(build_id: int, number: int, draft: Draft) -> None:
 
 def following(build_id: int, number: int) -> Block | None:
     """The block after `number` (-1: the first one): they are in the order in which their lines were written."""
+    row = row_after(build_id, number)
+    return decode(*row[:-1]) if row else None
+
+
+def row_after(build_id: int, number: int) -> tuple[int, int, int, int, bytes, int] | None:
+    """The same as it is stored: number, step, first line, lines, body, and the size of its text."""
     stored = LogBlock.objects.filter(build_id=build_id, number__gt=number).order_by("number")
-    row = stored.values_list(*_COLUMNS).first()
-    return decode(*row) if row else None
+    return stored.values_list(*_COLUMNS, "size").first()
 
 
 def every(build_id: int) -> Iterator[Block]:

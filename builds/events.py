@@ -222,7 +222,7 @@ def told(
     known = [json.dumps(name, ensure_ascii=False) for name in names or ()]
     last_at, moment = None, ""
     with connection.cursor() as cursor:
-        cursor.execute(*_query(build_id, after, limit, kinds, size))
+        cursor.execute(*query(build_id, after, limit, kinds, size))
         for seq, kind, at, step, line, is_open, body in cursor:
             if kind == "log":
                 if names is None:
@@ -245,7 +245,9 @@ _quoted = json.encoder.encode_basestring  # type: ignore[attr-defined]
 _COLUMNS = "seq, kind, at, step, line, open, body"
 
 
-def _query(build_id: int, after: int, limit: int, kinds: Collection[str] | None, size: int) -> tuple[str, list[Any]]:
+def query(build_id: int, after: int, limit: int, kinds: Collection[str] | None, size: int) -> tuple[str, list[Any]]:
+    """Words and values of one for (seq, kind, at, step, line, open, body) of the events above `after`, for whoever
+    reads no further than the one that passes `size` bytes."""
     table = connection.ops.quote_name(Event._meta.db_table)
     where, wanted = "build_id = %s AND seq > %s", [build_id, after, *(kinds or ())]
     if kinds:

@@ -2,13 +2,18 @@
 nothing. Each question reads the events first and then asks what has become of them: what was read may have been half
 gone by then."""
 
+import zlib
 from datetime import datetime
 from typing import NamedTuple
 
+from django.db import connection
+
 from . import blocks, cuts
-from .blocks import Line, Stretch
-from .events import MAX_CHUNK_LINES, step_names
+from .blocks import Cut, Line, Stretch
+from .events import MAX_CHUNK_LINES, query, step_names
 from .models import Build, Event
+
+MAX_ROWS = 1_000
 
 
 def total_lines(build_id: int, step: int) -> int:
@@ -74,6 +79,61 @@ def lines_of_events(build_id: int, step: int, first: int, last: int) -> list[Lin
         if any(number in cut for cut in missing):
             del found[number]  # how it went on was cut
     return [found[number] for number in sorted(found)]
+
+
+class Row(NamedTuple):
+    """A stored event as it stands there."""
+
+    seq: int
+    kind: str
+    step: int
+    """Position. This and what follows: of a `log` event."""
+    line: int
+    open: bool
+    body: str
+
+
+def rows(build_id: int, after: int, head: int, size: int, most: int = MAX_ROWS) -> list[Row]:
+    """The events above `after`, up to the one that passes `size` bytes, or the first one from `head` on, or `most` of
+    them: at least one, where there is one. PostgreSQL looks at the sizes of so many."""
+    found: list[Row] = []
+    with connection.cursor() as cursor:
+        cursor.execute(*query(build_id, after, most, (), size))
+        for seq, kind, _, step, line, is_open, body in cursor:
+            found.append(Row(seq, kind, step, line, bool(is_open), body))
+            size -= len(body)
+            if size < 0 or seq >= head:
+                break
+    return found
+
+
+class BlockText(NamedTuple):
+    """A block as its lines alone, each with a line feed; or as what stands for them."""
+
+    number: int
+    step: int
+    last: int
+    text: bytes
+    cuts: list[Cut]
+
+
+def block_text(build_id: int, number: int) -> BlockText | None:
+    """The block after `number`, where nobody asks for single lines. `blocks.Damaged`."""
+    row = blocks.row_after(build_id, number)
+    if row is None:
+        return None
+    number, step, line, lines, body, size = row
+    if not size:
+        parts = blocks.decode(number, step, line, lines, body).parts
+        return BlockText(number, step, line + lines - 1, b"", [part for part in parts if isinstance(part, Cut)])
+    try:
+        whole = zlib.decompress(body)
+    except zlib.error as error:
+        raise blocks.Damaged(f"{type(error).__name__}: {error}") from error
+    text = whole[whole.find(b"\n") + 1 :] + b"\n"
+    if len(text) != size:
+        raise blocks.Damaged(f"{len(text)} bytes of text, and its row says {size}")
+    return BlockText(number, step, line + lines - 1, text, [])
 
 
 class Became(NamedTuple):

@@ -16,8 +16,6 @@ from builds.access import new_token
 from builds.events import Extent
 from builds.live import hub, reading
 from builds.live.logs import MAX_LINES, CutShort, Stored, Writer
-from builds.live.opening import Opening
-from builds.live.sources import BuildSource
 from builds.models import Event, iso
 from builds.states import Status
 from tests import live
@@ -163,8 +161,7 @@ class CutTest(LogsCase):
             live.printed(lease, number, f"line {number}")
         head = lease.head - 2
         events.cut(lease, lease.head - 3, lease.head - 1, "It was long.")
-        source = BuildSource(lease.build_id, 1)
-        download = Stored(Opening(None, source, Extent(1, head, False), 0, frozenset()), keeps_styling=False)
+        download = Stored(lease.build_id, Extent(1, head, False), keeps_styling=False)
         self.assertEqual(
             (download.next() or b"").decode(), "line 1\n[3 lines, 21 bytes of one left out: It was long.]\n"
         )

@@ -127,3 +127,13 @@ STYLING = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)
 def plain(text: str) -> str:
     """Stored text without colours and links, the only sequences that it has."""
     return STYLING.sub("", text)
+
+
+def plain_lines(text: str) -> str:
+    """The same of several lines, each by itself: a link that is not closed takes no other line with it."""
+    if "\x1b" not in text:
+        return text
+    shown = plain(text)
+    if "\x1b]" in text and shown.count("\n") != text.count("\n"):
+        return "\n".join(map(plain, text.split("\n")))
+    return shown

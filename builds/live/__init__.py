@@ -12,6 +12,7 @@ opening.py   a request → who is it, may they, from which cursor
 stream.py    the Server-Sent Events views
 ballast.py   what a request holds that its stream does not need
 poll.py      the same events as JSON, long poll
-logs.py      lines by number, and the whole log as text
+text.py      the whole log as text, part by part
+logs.py      lines by number, and the views of the whole log as text
 search.py    search in the whole log, a slice at a time
 """

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import re2
 
-from buildboard.terminal.style import plain
+from buildboard.terminal.style import plain_lines
 
 MAX_QUERY = 500
 """Characters."""
@@ -127,12 +127,7 @@ def _made(query: str, options: re2.Options) -> "re2._Regexp":
 
 
 def _encode(text: str) -> bytes:
-    if "\x1b" in text:
-        shown = plain(text)
-        if "\x1b]" in text and shown.count("\n") != text.count("\n"):  # a link that was not closed took lines with it
-            shown = "\n".join(map(plain, text.split("\n")))
-        text = shown
-    return text.encode("utf-8", "replace")
+    return plain_lines(text).encode("utf-8", "replace")
 
 
 def _around(data: bytes, start: int, end: int) -> tuple[int, int]:

@@ -27,6 +27,7 @@ QUESTIONS = (
     "prune",
     "room",
     "search",
+    "text",
     "crowd",
     "page",
     "mask",

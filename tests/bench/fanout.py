@@ -65,7 +65,7 @@ def ask(question: str, viewers: int, rate: int, lines: Any, short: bool) -> Answ
         costs = [one["cost"] for one in found[name]]
         row: dict[str, Any] = {"server": name, "cpu_s_per_million": round(facts["cost"], 1)}
         row["spread"] = f"{min(costs):.0f} to {max(costs):.0f}"
-        if base:
+        if base and base["cost"]:  # of a few lines less than the clock counts
             row["cpu_to_go"] = round(facts["cost"] / base["cost"], 2)
         if rate:
             row |= {"p50_ms": milliseconds(facts["p50"]), "p99_ms": milliseconds(facts["p99"])}

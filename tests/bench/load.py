@@ -24,6 +24,7 @@ SAMPLE = 7
 _STAMP = re.compile(rb"@(\d{19}) (\d+) ")
 _PART = re.compile(rb"\r\n[0-9a-f]+\r\n")
 """Between two parts of a body, which may part a stamp."""
+_LARGE = 32 * 1024
 _LONGEST = 60
 """Bytes of a stamp, at most: what is kept of a piece that may end within one."""
 _BATCH = 100
@@ -41,7 +42,10 @@ class Viewer:
 
     def take(self, data: bytes, now: int, sample: list[int]) -> int:
         """How many lines are whole by now."""
-        data = _PART.sub(b"", self.kept + data)
+        data = self.kept + data
+        if len(data) > _LARGE and (count := self._count(data)):
+            return count
+        data = _PART.sub(b"", data)
         found = _STAMP.findall(data)
         cut = data.rfind(b"@", max(len(data) - _LONGEST, 0))
         self.kept = data[cut:] if cut >= 0 and not _STAMP.match(data, cut) else b""
@@ -62,6 +66,27 @@ class Viewer:
             if number % SAMPLE == 0:
                 sample.append(now - int(stamp))
         return len(found)
+
+    def _count(self, data: bytes) -> int:
+        """The same of a large piece, whose lines are counted and not looked at, but for the first and the last; of
+        which no time is noted. 0: they are not what was to come, or it cannot be told so."""
+        end = data.rfind(b"@")
+        last = _STAMP.match(_PART.sub(b"", data[end : end + _LONGEST]))
+        if last is None:  # it is in the next piece
+            cut, end = end, data.rfind(b"@", 0, end)
+            last = _STAMP.match(_PART.sub(b"", data[end : min(end + _LONGEST, cut)])) if end >= 0 else None
+            rest = data[cut:]
+        else:
+            rest = b""
+        begin = data.find(b"@")
+        first = _STAMP.match(_PART.sub(b"", data[begin : begin + _LONGEST]))
+        if first is None or last is None:
+            return 0
+        count = data.count(b"@", 0, end + 1)
+        if int(first[2]) != self.last + 1 or int(last[2]) != self.last + count:
+            return 0
+        self.kept, self.last = rest, self.last + count
+        return count
 
 
 def main(port: str, path: str, count: str, lines: str, field: str = "") -> None:
