@@ -17,10 +17,15 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 from django.conf import settings
 from django.db import connections
 from django.test.runner import DiscoverRunner
 from django.test.utils import iter_test_cases
+
+# How long an example takes to be made, or to be tried, tells of the machine's load and of nothing that is tested.
+hypothesis.settings.register_profile("board", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("board")
 
 SECOND_LANE = (
     "tests.browser.",
