@@ -194,7 +194,7 @@ def _short(text: str) -> Address:
         raise RepositoryError(EXPECTED)
     _check_user(found["user"])
     path = found["path"].lstrip("/")
-    _check_remote_path(found["path"])
+    _check_remote_path(path)
     return Address(text, "ssh", found["host"].lower(), _PORTS["ssh"], path, found["user"] or "")
 
 
@@ -212,8 +212,9 @@ def _remote(text: str, scheme: Scheme, rest: str, *, whole: bool = True) -> Addr
         raise RepositoryError("expected a port from 1 to 65535")
     if whole and not path.strip("/"):
         raise RepositoryError(f"the path of the repository is missing; {EXPECTED}")
+    path = path.lstrip("/")
     _check_remote_path(path)
-    return Address(text, scheme, found["host"].lower(), port, path.lstrip("/"), found["user"] or "")
+    return Address(text, scheme, found["host"].lower(), port, path, found["user"] or "")
 
 
 def _check_user(user: str | None) -> None:

@@ -42,6 +42,8 @@ class AddressTest(SimpleTestCase):
             "-x@host:y": "like an option",
             "host:-y": "cannot begin with '-'",
             "ssh://host/-y": "cannot begin with '-'",
+            "host:/-y": "cannot begin with '-'",
+            "https://host//-y": "cannot begin with '-'",
             "ext::sh -c id": "helpers of git",
             "fd::17": "helpers of git",
             "https::http://x/y": "helpers of git",

@@ -119,7 +119,7 @@ class OriginTest(TestCase):
         User.objects.filter(username="viewer").update(is_superuser=True)
         for ref in ("a..b", "a b", "main~1"):
             answer = self.client.post(reverse("start", args=["w"]), {"ref": ref})
-            self.assertContains(answer, "not a branch, tag or commit", status_code=409)
+            self.assertContains(answer, "ot a branch, tag or commit", status_code=422)
         Project.objects.update(repository="ext::id")
         answer = self.client.post(reverse("start", args=["w"]), {"ref": "main"})
         self.assertContains(answer, "cannot be fetched from: helpers of git", status_code=409)
