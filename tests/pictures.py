@@ -1,7 +1,7 @@
-"""Takes the pictures of the docs, of real builds on a real board: `make pictures`, about four minutes.
+"""Takes the pictures of the docs, of real builds on a real board: `make pictures`, about five minutes.
 
-One project byte-compiles Python's standard library; the other lints and tests a copy of this checkout, and fails where
-it is asked to break it.
+One project byte-compiles Python's standard library; another lints and tests a copy of this checkout, and fails where it
+is asked to break it; a third has a repository (`lantern.py`), with a webhook, schedules, targets and secrets.
 """
 
 import os
@@ -43,13 +43,14 @@ steps:
 def take() -> None:
     from builds import demo, lifecycle
     from builds.models import Project
-    from tests.support import ROOT
+    from tests.lantern import Lantern
+    from tests.support import ROOT, png
     from tests.support.board import Board
     from tests.support.browser import browser, close_browser, session_cookie
 
     recipe = CHECKOUT.replace("@ROOT@", str(ROOT)).replace("@PYTHON@", sys.executable)
     try:
-        with Board() as board:
+        with Lantern() as lantern, Board(**lantern.settings) as board:
             board.project("checkout", recipe, name="Checkout")
             board.project("standard-library", demo.recipe("standard-library"), name="Standard library")
             web = board.web()
@@ -71,11 +72,14 @@ def take() -> None:
                 finish("checkout", broken=broken)
             failed = finish("checkout", broken=True)
             passed = finish("checkout", broken=False)
+            pushed, broke = lantern.build(board)
 
-            name, value = session_cookie(board, "alice")
-            context = browser().new_context()
-            context.add_cookies([{"name": name, "value": value, "domain": "127.0.0.1", "path": "/"}])
-            page = context.new_page()
+            reducer = browser().new_page()
+            page = browser().new_context().new_page()
+
+            def sign_in(username: str) -> None:
+                name, value = session_cookie(board, username)
+                page.context.add_cookies([{"name": name, "value": value, "domain": "127.0.0.1", "path": "/"}])
 
             def shoot(picture: str, path: str) -> None:
                 for scheme in ("light", "dark"):
@@ -84,8 +88,18 @@ def take() -> None:
                         page.set_viewport_size(view)
                         page.goto(web.url + path)
                         page.wait_for_timeout(1_200)
-                        page.screenshot(path=PICTURES / f"{picture}-{scheme}{suffix}.png")
+                        png.save(reducer, page.screenshot(), PICTURES / f"{picture}-{scheme}{suffix}.png")
 
+            sign_in("admin")  # may change a project, and so sees what only those see
+            shoot("repository", "/projects/lantern/")
+            shoot("matrix", f"/builds/{pushed}/")
+            shoot("tests", f"/builds/{broke}/tests/")
+            shoot("artifacts", f"/builds/{pushed}/artifacts/")
+            shoot("deliveries", "/projects/lantern/deliveries/")
+            shoot("schedules", f"/projects/lantern/schedules/{lantern.schedule}/")
+            shoot("notifications", "/projects/lantern/notifications/")
+            shoot("secrets", "/projects/lantern/secrets/")
+            sign_in("alice")
             shoot("failed", f"/builds/{failed}/")
             shoot("search", f"/builds/{passed}/?q=test_\\w%2Bs&regex=1#4:40")
             running = start("standard-library")
