@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from builds import beats, gauges, lifecycle, outbox
 from builds.models import Build, Project, Target
 from builds.states import BUILD_STATUSES
+from builds.web import metrics as figures
 
 
 @tag("fast")
@@ -31,7 +32,22 @@ class MetricsTests(TestCase):
         claimed = outbox.claim("t", 60)
         assert claimed is not None and claimed.target == target
         outbox.give_up(claimed, "550 no such user")
+        self.assertEqual(self.scrape()["buildboard_messages", "waiting"], 0)
+        figures._past._until = 0.0  # a minute later
         self.assertEqual(self.scrape()["buildboard_messages", "failed"], 1)
+
+    def test_what_is_over_is_counted_once_a_minute_and_what_goes_on_each_time(self) -> None:
+        project = Project.objects.create(name="P", slug="p", recipe="steps: [{name: one, run: 'true'}]")
+        build = lifecycle.enqueue(project, by="alice")
+        self.assertEqual(self.scrape()["buildboard_builds", "queued"], 1)
+        lifecycle.cancel(build.pk, by="bob")
+        with self.assertNumQueries(8):
+            samples = self.scrape()
+        self.assertEqual([samples["buildboard_builds", one] for one in ("queued", "cancelled")], [0, 0])
+        figures._past._until = 0.0
+        samples = self.scrape()
+        self.assertEqual([samples["buildboard_builds", one] for one in ("queued", "cancelled")], [0, 1])
+        self.assertEqual(samples["buildboard_events", ""], 2)
 
     def test_an_empty_board_has_every_figure_at_zero(self) -> None:
         samples = self.scrape()
@@ -65,7 +81,7 @@ class MetricsTests(TestCase):
         self.assertEqual(samples["buildboard_events", ""], sum(Build.objects.values_list("head", flat=True)))
 
     def test_a_scrape_asks_a_fixed_number_of_queries_and_never_for_events(self) -> None:
-        with self.assertNumQueries(8) as asked:
+        with self.assertNumQueries(10) as asked:
             self.scrape()
         self.assertNotIn("builds_event", " ".join(query["sql"] for query in asked.captured_queries))
 

@@ -4,9 +4,10 @@ process tells the same; what only this process knows (its viewers, its memory) i
 
 import logging
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from django.db import Error as DatabaseError
-from django.db.models import Count, F, Min, Q, Sum
+from django.db.models import Count, F, Min, Sum
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -17,8 +18,9 @@ from buildboard.presence import database
 
 from .. import beats, gauges
 from ..models import Board, Build, Outgoing, Project
-from ..models.outwards import OUTGOING_STATES
+from ..models.outwards import OUTGOING_STATES, WAITING
 from ..states import BUILD_STATUSES, Status
+from .seldom import Seldom
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +45,42 @@ class BoardCollector(Collector):
         yield from metrics
 
 
+_STORED = Sum(F("head") - F("horizon") + 1)
+
+
+class _Past(NamedTuple):
+    """What whole tables are read for, and so no more than once a minute."""
+
+    over: dict[str, int]
+    """How many builds are over, by status."""
+    events: int
+    """In their logs."""
+    done: dict[str, int]
+    """Messages by state, without those that wait."""
+
+
+def _count() -> _Past:
+    over = Build.objects.filter(finished_at__isnull=False).order_by()
+    rows = list(over.values_list("status").annotate(Count("pk"), stored=_STORED))
+    done = Outgoing.objects.filter(done_at__isnull=False).order_by().values_list("state").annotate(Count("pk"))
+    return _Past({row[0]: row[1] for row in rows}, sum(row[2] for row in rows), dict(done))
+
+
+_past = Seldom(_count, 60.0)
+
+
 def _from_database() -> Iterator[Metric]:
-    counted = dict(Build.objects.order_by().values_list("status").annotate(Count("pk")))
-    builds = GaugeMetricFamily("buildboard_builds", "Builds that are kept, by status.", labels=["status"])
+    board = Board.objects.values_list("world", "revision").first()
+    world, revision = board or (None, 0)
+    past = _past(world or object())
+    live = Build.objects.filter(status__in=(Status.QUEUED, Status.RUNNING)).order_by()
+    rows = list(live.values_list("status").annotate(Count("pk"), stored=_STORED))
+    counted = past.over | {row[0]: row[1] for row in rows}
+    builds = GaugeMetricFamily(
+        "buildboard_builds",
+        "Builds that are kept, by status; those that are over as of the last minute.",
+        labels=["status"],
+    )
     for status in BUILD_STATUSES:
         builds.add_metric([status.value], counted.get(status.value, 0))
     yield builds
@@ -65,23 +100,22 @@ def _from_database() -> Iterator[Metric]:
     workers.add_metric(["resting"], sum(bool(worker.note) and not worker.draining for worker in living))
     yield workers
 
-    differ = Count("pk", filter=Q(pruned_at__isnull=True) & ~Q(log_note=""))
-    logs = Build.objects.aggregate(stored=Sum(F("head") - F("horizon") + 1), differ=differ)
     yield _gauge(
         "events",
-        "Events in the logs of the builds that are kept, with those that a cut stands for.",
-        logs["stored"] or 0,
+        "Events in the logs of the builds that are kept, with those that a cut stands for; as of the last minute.",
+        past.events + sum(row[2] for row in rows),
     )
-    yield _gauge("logs_not_compacted", "Builds whose log could not be compacted: its blocks differed.", logs["differ"])
-    revision = Board.objects.values_list("revision", flat=True).first() or 0
+    differ = Build.objects.filter(compacted_at__isnull=True, pruned_at__isnull=True, finished_at__isnull=False)
+    says = "Builds whose log could not be compacted: its blocks differed."
+    yield _gauge("logs_not_compacted", says, differ.exclude(log_note="").count())
     yield _gauge("revision", "The board's revision: visible changes of builds; a new world makes it jump.", revision)
     yield _gauge("projects", "Projects.", Project.objects.count())
-    yield from _of_messages()
+    yield from _of_messages(past)
 
 
-def _of_messages() -> Iterator[Metric]:
+def _of_messages(past: _Past) -> Iterator[Metric]:
     """To those outside. Of those that were sent only as many as are listed still."""
-    found = dict(Outgoing.objects.order_by().values_list("state").annotate(Count("pk")))
+    found = past.done | {WAITING: Outgoing.objects.filter(state=WAITING).count()}
     messages = GaugeMetricFamily("buildboard_messages", "Messages to targets, by state.", labels=["state"])
     for state in OUTGOING_STATES:
         messages.add_metric([state], found.get(state, 0))

@@ -15,6 +15,7 @@ from builds.events import Chunk, Lease
 from builds.models import Build, Project, Step
 from builds.retention import rules
 from builds.states import Status
+from builds.web import metrics
 
 from . import past
 
@@ -113,6 +114,7 @@ WHAT: dict[str, Callable[[Everyday], Any]] = {
     "API, a project's figures": _page("/api/v1/projects/{slug}/stats"),
     "admin, builds": _page("/admin/builds/build/"),
     "admin, failed builds": _page("/admin/builds/build/?status=failed"),
+    "/metrics": lambda side: metrics.render(),
     "safety look at 20 builds": lambda side: events.heads(range(side.over - 19, side.over + 1)),
     "the board's newest change": lambda side: events.changed(events.board_extent().head - 1, 10),
     "look at all leases": lambda side: lifecycle.leases(),
