@@ -24,6 +24,7 @@ QUESTIONS = (
     "start",
     "idle",
     "writers",
+    "crowded",
     "prune",
     "room",
     "search",
