@@ -65,11 +65,6 @@ class OpeningTest(TestCase):
         self.alice, self.stranger = (User.objects.create_user(name) for name in ("alice", "stranger"))
         self.build = live.queued()
 
-    def refused(self, function, *args) -> int:
-        with self.assertRaises(Refusal) as caught:
-            function(*args)
-        return caught.exception.response.status_code
-
     def test_whoever_may_see_the_project_may_open_its_builds(self) -> None:
         opened = build_opened(request(self.alice, query={"after": "1"}), self.build.pk)
         self.assertEqual((opened.cursor, opened.standing.user, opened.is_over), (1, self.alice.pk, False))
@@ -78,12 +73,12 @@ class OpeningTest(TestCase):
         Project.objects.get().groups.add(group)
         self.assertIsInstance(build_opened(request(self.alice), self.build.pk), Opening)
         self.assertEqual(build_opened(request(self.stranger), self.build.pk), 404)
-        self.assertEqual(opening._board(request(self.stranger)).visible, frozenset())
-        self.assertEqual(opening._board(request(self.alice)).visible, {self.build.project_id})
+        self.assertEqual(opening._boards([request(self.stranger)])[0].visible, frozenset())
+        self.assertEqual(opening._boards([request(self.alice)])[0].visible, {self.build.project_id})
 
     def test_a_token_without_the_scope_reads_nothing(self) -> None:
         self.assertEqual(build_opened(request(self.alice, scopes=("start",)), self.build.pk), 404)
-        self.assertEqual(self.refused(opening._board, request(self.alice, scopes=("start",))), 403)
+        self.assertEqual(opening._boards([request(self.alice, scopes=("start",))])[0].response.status_code, 403)
 
     def test_nobody_has_to_sign_in_unless_the_board_is_public(self) -> None:
         nobody = AsyncRequestFactory().get("/")
@@ -116,6 +111,21 @@ class OpeningTest(TestCase):
         known = [one for one in asked if one.request.headers["authorization"] in (good, admin)]
         with self.assertNumQueries(6):  # whose the two tokens are, what each may see, where it stands, and the world
             admitted(*known)
+
+    def test_those_who_come_to_the_board_together_see_what_each_may_see(self) -> None:
+        other = live.queued("other")
+        other.project.groups.add(Group.objects.create(name="insiders"))
+        root = User.objects.create_superuser("root")
+        asked = [request(user, query={"after": "1"}) for user in (self.alice, root)]
+        asked += [asked[0], AsyncRequestFactory().get("/", headers={"authorization": "Bearer wrong"}), asked[1]]
+        found = opening._boards(asked)
+        self.assertEqual(found[3].response.status_code, 401)
+        few, all_of_them = {self.build.project_id}, {self.build.project_id, other.project_id}
+        self.assertEqual([found[place].visible for place in (0, 1, 2, 4)], [few, all_of_them, few, all_of_them])
+        self.assertEqual({found[place].cursor for place in (0, 1, 2, 4)}, {1})
+        many = [asked[place] for place in (0, 1, 2, 4)] * 20
+        with self.assertNumQueries(7):  # whose the tokens are, where the board stands, and what all may see
+            opening._boards(many)
 
     def test_a_right_that_ends_is_seen_by_the_next_go(self) -> None:
         one = opening.Asked(request(self.alice), self.build.pk)

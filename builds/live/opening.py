@@ -28,9 +28,12 @@ from .sources import BoardSource, BuildSource, Source, is_void
 
 _MOST = 2**63 - 1
 """No build has a higher number, and no database takes one."""
-_doors: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Door[Asked, Opening]]" = weakref.WeakKeyDictionary()
+_doors: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Door[Any, Opening]]]" = (
+    weakref.WeakKeyDictionary()
+)
 
 P = ParamSpec("P")
+Q = TypeVar("Q")
 R = TypeVar("R")
 View = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponseBase]]
 _NUMBER = re.compile(r"[0-9]{1,18}\Z")
@@ -148,15 +151,17 @@ def flag(request: HttpRequest, name: str, default: str = "0") -> bool:
 
 async def open_build(request: HttpRequest, build_id: int) -> Opening:
     """`Refusal`: 401, 404. `Away`."""
-    loop = asyncio.get_running_loop()
-    if loop not in _doors:
-        _doors[loop] = Door(_builds)
-    return await _answer(_doors[loop].ask(Asked(request, build_id)))
+    return await _answer(_door("build", _builds).ask(Asked(request, build_id)))
 
 
 async def open_board(request: HttpRequest) -> Opening:
-    """`Refusal`: 401. `Away`."""
-    return await ask(_board, request)
+    """`Refusal`: 401, 403. `Away`."""
+    return await _answer(_door("board", _boards).ask(request))
+
+
+def _door(kind: str, answer: Callable[[Sequence[Q]], Sequence[Opening | Exception]]) -> "Door[Q, Opening]":
+    doors = _doors.setdefault(asyncio.get_running_loop(), {})
+    return doors.setdefault(kind, Door(answer))
 
 
 def known_caller(request: HttpRequest) -> Caller:
@@ -196,21 +201,11 @@ async def _answer(asked: "asyncio.Future[R]") -> R:
 def _builds(asked: Sequence[Asked]) -> list[Opening | Exception]:
     """Of those who come with the same session or token it is asked once who that is, and once what they may see: by
     the code that answers one alone."""
-    known: dict[Credential, tuple[Caller, Standing]] = {}
+    known, refused = _identified([request for request, _ in asked])
     wanted: dict[Credential, set[int]] = {}
-    refused: dict[int, Exception] = {}
     for place, (request, build_id) in enumerate(asked):
-        credential = _credential(request)
-        if credential not in known:  # one who is refused is asked for again: the answer is its own
-            try:
-                caller = known_caller(request)
-                known[credential] = caller, standing(request, caller)
-            except AWAY:
-                raise
-            except Exception as error:
-                refused[place] = error
-                continue
-        wanted.setdefault(credential, set()).add(build_id)
+        if place not in refused:
+            wanted.setdefault(_credential(request), set()).add(build_id)
     seen: dict[tuple[Credential, int], int] = {}
     for credential, build_ids in wanted.items():
         caller = known[credential][0]
@@ -237,16 +232,46 @@ def _credential(request: HttpRequest) -> Credential:
     return request.headers.get("Authorization", ""), request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
 
 
-def _board(request: HttpRequest) -> Opening:
-    caller = known_caller(request)
-    if not caller.may_read():
-        raise refuse(403, "This API token is not good for reading.")
+def _identified(
+    requests: Sequence[HttpRequest],
+) -> tuple[dict[Credential, tuple[Caller, Standing]], dict[int, Exception]]:
+    """Who they are; and by their places those of whom it cannot be told. One who is refused is asked for again where
+    the same comes once more: the answer is its own."""
+    known: dict[Credential, tuple[Caller, Standing]] = {}
+    refused: dict[int, Exception] = {}
+    for place, request in enumerate(requests):
+        credential = _credential(request)
+        if credential in known:
+            continue
+        try:
+            caller = known_caller(request)
+            known[credential] = caller, standing(request, caller)
+        except AWAY:
+            raise
+        except Exception as error:
+            refused[place] = error
+    return known, refused
+
+
+def _boards(requests: Sequence[HttpRequest]) -> list[Opening | Exception]:
+    """The board's, in the same way."""
+    known, refused = _identified(requests)
     source = BoardSource()
     extent = source.extent()
-    stands = standing(request, caller)
-    world = Board.get().world if "world" in request.GET else ""
-    visible = visible_projects({stands}).get(stands, frozenset())
-    return Opening(stands, source, extent, _cursor(request, extent, world), visible)
+    visible = visible_projects({stands for _, stands in known.values()})
+    world = Board.get().world if any("world" in request.GET for request in requests) else ""
+    found: list[Opening | Exception] = []
+    for place, request in enumerate(requests):
+        if place in refused:
+            found.append(refused[place])
+            continue
+        caller, stands = known[_credential(request)]
+        if caller.may_read():
+            seen = visible.get(stands, frozenset())
+            found.append(Opening(stands, source, extent, _cursor(request, extent, world), seen))
+        else:
+            found.append(refuse(403, "This API token is not good for reading."))
+    return found
 
 
 def _cursor(request: HttpRequest, extent: Extent, world: str) -> int | None:
