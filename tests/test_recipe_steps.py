@@ -8,7 +8,7 @@ from django.test import SimpleTestCase, override_settings, tag
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builds.recipe import Cache, RecipeError, Triggers, parse, problems
+from builds.recipe import Cache, RecipeError, Triggers, parse, parts, problems
 from builds.recipe.errors import MAX_PROBLEMS
 from builds.recipe.needs import MAX_NEEDS
 
@@ -115,6 +115,9 @@ REFUSED = {
     "a retry beyond ten": (steps("- {name: a, run: x, retry: 11}"), 2, "a whole number from 0 to 10, not '11'"),
     "a retry below none": (steps("- {name: a, run: x, retry: -1}"), 2, "from 0 to 10, not '-1'"),
     "an image that is an option": (steps("- {name: a, run: x, image: --privileged}"), 2, "image: expected the name of"),
+    "an image that is a folder": (steps("- {name: a, run: x, image: 'dir:/srv'}"), 2, "not 'dir:/srv'"),
+    "an image that is a file": (steps("- {name: a, run: x, image: 'oci-archive:tmp/x.tar'}"), 2, "image: expected"),
+    "an image with a scheme": (steps("- {name: a, run: x, image: 'docker://alpine'}"), 2, "image: expected"),
     "an image with a space": (steps("- {name: a, run: x, image: alpine --privileged}"), 2, "not 'alpine --privileged'"),
     "an image that is none": (steps("- {name: a, run: x, image: [alpine]}"), 2, "image: expected"),
     "another workspace": (steps("- {name: a, run: x, workspace: mine}"), 2, "shared or own, not 'mine'"),
@@ -198,6 +201,9 @@ class StepsTests(SimpleTestCase):
         self.assertEqual((bare.secrets, bare.retry, bare.artifacts), ({"A": "A", "B": "B"}, 0, ()))
 
     def test_a_step_without_an_image_has_that_of_the_recipe(self) -> None:
+        for name in ("docker:dind", "r.example:5000/Team/x"):
+            said = re.fullmatch(parts.IMAGE, name)
+            self.assertEqual(said is not None, name == "docker:dind", name)
         given = "image: debian:12\nsteps:\n- {name: a, run: x}\n- {name: b, run: x, image: alpine@sha256:0}\n"
         self.assertEqual([step.image for step in parse(given).steps], ["debian:12", "alpine@sha256:0"])
         self.assertEqual([step.image for step in parse("image:\n" + steps("- {name: a, run: x}")).steps], [""])

@@ -21,8 +21,14 @@ _SECRET_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,99}\Z")
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?\Z", re.ASCII)
 _SECONDS = re.compile(r"()()(\d{1,7})\Z", re.ASCII)
 _RESERVED = ("BUILDBOARD_",)
-IMAGE = r"[A-Za-z0-9][A-Za-z0-9._/:@+-]{0,254}"
-"""The name of a container's image, as engines take it: it cannot be taken for an option, and has no spaces."""
+_LONGEST_IMAGE = 255
+_ELSEWHERE = "containers-storage|dir|docker-archive|docker-daemon|oci|oci-archive|ostree|sif|tarball"
+IMAGE = (
+    rf"(?!(?:{_ELSEWHERE}):)(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{{1,5}})?/)?"
+    r"[a-z0-9](?:[a-z0-9._/-]*[a-z0-9])?(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{1,64})?"
+)
+"""The name of a container's image in a registry. It cannot be taken for an option, nor for a place on the worker's
+machine, where podman takes images from as well (`oci:PATH`)."""
 
 
 def env(node: yaml.Node | None, problems: Problems) -> dict[str, str]:
@@ -81,7 +87,7 @@ def image(node: yaml.Node | None) -> str:
     if node is None:
         return ""
     name = nodes.text(node, "image")
-    if not re.fullmatch(IMAGE, name):
+    if len(name) > _LONGEST_IMAGE or not re.fullmatch(IMAGE, name):
         raise RecipeError(
             "image: expected the name of a container's image, such as docker.io/library/alpine:3.20, "
             f"not {name[:80]!r}",

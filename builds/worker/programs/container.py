@@ -32,6 +32,7 @@ _STATE = "{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}}"
 _LONGEST_WHY = 600
 _LOOK = 0.02
 _FAILED = 125
+_END_SECONDS = 2.0
 _ADVICE = ("See '", "Run '", "Usage:")
 
 
@@ -120,9 +121,7 @@ class Run:
                     teller = self._call("exec", self._options["name"], "sh", "-c", _TELL_STEP)
                 self._wait(said, 1.0)
         finally:
-            if client.poll() is None:
-                client.kill()
-                client.wait()
+            _end(client)
         said.read()
         return self._ended(said)
 
@@ -200,9 +199,7 @@ class Run:
                 self._wait(said, 0.5)
             said.read()
         finally:
-            if client.poll() is None:
-                client.kill()
-                client.wait()
+            _end(client)
             os.close(out)
         return Answer(client.returncode, said)
 
@@ -267,6 +264,17 @@ class Answer:
         self.code = code
         self.text = said.text
         self.last = said.last or f"exit code {code}"
+
+
+def _end(client: subprocess.Popen) -> None:
+    """One that is killed may leave half an image behind: it may end by itself first."""
+    if client.poll() is None:
+        client.terminate()
+        try:
+            client.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            client.kill()
+            client.wait()
 
 
 def _open_for_writing(pipe: str) -> int:
