@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+_REASONS = {422: "Unprocessable Entity"}
+"""As forges say it, and Python before 3.13."""
+
 
 @dataclass(frozen=True)
 class Received:
@@ -97,7 +100,7 @@ class Receiver:
         if reply.cut == "before":
             handler.connection.shutdown(2)
             return
-        handler.send_response(reply.status)
+        handler.send_response(reply.status, _REASONS.get(reply.status))
         for name, value in reply.headers.items():
             handler.send_header(name, value)
         handler.send_header("Content-Length", str(len(reply.body)))
