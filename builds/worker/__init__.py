@@ -6,7 +6,8 @@ loop.py         a worker process: take a build, run it, rest; told by orders.py 
 runner.py       one build from its first step to its end: which step begins next: schedule.py; one step from its
                 beginning to its end: course.py; one turn of the loop: turns.py; a step as the runner sees it, and what
                 else may belong to it: running.py; why it ended: endings.py; its writes: storing.py, which hangs up
-                on a database that does not answer: watchdog.py; whether its disk has room: disk.py
+                on a database that does not answer: watchdog.py; what is printed during a write: readahead.py;
+                whether its disk has room: disk.py
 jobs.py         what runs for a step: processes, and work of the board's own beside the loop
 isolation.py    where a step's processes run: in a sandbox (sandbox.py), in a container (containers.py, whose engine is
                 engine.py's) or in neither, with what they may use (limits.py)

@@ -1,4 +1,5 @@
-"""Runs one leased build from its first step to its end. The only thread that reads, stores and keeps time.
+"""Runs one leased build from its first step to its end. The only thread that stores and keeps
+time; another one reads, but only while this one waits for the database (readahead.py).
 
 Its loop: begin the steps whose turn it is (schedule.py), take a turn (turns.py), let each step's course go on
 (course.py), and see whether something asks for an end.
@@ -304,6 +305,7 @@ class Runner:
                 job.hear()
                 time.sleep(0.01)
             job.close()
+        self._turns.close()
         self._turns.running.clear()
         self._active.clear()
 

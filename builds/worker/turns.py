@@ -2,17 +2,19 @@
 it; keep the lease. While the database is away nothing is read, so the terminals hold the steps back."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from django.conf import settings
 from django.db import connection
 
 from .. import events, lifecycle
 from ..events import Chunk, Lease
+from ..landmarks import Landmark
 from ..loglimit import LogLimit
 from ..lookout import Finder
 from .jobs import Job
 from .orders import Orders
+from .readahead import ReadAhead
 from .running import Running, readable
 from .steplog import FLUSH_SECONDS
 from .storing import Storing
@@ -44,6 +46,7 @@ class Turns:
         self._renewed_at = time.monotonic()
         self._reassured_at = self._renewed_at
         self._store_not_before = 0.0
+        self._ahead = ReadAhead()
 
     def turn(self) -> None:
         """Wait for something, and do all that there is to do."""
@@ -78,8 +81,12 @@ class Turns:
     def read(self, step: Running, job: Job) -> None:
         data = job.read()
         if data:
-            step.log.feed(data, time.monotonic())
-            step.reads += 1
+            self._feed(step, data)
+
+    @staticmethod
+    def _feed(step: Running, data: bytes) -> None:
+        step.log.feed(data, time.monotonic())
+        step.reads += 1
 
     def flush(self, everything: bool = False, over: Sequence[Running] = ()) -> None:
         """Store what is due. `over`: steps that print no more, or will print late."""
@@ -94,7 +101,7 @@ class Turns:
         drafts, counts = self.finder.look(chunks, [step.position for step in over])
         if not drafts:
             return
-        self._store(events.append, self._lease, drafts, counts)
+        self._append(drafts, counts, last=bool(over))
         self._renewed_at = time.monotonic()
         pace = min(max(FLUSH_COSTS * self._store.last_took, LEAST_FLUSH_SECONDS), FLUSH_SECONDS)
         for step in self.running:
@@ -105,6 +112,21 @@ class Turns:
         if connection.vendor == "sqlite":
             # One writer at a time, and no queue before the lock: who writes without a pause starves all others.
             self._store_not_before = self._renewed_at + self._store.last_took / 2
+
+    def _append(self, drafts: Sequence[Chunk | Landmark], counts: Mapping[str, int], last: bool) -> None:
+        """`last`: of a step that is over. What else its terminal has comes after this."""
+        if last or len(drafts) == 1:  # no flood: what is printed meanwhile has its place in the terminal
+            self._store(events.append, self._lease, drafts, counts)
+            return
+        steps = {id(job): step for step in self.running for job in step.jobs}
+        jobs = [job for step in self.running for job in step.jobs]
+        _, ahead = self._ahead.during(lambda: self._store(events.append, self._lease, drafts, counts), jobs)
+        for job, data in ahead:
+            if data:
+                self._feed(steps[id(job)], data)
+
+    def close(self) -> None:
+        self._ahead.close()
 
     def _report(self) -> None:
         """The steps' own word on how far they are."""
