@@ -104,7 +104,7 @@ class ReadTest(BuildPageCase):
     def test_no_page_scrolls_sideways_on_a_phone_or_breaks_its_policy(self) -> None:
         build_id = self.board.start("hostile")
         self.board.wait(build_id)
-        context = self.new_context(viewport={"width": 360, "height": 700}, has_touch=True, is_mobile=True)
+        context = self.new_context(viewport={"width": 320, "height": 700}, has_touch=True, is_mobile=True)
         self.sign_in(self.board, "admin", context)
         page = context.new_page()
         page.on("console", self._note)

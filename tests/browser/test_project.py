@@ -188,7 +188,7 @@ class PlainTest(ProjectCase):
         expect(page.locator("[data-copy]").first).to_be_hidden()
 
     def test_nothing_scrolls_sideways_however_narrow(self) -> None:
-        for width in (360, 390, 768, 1280, 1920):
+        for width in (320, 390, 768, 1280, 1920):
             self.page.set_viewport_size({"width": width, "height": 800})
             self.open()
             for summary in self.page.locator("summary").all():
