@@ -154,16 +154,16 @@ class Tail:
             await asyncio.sleep((time.monotonic() - began) / 3)
 
     async def _flush(self) -> None:
-        extent = await read(self.source.extent)
-        if extent is None:
+        found = await read(self._look_up, self.head if self.is_open else None)
+        if found is None:
             self.gone = True
             self.wake()
             return
+        extent, above, page = found
         if self.extent is None:
-            self.floor = self.head = max(extent.head - PRELOAD, extent.horizon - 1, 0)
+            self.floor = self.head = above
         more = extent.head > self.head
         while more:
-            page = await read(self.source.page, self.head)
             if page is not None:
                 await self._learn({frame.project for frame in page.frames})
             self._keep(page, extent)
@@ -171,9 +171,19 @@ class Tail:
             if more:
                 self.extent = extent
                 await self._hand_out()
+                page = await read(self.source.page, self.head)
         self.extent = extent
         self._slices.clear()
         await self._hand_out()
+
+    def _look_up(self, head: int | None) -> tuple[Extent, int, Page | None] | None:
+        """On a reader, in one go, since changing threads costs as much as reading one event: where the source stands,
+        the number above which this tail reads on, and the first page above it, if there is one. None: it is gone."""
+        extent = self.source.extent()
+        if extent is None:
+            return None
+        above = max(extent.head - PRELOAD, extent.horizon - 1, 0) if head is None else head
+        return extent, above, self.source.page(above) if extent.head > above else None
 
     def _keep(self, page: Page | None, extent: Extent) -> None:
         self._slices.clear()
