@@ -23,6 +23,7 @@ QUESTIONS = (
     "append",
     "start",
     "idle",
+    "memory",
     "writers",
     "crowded",
     "prune",

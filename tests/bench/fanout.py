@@ -123,16 +123,16 @@ def _load(server: Server, viewers: int, lines: int) -> Process:
     return Process([sys.executable, "-m", "tests.bench.load", *words], env=environment(), cwd=ROOT)
 
 
-def _family(server: Server) -> list[psutil.Process]:
+def family(server: Server) -> list[psutil.Process]:
     process = psutil.Process(server.process.pid)
     return [process, *process.children(recursive=True)]
 
 
 def cpu(server: Server) -> float:
     """Seconds of processor that the server has taken."""
-    return sum(times.user + times.system for times in (one.cpu_times() for one in _family(server)))
+    return sum(times.user + times.system for times in (one.cpu_times() for one in family(server)))
 
 
 def memory(server: Server) -> int:
     """Bytes, shared ones in proportion."""
-    return sum(one.memory_full_info().pss for one in _family(server))
+    return sum(one.memory_full_info().pss for one in family(server))

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ class SseClient:
         method: str = "GET",
         seconds: float = 15,
         receive_buffer: int | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.last_event_id = None if last_event_id is None else str(last_event_id)
         self.ended = False
@@ -58,6 +60,7 @@ class SseClient:
         self._left = 0  # of the current chunk
         self._limit: int | None = None
         self._deadline: float | None = None
+        self._tls = tls
         self.socket = socket.socket()
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -70,6 +73,8 @@ class SseClient:
 
     def _ask(self, host: str, port: int, path: str, token: str | None, headers: dict[str, str], method: str) -> None:
         self.socket.connect((host, port))
+        if self._tls is not None:
+            self.socket = self._tls.wrap_socket(self.socket)
         fields = {"Host": f"{host}:{port}", "Accept": "text/event-stream"} | headers
         if token is not None:
             fields["Authorization"] = f"Bearer {token}"
@@ -216,11 +221,12 @@ class SseClient:
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             # Not a byte more than the head, so that `cut_after` counts all of the body.
-            waiting = self.socket.recv(65536, socket.MSG_PEEK)
+            peeked = self._tls is None  # else byte by byte: there is no other way to look
+            waiting = self.socket.recv(65536, socket.MSG_PEEK) if peeked else self.socket.recv(1)
             if not waiting:
                 raise AssertionError(f"the connection ended before an answer: {head!r}")
             end = (head + waiting).find(b"\r\n\r\n")
-            head += self.socket.recv(len(waiting) if end < 0 else end + 4 - len(head))
+            head += self.socket.recv(len(waiting) if end < 0 else end + 4 - len(head)) if peeked else waiting
         head = head.removesuffix(b"\r\n\r\n")
         first, *rest = head.decode("latin-1").split("\r\n")
         fields = (line.partition(":") for line in rest)

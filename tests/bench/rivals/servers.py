@@ -70,7 +70,7 @@ class Rival:
 
 @contextlib.contextmanager
 def board(server: str, url: str | None = None, redis: str | None = None) -> Iterator[Server]:
-    with Board(url, redis) as made:
+    with Board(url, redis, BUILDBOARD_STREAMS_PER_USER="10000", BUILDBOARD_STREAMS_PER_PROCESS="10000") as made:
         made.project("log", "steps: [{name: print, run: 'true'}]")
         web = made.web(server)
         build = made.enqueue("log")
