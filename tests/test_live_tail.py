@@ -4,6 +4,7 @@ import asyncio
 import random
 import threading
 from collections.abc import Callable
+from itertools import count
 from unittest.mock import patch
 
 from django.test import SimpleTestCase, tag
@@ -126,6 +127,22 @@ class TailTest(SimpleTestCase):
             got = await asyncio.gather(*waiting)
             self.assertEqual(source.reads, [5])
             self.assertEqual(len({id(each.body) for each in got}), 1)
+
+    async def test_a_tail_whose_flushes_are_dear_rests_and_has_what_came_meanwhile_in_one(self) -> None:
+        source = Written(head=5)
+        async with Running(source) as one:
+            with patch.object(tail.time, "thread_time", side_effect=count(0, 0.01).__next__):  # 10 ms for each flush
+                await asyncio.sleep(0.1)
+                source.reads.clear()
+                began = asyncio.get_running_loop().time()
+                for head in range(6, 206):
+                    source.head = head
+                    one.hear(head)
+                    await asyncio.sleep(0.001)
+                await until(lambda: one.head == 205)
+                flushes = (asyncio.get_running_loop().time() - began) / (0.01 * tail.REST)
+            self.assertLessEqual(len(source.reads), flushes + 205 / PAGE + 2, "not one for each that came")
+            self.assertLessEqual(0.01 * tail.REST, tail.REST_SECONDS, "and none rests for long")
 
     async def test_a_page_of_the_store_is_read_once_and_survives_the_viewer_that_asked_first(self) -> None:
         source = Written(head=300)
