@@ -63,8 +63,8 @@ class _Uvicorn(Connection):
     def _push(self, body: bytes) -> bool:
         """What `send` does with a part where it has not to wait."""
         cycle: Any = self.send.__self__  # type: ignore[attr-defined]
-        if cycle.flow.write_paused or cycle.disconnected or cycle.response_complete:
-            return False
+        if cycle.flow.write_paused or cycle.disconnected or cycle.response_complete or cycle.transport.is_closing():
+            return False  # of one that has sent its next request already, only the transport knows that it has gone
         cycle.transport.write(_chunks.of(body))
         return True
 

@@ -13,8 +13,13 @@ from tests.test_asgi import START, Served, part
 
 
 class Transport:
+    closing = False
+
     def __init__(self) -> None:
         self.written: list[bytes] = []
+
+    def is_closing(self) -> bool:
+        return self.closing
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -78,6 +83,7 @@ class UvicornTest(SimpleTestCase):
             (self.cycle.flow, "write_paused"),
             (self.cycle, "disconnected"),
             (self.cycle, "response_complete"),
+            (self.cycle.transport, "closing"),
         ):
             with self.subTest(name), patch.object(owner, name, True):
                 self.assertFalse(push(b"x"))

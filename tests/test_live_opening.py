@@ -1,6 +1,7 @@
 """Who is it, may they, and from which cursor: asked by requests of every shape."""
 
 from django.contrib.auth.models import AnonymousUser, Group, User
+from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest
 from django.test import AsyncRequestFactory, TestCase, override_settings
 from hypothesis import given, settings
@@ -126,6 +127,18 @@ class OpeningTest(TestCase):
         many = [asked[place] for place in (0, 1, 2, 4)] * 20
         with self.assertNumQueries(7):  # whose the tokens are, where the board stands, and what all may see
             opening._boards(many)
+
+    def test_one_whose_question_cannot_be_read_is_refused_alone(self) -> None:
+        """Whoever is not even signed in could turn away all who come in the same moment."""
+        good = [request(self.alice, query={"after": "1"}) for _ in range(3)]
+        nobody = AsyncRequestFactory().get("/?" + "&".join(["a"] * 1_001))
+        nobody.user = AnonymousUser()
+        credential = good[0].headers["authorization"]
+        known = AsyncRequestFactory().get("/?" + "&".join(["world"] * 1_001), headers={"authorization": credential})
+        asked = [good[0], nobody, known, *good[1:]]
+        for found in (opening._boards(asked), opening._builds([opening.Asked(one, self.build.pk) for one in asked])):
+            wanted = [Opening, Refusal, TooManyFieldsSent, Opening, Opening]
+            self.assertEqual([type(one) for one in found], wanted)
 
     def test_a_right_that_ends_is_seen_by_the_next_go(self) -> None:
         one = opening.Asked(request(self.alice), self.build.pk)

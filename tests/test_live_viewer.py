@@ -1,7 +1,7 @@
 """One viewer of a tail that the test writes: its bounds, and what it is told while the store cannot be read."""
 
 import asyncio
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 from django.db import OperationalError
 from django.test import SimpleTestCase, override_settings, tag
@@ -237,6 +237,23 @@ class PushTest(SimpleTestCase):
                 await until(lambda head=head: tail.head == head)
             self.assertEqual(await asyncio.wait_for(waiting, 5), "restart")
             self.assertEqual(client.ids, [2, 3, 4, 5])
+
+    async def test_one_whose_connection_fails_pulls_and_those_behind_it_are_handed_theirs(self) -> None:
+        async with Running(source := Written(head=1)) as tail:
+            clients = [Client(watching(tail, 1)) for _ in range(9)]
+            broken = list(tail.viewers)[4]
+            broken.push = Mock(side_effect=RuntimeError("the handler is closed"))
+            waiting = {one: asyncio.create_task(one.next(60)) for one in tail.viewers}
+            for head in (2, 3):
+                await asyncio.sleep(0)
+                source.head = head
+                tail.hear(head)
+                await until(lambda head=head: tail.head == head)
+                await asyncio.sleep(0.01)
+            self.assertEqual(sorted(client.ids for client in clients), [[], *([[2, 3]] * 8)])
+            self.assertEqual([frame.id for frame in (await waiting[broken]).frames], [2])
+            for task in waiting.values():
+                task.cancel()
 
     async def test_many_are_handed_news_in_turns_that_others_have_between(self) -> None:
         async with Running(source := Written(head=1)) as tail:

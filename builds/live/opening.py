@@ -212,7 +212,8 @@ def _builds(asked: Sequence[Asked]) -> list[Opening | Exception]:
         rows = caller.builds().filter(pk__in=[one for one in build_ids if one <= _MOST]).values_list("pk", "project_id")
         seen |= {(credential, build_id): project for build_id, project in rows}
     extents = events.heads({build_id for _, build_id in seen})
-    world = Board.get().world if any("world" in request.GET for request, _ in asked) else ""
+    readable = (request for place, (request, _) in enumerate(asked) if place not in refused)
+    world = Board.get().world if any("world" in request.GET for request in readable) else ""
     found: list[Opening | Exception] = []
     for place, (request, build_id) in enumerate(asked):
         credential = _credential(request)
@@ -241,11 +242,11 @@ def _identified(
     refused: dict[int, Exception] = {}
     for place, request in enumerate(requests):
         credential = _credential(request)
-        if credential in known:
-            continue
         try:
-            caller = known_caller(request)
-            known[credential] = caller, standing(request, caller)
+            if credential not in known:
+                caller = known_caller(request)
+                known[credential] = caller, standing(request, caller)
+            _ = request.GET  # read here: where it cannot be, that is said to this one alone
         except AWAY:
             raise
         except Exception as error:
@@ -259,7 +260,8 @@ def _boards(requests: Sequence[HttpRequest]) -> list[Opening | Exception]:
     source = BoardSource()
     extent = source.extent()
     visible = visible_projects({stands for _, stands in known.values()})
-    world = Board.get().world if any("world" in request.GET for request in requests) else ""
+    readable = (request for place, request in enumerate(requests) if place not in refused)
+    world = Board.get().world if any("world" in request.GET for request in readable) else ""
     found: list[Opening | Exception] = []
     for place, request in enumerate(requests):
         if place in refused:

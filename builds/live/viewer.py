@@ -85,7 +85,7 @@ class Viewer:
             return 0
         push = self.push
         found = self._next_slice() if push is not None else None
-        if push is None or found is None or (found.frames and not push(found.body)):
+        if push is None or found is None or (found.frames and not self._handed(push, found.body)):
             waiter.set_result(None)
             return 0
         self.cursor = found.upto
@@ -95,6 +95,15 @@ class Viewer:
         if self.cursor < self.tail.head or self.tail.is_final:
             waiter.set_result(None)
         return len(found.frames)
+
+    def _handed(self, push: Push, body: bytes) -> bool:
+        """A connection that cannot be written to is its own viewer's affair, not that of those behind it."""
+        try:
+            return push(body)
+        except Exception as error:
+            logger.debug("action=push topic=%s error=%r", self.tail.topic, error)
+            self.push = None
+            return False
 
     def _next_slice(self) -> Slice | None:
         """None: what there is to say is something else, or there is nothing."""

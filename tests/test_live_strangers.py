@@ -1,0 +1,34 @@
+"""Viewers whom others cannot harm: what one client does to its connection, or asks for, is its own affair."""
+
+from tests import live
+
+from .serving import SERVERS, ServersCase, ids, is_event
+
+
+class GoneTest(ServersCase):
+    def test_one_who_asked_for_more_and_broke_off_keeps_no_news_from_the_others(self) -> None:
+        """A server that has begun to read a second request tells the first of no end."""
+        for server in SERVERS:
+            with self.subTest(server):
+                lease = live.running()
+                path = f"/builds/{lease.build_id}/events/"
+                gone, stays = [], []
+                for _ in range(8):
+                    one = self.open(server, path)
+                    one.read_until(is_event("step"))
+                    gone.append(one)
+                    stays.append(self.open(server, path))
+                    stays[-1].read_until(is_event("step"))
+                for one in gone:
+                    one.socket.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                for number in range(1, 6):
+                    live.printed(lease, number, f"line {number}")
+                    stays[0].read_until(is_event("log"))
+                for one in gone:
+                    one.abort()
+                for number in range(6, 40):
+                    live.printed(lease, number, f"line {number}")
+                    stays[0].read_until(is_event("log"), 10)
+                for one in stays[1:]:
+                    found = one.read_until(lambda message: message.seq == 42, 10)
+                    self.assertEqual(ids(found), list(range(4, 43)))
