@@ -1,11 +1,12 @@
 """A project's webhook as programs make and change it: its secret is told once, and to nobody who may not."""
 
 from typing import Any
+from unittest import mock
 
 from django.contrib.auth.models import Group, Permission
 from django.test import override_settings, tag
 
-from builds import access, vault
+from builds import access, deliveries, vault
 from builds.models import Hook
 
 from .asking import ApiCase
@@ -42,6 +43,31 @@ class HookTests(ApiCase):
         self.call("DELETE", status=204)
         self.call("DELETE", status=404)
         self.call("POST", path="/secret", status=404)
+
+    def test_a_change_takes_no_new_secret_back(self) -> None:
+        """One that was made while the change was checked: the old one may have leaked."""
+        self.call("PUT", {}, 201)
+        made: list[str] = []
+
+        def meanwhile(hook: Hook, *args: Any, **kwargs: Any) -> None:
+            made.append(deliveries.make_secret(self.open, by="bob"))
+
+        with mock.patch.object(Hook, "full_clean", meanwhile):
+            told = self.call("PUT", {"forks": True, "branches": ["main"]})
+        found = Hook.objects.get()
+        self.assertEqual(vault.unseal(found.secret), made[0])
+        self.assertEqual((found.made_by, found.forks, found.branches), ("bob", True, "main"))
+        self.assertEqual((told["made_by"], told["forks"]), ("bob", True))
+
+    def test_two_that_meet_are_each_answered(self) -> None:
+        def made_meanwhile(hook: Hook, *args: Any, **kwargs: Any) -> None:
+            deliveries.make_secret(self.open, by="bob")
+
+        with mock.patch.object(Hook, "full_clean", made_meanwhile):
+            self.assertIn("meanwhile", self.call("PUT", {"forks": True}, 409)["detail"])
+        self.assertEqual(Hook.objects.get().made_by, "bob")
+        with mock.patch.object(Hook, "full_clean", lambda hook: Hook.objects.all().delete()):
+            self.call("PUT", {"forks": True}, 404)
 
     def test_what_is_wrong_is_said(self) -> None:
         problem = self.call("PUT", {"branches": ["!main"]}, 422)

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from ninja import Body, Router, Schema
@@ -53,7 +54,7 @@ def hook(request: HttpRequest, slug: str) -> Any:
     return asking.answer(_item(request, _found(project) if caller.is_known else None, slug))
 
 
-@router.put(_PATH, response={200: HookItem, 201: HookMade, 422: schemas.Details, **_REFUSED})
+@router.put(_PATH, response={200: HookItem, 201: HookMade, 409: schemas.Details, 422: schemas.Details, **_REFUSED})
 def put(request: HttpRequest, slug: str, body: Annotated[HookGiven, Body()]) -> Any:
     """Change what it builds; where there is none, make it: 201, with its secret."""
     caller = asking.caller(request)
@@ -63,15 +64,26 @@ def put(request: HttpRequest, slug: str, body: Annotated[HookGiven, Body()]) -> 
     secret = ""
     if found is None:
         secret, made.secret = deliveries.new_secret()
-    for name, value in body.model_dump(exclude_unset=True).items():
-        setattr(made, name, " ".join(value) if isinstance(value, list) else value)
+    given = {
+        name: " ".join(value) if isinstance(value, list) else value
+        for name, value in body.model_dump(exclude_unset=True).items()
+    }
+    for name, value in given.items():
+        setattr(made, name, value)
     try:
         made.full_clean()
     except ValidationError as error:
         wrong = [{"at": at, "expected": text} for at, texts in error.message_dict.items() for text in texts]
         raise Problem(422, f"Not as expected: {'; '.join(error.messages)}", errors=wrong) from error
-    made.save()
-    said = _item(request, made, slug)
+    try:
+        with transaction.atomic():
+            if found is None:
+                made.save()
+            elif given:  # nothing else: a new secret may have been made since
+                Hook.objects.filter(pk=found.pk).update(**given)
+    except IntegrityError:
+        raise Problem(409, "A webhook was made meanwhile; ask again to change it.") from None
+    said = _item(request, _found(project), slug)
     return asking.answer(said | {"secret": secret} if secret else said, 201 if secret else 200)
 
 
