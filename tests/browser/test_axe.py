@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from builds import retention
+from builds import retention, safe
 from builds.events import Chunk
+from builds.models import Project, Target
 from builds.retention import Pace
 
 from .. import failures
@@ -58,6 +59,24 @@ class AxeTest(BrowserCase):
         self.board.project("empty", RECIPE)
         self.web = self.board.web()
         self.worker = self.board.workers(1)
+
+    def test_nothing_serious_where_a_project_is_set_up(self) -> None:
+        self.sign_in(self.board, "admin")
+        with self.board.database():
+            build = failures.build(["cc a.c"], slug="fails").pk
+            project = Project.objects.get(slug="fails")
+            told = {"project": project, "kind": "mail", "tells": "failed", "address": "team@example.org"}
+            Target.objects.create(**told, name="Team")
+            Target.objects.create(**told, name="Nobody", enabled=False)
+            safe.put(project, "DEPLOY_TOKEN", "a-value-of-some-length", by="admin")
+        own = ("secrets", "notifications", "notifications/new/github", "caches")
+        paths = [
+            *(f"/projects/fails/{page}/" for page in own),
+            f"/builds/{build}/tests/",
+            f"/builds/{build}/artifacts/",
+        ]
+        found = [each for path in paths for each in violations(self.page, self.web.url, path)]
+        self.assertEqual(found, [], "\n" + "\n".join(found))
 
     def test_nothing_serious_on_any_page(self) -> None:
         self.sign_in(self.board)
