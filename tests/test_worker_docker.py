@@ -236,7 +236,9 @@ class EndingTests(DockerCase):
     def test_what_resists_is_removed(self) -> None:
         step = self.begin("trap '' TERM; echo up; while :; do sleep 0.05; done")
         pids = self.running(step)
-        step.process.stop(0.5)
+        step.process.stop(600)
+        eventually(lambda: "exec" in self.docker.words(), 30)
+        step.process.stop(0.1)  # in a hurry
         self.over(step)
         self.gone(pids)
         self.assertEqual(self.docker.words()[-2:], ["exec", "rm"])

@@ -8,7 +8,7 @@ from unittest import mock
 from django.conf import settings
 from django.test import SimpleTestCase, override_settings, tag
 
-from builds.worker import containers, engine
+from builds.worker import containers, engine, isolation
 from builds.worker.engine import Engine, NoEngine
 
 
@@ -18,8 +18,8 @@ class EngineTests(SimpleTestCase):
         folder = tempfile.TemporaryDirectory(prefix="bb-engine-")
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
-        engine._known.cache_clear()
-        self.addCleanup(engine._known.cache_clear)
+        engine._known.clear()
+        self.addCleanup(engine._known.clear)
         path = mock.patch.dict(os.environ, {"PATH": f"{self.folder}:/usr/bin:/bin"})
         path.start()
         self.addCleanup(path.stop)
@@ -35,7 +35,7 @@ class EngineTests(SimpleTestCase):
         with override_settings(BUILDBOARD_CONTAINER_ENGINE="docker"):
             self.assertEqual(engine.get(), Engine(str(place), "docker", "28.2.2", rootless=False))
         self.assertEqual(engine.get().user(), ["--user", f"{os.geteuid()}:{os.getegid()}"])
-        engine._known.cache_clear()
+        engine._known.clear()
         self.program("docker", "Docker version 28.2.2, build e6534b4", "echo '28.2.2 [name=seccomp name=rootless]'")
         with override_settings(BUILDBOARD_CONTAINER_ENGINE=str(place)):
             self.assertEqual(engine.get().user(), ["--user", "0:0"])
@@ -72,10 +72,20 @@ class EngineTests(SimpleTestCase):
     def test_one_that_hangs_is_given_up_and_asked_again_later(self) -> None:
         place = self.program("docker", "Docker version 28", "exec sleep 60")
         with override_settings(BUILDBOARD_CONTAINER_ENGINE="docker"):
-            with mock.patch.object(engine.ask, "__kwdefaults__", {"seconds": 1}):
-                self.assertEqual(containers.trouble(), f"{place} info has not answered for 1 s")
+            with self.assertRaisesRegex(NoEngine, f"^{place} info has not answered for 1 s$"):
+                engine.get(1)
             self.program("docker", "Docker version 28", "echo '28 []'")
             self.assertEqual(containers.trouble(), "")
+
+    def test_what_was_told_is_not_asked_again_and_a_worker_asks_before_it_has_a_lease(self) -> None:
+        self.program("docker", "Docker version 28", "echo '28 []'")
+        with override_settings(BUILDBOARD_CONTAINER_ENGINE="docker", BUILDBOARD_SANDBOX="container"):
+            isolation.prepare()
+            self.program("docker", "Docker version 28", "exec sleep 60")
+            self.assertEqual(engine.get(1).version, "28")
+            engine._known.clear()
+            with mock.patch.object(isolation, "_PATIENT_SECONDS", 1):
+                isolation.prepare()
 
     def test_it_gets_what_it_needs_of_the_environment_and_no_secret(self) -> None:
         own = {"HOME": "/h", "DOCKER_HOST": "unix:///s", "XDG_RUNTIME_DIR": "/run/user/1", "CONTAINERS_CONF": "/c"}

@@ -171,7 +171,7 @@ def removal(*names: str) -> list[str]:
 def remove(container: Container) -> None:
     """Where nobody else can any more. What the engine refuses is tried again by the supervisor."""
     with contextlib.suppress(NoEngine):
-        engine.ask(container.engine.program, *removal(container.name), seconds=10)
+        engine.ask(container.engine.program, *removal(container.name), seconds=5)
 
 
 def trouble() -> str:

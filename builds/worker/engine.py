@@ -1,6 +1,5 @@
 """The program that makes containers: podman or docker, as BUILDBOARD_CONTAINER_ENGINE says, else what is found."""
 
-import functools
 import os
 import shutil
 import subprocess
@@ -24,6 +23,10 @@ _ASKED = {
     "podman": "{{.Version.Version}} {{.Host.Security.Rootless}}",
     "docker": "{{.ServerVersion}} {{.SecurityOptions}}",
 }
+
+
+_known: dict[str, "Engine"] = {}
+"""By program."""
 
 
 class NoEngine(Exception):
@@ -58,19 +61,21 @@ def find() -> str:
     raise NoEngine("neither podman nor docker is installed (Debian, Ubuntu, Fedora: the package podman)")
 
 
-def get() -> Engine:
-    """The engine, once it has answered. `NoEngine`."""
-    return _known(find())
+def get(seconds: float = _ANSWER_SECONDS) -> Engine:
+    """The engine, once it has answered; after that nobody waits for it. A refusal is not remembered: an engine may be
+    started later. `NoEngine`, also where one of two questions is not answered for so long."""
+    program = find()
+    if program not in _known:
+        _known[program] = _asked(program, seconds)
+    return _known[program]
 
 
-@functools.cache
-def _known(program: str) -> Engine:
-    """A refusal is not remembered: an engine may be started later."""
-    said = ask(program, "--version").lower()
+def _asked(program: str, seconds: float) -> Engine:
+    said = ask(program, "--version", seconds=seconds).lower()
     kind = next((name for name in NAMES if said.startswith(name)), "")
     if not kind:
         raise NoEngine(f"{program} --version said {said[:80]!r}: expected podman or docker")
-    version, _, rest = ask(program, "info", "--format", _ASKED[kind]).partition(" ")
+    version, _, rest = ask(program, "info", "--format", _ASKED[kind], seconds=seconds).partition(" ")
     if not version:
         raise NoEngine(f"{program} info does not tell a version: is the engine running?")
     return Engine(program, kind, version, "rootless" in rest if kind == "docker" else rest.strip() == "true")

@@ -1,5 +1,6 @@
 """Where a step's processes run: with what they may use, and in a sandbox where BUILDBOARD_SANDBOX asks for one."""
 
+import contextlib
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,9 @@ from .workspace import Workspace
 
 _MARKS = ("BUILDBOARD_BUILD", "BUILDBOARD_WORKSPACE")
 _LABELS = (*_MARKS, "BUILDBOARD_STEP", "BUILDBOARD_PROJECT")
+_PATIENT_SECONDS = 10.0
+_HURRIED_SECONDS = 2.0
+"""A worker with a lease does not wait longer for its engine. Mostly it has asked before: see `prepare`."""
 _OUTER = frozenset({"PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"})
 """They lead to files of this machine, which a container has not."""
 
@@ -34,6 +38,13 @@ def machine() -> dict[str, str]:
         found = {name: value for name, value in found.items() if name not in _OUTER} | {"PATH": ""}
     found.pop("TMPDIR", None)
     return found | {"HOME": str(sandbox.HOME), "USER": sandbox.USER, "LOGNAME": sandbox.USER, "SHELL": "/bin/sh"}
+
+
+def prepare() -> None:
+    """Ask what takes its time, before there is a lease that would not be renewed meanwhile."""
+    if settings.BUILDBOARD_SANDBOX == "container":
+        with contextlib.suppress(NoEngine):  # it may be there for the first step
+            engine.get(_PATIENT_SECONDS)
 
 
 def trouble() -> str:
@@ -101,7 +112,7 @@ def _container(
     limits: Limits,
 ) -> Container:
     try:
-        own = engine.get()
+        own = engine.get(_HURRIED_SECONDS)
     except NoEngine as why:
         raise OSError(f"there is no container engine: {why}") from None
     return Container(

@@ -60,6 +60,7 @@ class Command(BaseCommand):
             orders = Orders(orderly_input(), drain_seconds)
             orders.listen_to_signals()
             without_pool()
+            isolation.prepare()
             Loop(worker_name(os.getpid(), options["one"]), orders, " ".join(options["label"])).run()
             return
         if options["send"]:
