@@ -50,7 +50,7 @@ def carry_out(build_id: int, token: str, head: int, verb: Callable[[Lease], obje
     if head == stands.head:
         try:
             verb(_lease(build_id, token, head))
-        except LeaseLost:
+        except (LeaseLost, OutOfStep):
             if _standing(build_id, token).head == head:
                 raise  # else the same request, sent twice, was faster
     return _standing(build_id, token)

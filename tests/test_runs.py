@@ -231,6 +231,23 @@ class CommittedTests(Outside, TransactionTestCase):
             self.carry_out(lambda lease: events.append(lease, [Chunk(0, 1, ["one"]), Chunk(0, 2, ["two"])]), before)
         self.assertEqual(self.lines(), ["one"])
 
+    def test_lines_whose_first_request_lands_before_they_are_looked_at_again_are_not_refused(self) -> None:
+        """A program that has waited long enough asks again, and would take a refusal for the end of its report."""
+        self.carry_out(lambda lease: lifecycle.begin_step(lease, 0))
+        before = self.head
+        real = runs._whole_lines
+
+        def slow(build_id: int, step: int) -> int:
+            with mock.patch.object(runs, "_whole_lines", real):
+                self.print(1, "one", head=before)
+            return real(build_id, step)
+
+        with mock.patch.object(runs, "_whole_lines", slow):
+            self.print(1, "one", head=before)
+        self.assertEqual(self.lines(), ["one"])
+        self.print(2, "two")
+        self.assertEqual(self.lines(), ["one", "two"])
+
     @override_settings(BUILDBOARD_MAX_LOG_MB=1)
     def test_a_log_without_an_end_keeps_its_head_and_its_tail(self) -> None:
         self.carry_out(lambda lease: lifecycle.begin_step(lease, 0))

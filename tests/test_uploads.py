@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from builds import access, artifacts, filestore, lifecycle, uploads
+from builds import access, artifacts, filestore, lifecycle, runs, uploads
+from builds.events import Lease
 from builds.models import Artifact, Build, Project
 from builds.models.artifact import STORED, STORING
 from builds.source import Source
@@ -226,6 +227,21 @@ class UploadTests(UploadCase):
         self.assertEqual(self.stored(), {"a": content})
         artifacts.sweep()
         self.assertEqual(len(self.stored_files()), 1)
+
+    def test_one_that_is_completed_twice_at_the_same_time_is_there_once(self) -> None:
+        number = self.place("a", b"x")["number"]
+        self.send(number, 0, b"x")
+        real = runs._lease
+
+        def slow(*asked: Any) -> Lease:
+            with mock.patch.object(runs, "_lease", real):
+                self.assertEqual(self.complete(number).status_code, 200)
+            return real(*asked)
+
+        with mock.patch.object(runs, "_lease", slow):
+            answer = self.complete(number)
+        self.assertEqual((answer.status_code, answer.json().get("head")), (200, self.head + 1), answer.content)
+        self.assertEqual(self.stored(), {"a": b"x"})
 
     def test_it_takes_the_lease_the_scope_and_the_right(self) -> None:
         number = self.place("a", b"x")["number"]
