@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from unittest import mock
 
+from django.db import OperationalError
 from django.test import TransactionTestCase, override_settings
 
 from builds import lifecycle
@@ -85,6 +86,23 @@ class StrandedTests(TransactionTestCase):
         self.docker.hangs = set()
         self.add(gone := name(self.world, self.leased + 1))
         sweep.hurry()
+        self.until(sweep, lambda: gone not in self.docker.containers)
+
+    def test_a_database_that_is_away_ends_no_supervisor_and_is_asked_again(self) -> None:
+        self.add(gone := name(self.world, self.leased + 1))
+        sweep = Stranded()
+        self.addCleanup(sweep.close)
+        with (
+            mock.patch.object(module.lifecycle, "leases", side_effect=OperationalError("away")),
+            self.assertLogs("builds.worker.stranded", "WARNING") as said,
+        ):
+            self.until(sweep, lambda: sweep._look_at > float("-inf") and sweep._asked is None)
+        self.assertIn("state=failed error=away", said.output[0])
+        self.assertIn(gone, self.docker.containers)
+        sweep.look(time.monotonic())
+        self.assertEqual(self.docker.words(), ["ps"], "not at once")
+        with mock.patch.object(module, "PATIENCE_SECONDS", 600):
+            sweep.look(time.monotonic() + 61)
         self.until(sweep, lambda: gone not in self.docker.containers)
 
     @override_settings(BUILDBOARD_SANDBOX="bubblewrap")

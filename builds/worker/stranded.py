@@ -7,8 +7,10 @@ import tempfile
 from typing import IO
 
 from django.conf import settings
+from django.db import Error
 
 from .. import lifecycle
+from ..leases import disconnect
 from ..models import Board
 from . import containers, engine
 from .engine import NoEngine
@@ -18,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 PACE_SECONDS = 300.0
 PATIENCE_SECONDS = 60.0
-"""An engine that takes longer is asked again at the next turn."""
+"""An engine that takes longer is asked again at the next turn; after a database that was away, so much later."""
 
 
 class Stranded:
@@ -48,7 +50,12 @@ class Stranded:
             if now >= self._kill_at:
                 self._asked.kill()
         else:
-            self._answered(now)
+            try:
+                self._answered(now)
+            except Error as error:
+                disconnect()
+                logger.warning("action=sweep what=containers state=failed error=%s", error)
+                self._look_at = now + PATIENCE_SECONDS
 
     def close(self) -> None:
         """What is still asked is asked no more."""
