@@ -191,7 +191,7 @@ export function stored(lines, missing) {
 }
 
 /** `cut: 46,000 of 50,000 lines left out`; empty: nothing is missing. @param {number} lines @param {number} missing */
-function leftOut(lines, missing) {
+export function leftOut(lines, missing) {
   return missing ? `cut: ${thousands(missing)} of ${count(lines, "line")} left out` : "";
 }
 
