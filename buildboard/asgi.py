@@ -259,6 +259,10 @@ class _Request:
     async def _send(self, message: Message) -> None:
         if self._is_declined:
             return
+        if self._connection.is_gone:
+            self._ended = True
+            self._hang_up()
+            return
         if message["type"] == "http.response.start":
             self._began = True
             self._give_place_back()  # the answer is made; one who takes it slowly takes nobody's place

@@ -43,6 +43,11 @@ class Connection:
     def _push(self, body: bytes) -> bool:
         raise NotImplementedError
 
+    @property
+    def is_gone(self) -> bool:
+        """The client is, though the server has not said so: nothing can be sent any more."""
+        return False
+
     def brake(self) -> None:
         """From now on `send` returns when the client has taken enough of what was sent."""
 
@@ -63,14 +68,20 @@ class _Uvicorn(Connection):
     def _push(self, body: bytes) -> bool:
         """What `send` does with a part where it has not to wait."""
         cycle: Any = self.send.__self__  # type: ignore[attr-defined]
-        if cycle.flow.write_paused or cycle.disconnected or cycle.response_complete or cycle.transport.is_closing():
-            return False  # of one that has sent its next request already, only the transport knows that it has gone
+        if cycle.flow.write_paused or cycle.disconnected or cycle.response_complete or self.is_gone:
+            return False
         cycle.transport.write(_chunks.of(body))
         return True
 
+    @property
+    def is_gone(self) -> bool:
+        """Of one that has sent its next request already, uvicorn tells that one alone."""
+        closing: bool = self.send.__self__.transport.is_closing()  # type: ignore[attr-defined]
+        return closing
+
     def abort(self) -> None:
         transport = self.send.__self__.transport  # type: ignore[attr-defined]
-        connection = transport.get_extra_info("socket")
+        connection = None if transport.is_closing() else transport.get_extra_info("socket")
         if connection is not None:
             with contextlib.suppress(OSError, ValueError):  # else the system would go on trying to deliver what it has
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

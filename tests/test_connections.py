@@ -13,13 +13,16 @@ from tests.test_asgi import START, Served, part
 
 
 class Transport:
-    closing = False
+    closing = aborted = False
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
 
     def is_closing(self) -> bool:
         return self.closing
+
+    def abort(self) -> None:
+        self.aborted = True
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -88,6 +91,14 @@ class UvicornTest(SimpleTestCase):
             with self.subTest(name), patch.object(owner, name, True):
                 self.assertFalse(push(b"x"))
         self.assertEqual(self.cycle.transport.written, [])
+
+    def test_one_that_is_gone_is_known_to_be_and_can_still_be_aborted(self) -> None:
+        """Of a transport that has closed even asking for its socket may fail."""
+        self.assertFalse(self.connection.is_gone)
+        self.cycle.transport.closing = True
+        self.assertTrue(self.connection.is_gone)
+        self.connection.abort()
+        self.assertTrue(self.cycle.transport.aborted)
 
     def test_there_is_no_such_way_where_the_body_has_a_length_or_another_program_makes_the_chunks(self) -> None:
         with patch.object(self.cycle, "chunked_encoding", False):

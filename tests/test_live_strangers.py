@@ -32,3 +32,4 @@ class GoneTest(ServersCase):
                 for one in stays[1:]:
                     found = one.read_until(lambda message: message.seq == 42, 10)
                     self.assertEqual(ids(found), list(range(4, 43)))
+                self.assertNotIn("Traceback", self.board.outputs())
