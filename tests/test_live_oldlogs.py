@@ -15,7 +15,6 @@ from buildboard.terminal.style import plain
 from builds import blocks, cuts, events, printed, retention
 from builds.access import new_token
 from builds.events import Fact
-from builds.live import text
 from builds.live.sources import BuildSource
 from builds.live.text import CutShort, Stored
 from builds.models import Build, Event, iso
@@ -49,7 +48,7 @@ class TextPropertyTests(PropertyCase):
         begun, not_begun = stored(build_id), stored(build_id)
         with (
             patch.object(blocks, "BLOCK_BYTES", size),
-            patch.object(text, "PART_BYTES", part_bytes),
+            patch("builds.live.text.PART_BYTES", part_bytes),
         ):
             self.assertEqual(read_on(stored(build_id)), whole)
             before = b"".join(begun.next() or b"" for _ in range(parts_before)).decode()
@@ -70,7 +69,7 @@ class TextPropertyTests(PropertyCase):
         lines, text = everything(build_id), read_on(stored(build_id))
         totals = [printed.total_lines(build_id, step) for step in (0, 1)]
         begun = stored(build_id)
-        with patch.object(blocks, "BLOCK_BYTES", size), patch.object(text, "PART_BYTES", 60):
+        with patch.object(blocks, "BLOCK_BYTES", size), patch("builds.live.text.PART_BYTES", 60):
             before = (begun.next() or b"").decode()
             retention.compact(build_id, Pace())
             self.assertEqual(everything(build_id), lines)
@@ -169,7 +168,7 @@ class OldLogsTests(TransactionTestCase):
         self.assertTrue("event: reset" in got.decode() or ids[-1] == last)
 
     def test_a_download_that_is_overtaken_by_pruning_is_no_orderly_end(self) -> None:
-        with patch.object(blocks, "BLOCK_BYTES", 20_000), patch.object(text, "PART_BYTES", 20_000):
+        with patch.object(blocks, "BLOCK_BYTES", 20_000), patch("builds.live.text.PART_BYTES", 20_000):
             for compacted in (False, True):
                 build_id = over(long_log(), slug=f"p{compacted}")
                 if compacted:
