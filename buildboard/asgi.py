@@ -16,6 +16,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import logging
 import os
@@ -145,7 +146,9 @@ class _Request:
         self._most = bodies.most(scope["path"])
 
     async def serve(self) -> None:
-        inner = asyncio.create_task(self._django())
+        # In a context of its own: uvicorn begins a request that was sent ahead in that of the one before, whose thread
+        # is no longer there.
+        inner = asyncio.create_task(self._django(), context=contextvars.Context())
         try:
             await asyncio.shield(inner)
         except asyncio.CancelledError:

@@ -1,5 +1,8 @@
 """Viewers whom others cannot harm: what one client does to its connection, or asks for, is its own affair."""
 
+import re
+import socket
+
 from tests import live
 
 from .serving import SERVERS, ServersCase, ids, is_event
@@ -33,3 +36,19 @@ class GoneTest(ServersCase):
                     found = one.read_until(lambda message: message.seq == 42, 10)
                     self.assertEqual(ids(found), list(range(4, 43)))
                 self.assertNotIn("Traceback", self.board.outputs())
+
+
+class PipelinedTest(ServersCase):
+    def test_a_second_request_that_came_with_the_first_is_answered_as_if_alone(self) -> None:
+        lease = live.running()
+        for server in SERVERS:
+            with self.subTest(server), socket.create_connection(("127.0.0.1", self.webs[server].port), 10) as client:
+                head = f"Host: localhost\r\nAuthorization: Bearer {self.board.token('alice')}\r\n"
+                paths = (f"/builds/{lease.build_id}/events.json", "/healthz", f"/builds/{lease.build_id}/events.json")
+                asked = [f"GET {path} HTTP/1.1\r\n{head}\r\n" for path in paths]
+                asked[-1] = asked[-1].replace(head, f"{head}Connection: close\r\n")
+                client.sendall("".join(asked).encode())
+                answer = b""
+                while part := client.recv(65536):
+                    answer += part
+                self.assertEqual(re.findall(rb"HTTP/1.1 (\d+)", answer), [b"200"] * 3, answer)
