@@ -1,6 +1,7 @@
 """Projects as programs make, change and delete them: all that is wrong at once, and nothing of what one may not see."""
 
 from typing import Any
+from unittest import mock
 
 import hypothesis.extra.django
 from django.contrib.admin.models import LogEntry
@@ -11,6 +12,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from builds import access, lifecycle, vault
+from builds.access import Caller
 from builds.models import Cache, Credential, Project, Schedule
 from builds.web import projectsettings
 
@@ -166,6 +168,16 @@ class DeleteTests(ProjectCase):
         self.assertFalse(Schedule.objects.exists())
         self.assertIsNone(Cache.objects.get().project)
         self.assertTrue(LogEntry.objects.get().is_deletion())
+
+    def test_one_that_two_delete_at_the_same_time_is_gone_for_both(self) -> None:
+        real = projectsettings.delete
+
+        def slow(project: Project, by: Caller) -> None:
+            Project.objects.filter(pk=project.pk).delete()
+            real(project, by)
+
+        with mock.patch.object(projectsettings, "delete", slow):
+            self.assertEqual(self.ask("DELETE", "/projects/open").status_code, 204)
 
     def test_one_with_builds_stays(self) -> None:
         lifecycle.enqueue(self.open, by="alice")

@@ -68,9 +68,11 @@ def store(project: Project, given: Mapping[str, Any], by: Caller) -> None:
 
 
 def delete(project: Project, by: Caller) -> None:
-    """With all that belongs to it. `HasBuilds`."""
+    """With all that belongs to it; also where another has done it meanwhile. `HasBuilds`."""
     with transaction.atomic():
-        found = Project.objects.select_for_update().get(pk=project.pk)
+        found = Project.objects.select_for_update().filter(pk=project.pk).first()
+        if found is None:
+            return
         if found.builds.exists():
             raise HasBuilds
         _remember(found, DELETION, [], by)
