@@ -98,7 +98,7 @@ class InsightTest(TestCase):
         self.history(30, 30, 31)
         build = self.running(20)
         self.client.get(f"/builds/{build.pk}/")
-        with self.assertNumQueries(6):
+        with self.assertNumQueries(7):
             found = self.insight(build)
             self.assertEqual(len(found.durations), 3)
             self.assertIsNotNone(found.forecast)
