@@ -10,13 +10,14 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.core.exceptions import MiddlewareNotUsed
+from django.core.exceptions import ImproperlyConfigured, MiddlewareNotUsed
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.module_loading import import_string
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
@@ -26,15 +27,17 @@ class Handler(ASGIHandler):
     """A part of a log leaves as it was read, and not 64 KiB by 64 KiB."""
 
     def load_middleware(self, is_async: bool = True) -> None:
-        """All of `MIDDLEWARE` that can be passed without a thread. What cannot is WhiteNoise, and answers for files."""
+        """All of `MIDDLEWARE` but WhiteNoise, which is of files. `ImproperlyConfigured`: one knows only threads."""
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
         self._exception_middleware: list[Any] = []
         handler: Any = convert_exception_to_response(self._get_response_async)  # type: ignore[attr-defined]
         for path in reversed(settings.MIDDLEWARE):
             middleware = import_string(path)
-            if not getattr(middleware, "async_capable", False):
+            if middleware is WhiteNoiseMiddleware:
                 continue
+            if not getattr(middleware, "async_capable", False):  # left out unsaid, it might be what keeps somebody out
+                raise ImproperlyConfigured(f"MIDDLEWARE: {path} cannot be passed without a thread (async_capable).")
             try:
                 one = middleware(handler)
             except MiddlewareNotUsed:
