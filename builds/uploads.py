@@ -8,6 +8,7 @@ of the former and, behind a dot, where it begins.
 
 import hashlib
 import re
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -34,6 +35,9 @@ _MEGABYTE = 1024 * 1024
 _RENEW_SECONDS = 5.0
 _ANEW = 5
 """Times as much as a build may have is there at most, with what is on its way: its pieces, and it put together."""
+_at_it: set[int] = set()
+"""Numbers of files that are put together just now."""
+_lock = threading.Lock()
 _WRONG = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\\]")
 
 
@@ -87,7 +91,21 @@ def receive(build_id: int, token: str, number: int, offset: int, data: bytes) ->
 
 
 def complete(lease: Lease, number: int) -> None:
-    """All pieces have come: from now on it is shown. `OutOfStep`: they have not, or are not what was announced."""
+    """All pieces have come: from now on it is shown. `OutOfStep`: they have not, or are not what was announced.
+    `filestore.Failed`: also where this process is at it already. Whoever was not answered in time asks again, and a
+    large file that is put together several times at once takes so many times as long, and as much room."""
+    with _lock:
+        if number in _at_it:
+            raise filestore.Failed("It is being put together; ask again in a while.")
+        _at_it.add(number)
+    try:
+        _complete(lease, number)
+    finally:
+        with _lock:
+            _at_it.discard(number)
+
+
+def _complete(lease: Lease, number: int) -> None:
     whole = _announced(lease.build_id, number)
     have = _have(whole)
     if have < whole.size:

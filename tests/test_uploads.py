@@ -243,6 +243,21 @@ class UploadTests(UploadCase):
         self.assertEqual((answer.status_code, answer.json().get("head")), (200, self.head + 1), answer.content)
         self.assertEqual(self.stored(), {"a": b"x"})
 
+    def test_one_that_is_put_together_is_not_put_together_beside_that(self) -> None:
+        number = self.place("a", b"x")["number"]
+        self.send(number, 0, b"x")
+        real, said = filestore.save, []
+
+        def slow(name: str, content: Any) -> None:
+            said.append(self.complete(number))
+            real(name, content)
+
+        with mock.patch.object(filestore, "save", slow):
+            self.assertEqual(self.complete(number).status_code, 200)
+        self.assert_problem(said[0], 503, "being put together")
+        self.assertEqual(len(said), 1)
+        self.assertEqual(self.complete(number).status_code, 200, "asked again: it has landed")
+
     def test_it_takes_the_lease_the_scope_and_the_right(self) -> None:
         number = self.place("a", b"x")["number"]
         reader = access.new_token(self.alice, scopes=("read",))
