@@ -11,7 +11,7 @@ from django.test import SimpleTestCase, override_settings
 from builds.models import Build
 from builds.worker import engine
 from tests.support.board import Board
-from tests.support.containers import IMAGE, OPTIONS, need_engine
+from tests.support.containers import IMAGE, OPTIONS, forget_containers, need_engine
 from tests.support.processes import alive, eventually
 from tests.test_worker_runner import RunnerCase
 
@@ -19,6 +19,7 @@ from tests.test_worker_runner import RunnerCase
 class RunnerTests(RunnerCase):
     def setUp(self) -> None:
         program = need_engine()
+        self.addCleanup(forget_containers, program)
         super().setUp()
         changed = override_settings(
             BUILDBOARD_SANDBOX="container",
@@ -112,6 +113,7 @@ class BoardTests(SimpleTestCase):
 
     def setUp(self) -> None:
         self.program = need_engine()
+        self.addCleanup(forget_containers, self.program)
         self.board = Board(
             BUILDBOARD_SANDBOX="container",
             BUILDBOARD_CONTAINER_ENGINE=self.program,
@@ -167,7 +169,8 @@ class BoardTests(SimpleTestCase):
         self.begin()
         own = psutil.Process(supervisor.pid)
         for process in (own, *own.children(recursive=True)):
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has gone with the one before it
+                process.kill()
         self.assertEqual(len(self.containers()), 1)
         self.board.workers(1)
         eventually(lambda: self.containers() == [], 60, self.board.outputs)

@@ -39,6 +39,13 @@ def need_engine() -> str:
     return program
 
 
+def forget_containers(program: str) -> None:
+    """What a test that failed has left would fail those after it."""
+    left = subprocess.run([program, "ps", "--all", "--quiet"], capture_output=True, text=True, check=True, timeout=60)
+    if names := left.stdout.split():
+        _run(Path(program), "rm", "--force", "--time", "0", *names)
+
+
 @functools.cache
 def _engine() -> tuple[str, str]:
     podman, busybox = shutil.which("podman"), shutil.which("busybox")
