@@ -48,15 +48,16 @@ say("slowly ", "")
 for byte in token.encode():
     out.write(bytes([byte])); out.flush(); time.sleep(0.22)
 say(" done")
-say("::add-mask::" + os.environ["LATER"])
-say("later " + os.environ["LATER"])
+later = os.environ["HALF"] + "step-42"
+say("::add-mask::" + later)
+say("later " + later)
 say(token[:9], "")
 """
 RECIPE = {
-    "env": {"LATER": LATER},
+    "env": {"HALF": "made-by-the-"},  # whoever may change a project is given its recipe
     "steps": [
         {"name": "print", "run": f"exec python3 - <<'SCRIPT'\n{PRINT}SCRIPT\n", "secrets": {"TOKEN": "T", "KEY": "K"}},
-        {"name": "other", "run": 'cat left-behind; echo "$LATER" "[$TOKEN]"'},
+        {"name": "other", "run": 'cat left-behind; echo "${HALF}step-42" "[$TOKEN]"'},
         {"name": "list", "run": "sleep 1; echo ${#T}", "secrets": ["T"]},
     ],
 }
