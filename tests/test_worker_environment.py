@@ -33,6 +33,15 @@ class EnvironmentTests(SimpleTestCase):
             self.assertNotIn(name, env)
         self.assertFalse({"VIRTUAL_ENV", "LD_PRELOAD"} & set(env))
 
+    def test_programs_find_the_certificates_and_proxies_of_their_machine(self) -> None:
+        own = {
+            "NODE_EXTRA_CA_CERTS": "/c",
+            "REQUESTS_CA_BUNDLE": "/c",
+            "SSL_CERT_FILE": "/c",
+            "https_proxy": "http://p",
+        }
+        self.assertLessEqual(own.items(), self.of(**own).items())
+
     def test_inputs_come_as_text_under_the_boards_own_names(self) -> None:
         plan = recipe.parse("inputs: {loud: {type: boolean}, n-o: {}}\n" + RECIPE)
         build = Build(pk=42, project=Project(slug="p"), inputs={"loud": True, "n-o": "$(id) ä"})

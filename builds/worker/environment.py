@@ -9,8 +9,12 @@ from ..models import Build
 from ..recipe import Recipe, StepRecipe
 from .process import COLUMNS, ROWS
 
-_ALLOWED = frozenset({"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "SHELL", "TMPDIR"}) | frozenset(
-    {"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
+_ALLOWED = (
+    frozenset({"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "SHELL", "TMPDIR"})
+    | frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"})
+    # Where a company's proxy has a certificate of its own, each program is told in its own words.
+    | frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS"})
+    | frozenset({"PIP_CERT", "REQUESTS_CA_BUNDLE"})
 )
 """The machine's own variables that a step gets: what programs need to find their place. Everything else is held back,
 the board's settings and secrets first of all."""
