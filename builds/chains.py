@@ -94,7 +94,7 @@ def _counts(after: After, build: Build) -> bool:
 def _enqueue(after: After, build: Build) -> Build:
     return lifecycle.enqueue(
         after.project,
-        by=f"build {build.pk} of {build.project.name}",
+        by=f"build {build.pk}",  # no name: not everybody who sees this one may see that project
         ref=build.ref or build.branch or build.tag if after.same_ref else "",
         source=Source("project"),
         request_key=f"after:{build.pk}",

@@ -1,7 +1,9 @@
 """One project after another: once, whatever crashes, and never in a circle."""
 
+from importlib import import_module
 from unittest import mock
 
+from django.apps import apps
 from django.db import IntegrityError, transaction
 from django.test import TestCase, TransactionTestCase, override_settings
 
@@ -46,11 +48,23 @@ class FollowTest(TransactionTestCase):
         self.assertEqual(FollowUp.objects.count(), 1)
         [build] = chains.start_due()
         self.assertEqual((build.project, build.parent, build.trigger, build.ref), (self.deploy, first, "project", ""))
-        self.assertEqual(build.started_by, f"build {first.pk} of tests")
+        self.assertEqual(build.started_by, f"build {first.pk}")
         self.assertEqual(build.data()["parent"], first.pk)
         self.assertEqual((chains.start_due(), FollowUp.objects.count()), ([], 0))
         with self.assertNumQueries(1):
             chains.start_due()
+
+    def test_what_was_stored_with_a_name_loses_it(self) -> None:
+        after(self.deploy, self.tests)
+        first = ended(self.tests)
+        [build] = chains.start_due()
+        other = lifecycle.enqueue(self.tests, by="build 7 of mine")
+        Build.objects.filter(pk=build.pk).update(started_by=f"build {first.pk} of tests")
+        import_module("builds.migrations.0023_nameless").forget_names(apps, None)
+        build.refresh_from_db()
+        self.assertEqual(build.started_by, f"build {first.pk}")
+        other.refresh_from_db()
+        self.assertEqual(other.started_by, "build 7 of mine")
 
     def test_one_that_cannot_be_started_at_all_holds_up_no_other(self) -> None:
         made = after(self.deploy, self.tests)

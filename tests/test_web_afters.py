@@ -74,6 +74,8 @@ class PageTest(AfterCase):
         self.assertContains(self.client.get(f"/builds/{build.pk}/"), link)
         self.tests.groups.add(Group.objects.create(name="others"))
         self.assertNotContains(self.client.get(f"/builds/{build.pk}/"), f'href="/builds/{first.pk}/"')
+        for page in (f"/builds/{build.pk}/", "/", f"/api/v1/builds/{build.pk}"):
+            self.assertNotContains(self.client.get(page), f"build {first.pk} of tests")
 
 
 class ApiTest(AfterCase):

@@ -133,7 +133,9 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         "place": place,
         "waits": waits(place),
         "by_what": by_what(found),
-        "parent": caller.builds().filter(pk=found.parent_id).first() if found.parent_id else None,
+        "parent": caller.builds().select_related("project").filter(pk=found.parent_id).first()
+        if found.parent_id
+        else None,
         "retries": found.retries.order_by("id")[:20],
         "inputs": [(name, text(value)) for name, value in found.inputs.items()],
         "origin": origin.of(found),
