@@ -242,7 +242,7 @@ class Feed:
             raise CouldNot(f"Gave up after {self._patience:g} s: {why} Build {self.build_id} may go on.")
         if not self._told_away and (self._attempts or self._patience == 0):
             self._told_away = True  # a restart that takes a moment is not worth a word
-            self._tell(f"── {why} Trying again; build {self.build_id} goes on meanwhile.")
+            self._tell(f"── {why} Trying again; build {self.build_id} may go on meanwhile.")
 
     def _here(self) -> None:
         if self._told_away:
