@@ -12,12 +12,28 @@ def _worth_a_line(record: logging.LogRecord) -> bool:
     )
 
 
+def without_traceback(record: logging.LogRecord) -> bool:
+    """An unknown host is in the line itself; where in the code it was noticed helps nobody."""
+    if record.name == "django.security.DisallowedHost":
+        record.exc_info = record.exc_text = None
+    return True
+
+
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "filters": {"worth a line": {"()": "django.utils.log.CallbackFilter", "callback": _worth_a_line}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["worth a line"]}},
+    "filters": {
+        "worth a line": {"()": "django.utils.log.CallbackFilter", "callback": _worth_a_line},
+        "without traceback": {"()": "django.utils.log.CallbackFilter", "callback": without_traceback},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["worth a line", "without traceback"],
+        }
+    },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "builds": {"level": "INFO"},

@@ -1,6 +1,8 @@
-"""A form that is too large: a page that says so, and nothing is changed."""
+"""Requests that are not taken: a form that is too large, a host that is unknown."""
 
 import http.client
+import io
+import logging
 import re
 from urllib.parse import urlencode
 
@@ -10,6 +12,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.test import Client, RequestFactory, SimpleTestCase, TestCase, override_settings, tag
 from django.urls import reverse
 
+from buildboard.logs import without_traceback
 from builds.models import Project
 from builds.web.errors import bad_request
 from tests.support.board import Board
@@ -39,6 +42,22 @@ class ErrorsTest(TestCase):
     def test_any_other_bad_request_is_400(self) -> None:
         answer = bad_request(RequestFactory().get("/"), SuspiciousOperation("odd"))
         self.assertEqual(answer.status_code, 400)
+
+    @override_settings(ALLOWED_HOSTS=["known.example"])
+    def test_an_unknown_host_is_told_which_setting_names_them_and_not_what_it_says(self) -> None:
+        for path, kind in (("/", "text/plain"), ("/api/v1/builds", "application/problem+json")):
+            with self.subTest(path=path), self.assertLogs("django.security.DisallowedHost", "ERROR") as logged:
+                answer = self.client.get(path, headers={"host": "other.example"})
+                self.assertEqual((answer.status_code, answer["Content-Type"].split(";")[0]), (400, kind))
+                self.assertContains(answer, "ALLOWED_HOSTS", status_code=400)
+                self.assertNotContains(answer, "example", status_code=400)
+                self.assertIsNotNone(logged.records[0].exc_info)
+                said = io.StringIO()
+                handler = logging.StreamHandler(said)
+                handler.addFilter(without_traceback)
+                handler.handle(logged.records[0])
+                self.assertEqual(said.getvalue().count("\n"), 1, said.getvalue())
+                self.assertIn("other.example", said.getvalue())
 
     def test_the_largest_recipe_fits_into_the_form_however_it_is_encoded(self) -> None:
         """Three bytes for each of its own, and the form's other fields."""
