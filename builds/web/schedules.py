@@ -50,7 +50,10 @@ class ScheduleForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         super().clean()
         found = self.cleaned_data
-        self.instance.inputs = {one.name: found[key] for key, one in self._inputs.items() if key in found}
+        # Defaults are the recipe's of the day: it may have others by then, or have no such input.
+        self.instance.inputs = {
+            one.name: found[key] for key, one in self._inputs.items() if key in found and found[key] != one.default
+        }
         taken = Schedule.objects.filter(project=self.instance.project, name=found.get("name", ""))
         if taken.exclude(pk=self.instance.pk).exists():
             self.add_error("name", "This project has a schedule of that name.")

@@ -100,7 +100,9 @@ def _store(schedule: Schedule, body: ScheduleGiven) -> Schedule:
     for name in ("name", "cron", "zone", "ref", "enabled"):
         setattr(schedule, name, getattr(body, name))
     try:
-        schedule.inputs = recipe.parse(schedule.project.known_recipe).values(body.inputs)
+        fit = recipe.parse(schedule.project.known_recipe).values(body.inputs)
+        # Defaults are the recipe's of the day: it may have others by then, or have no such input.
+        schedule.inputs = {name: value for name, value in fit.items() if body.inputs.get(name) is not None}
     except inputs.InputError as error:
         raise Problem(422, f"{str(error)[0].upper()}{str(error)[1:]}.") from error
     except recipe.RecipeError:
