@@ -91,14 +91,31 @@ class MakeTests(ProjectCase):
         self.assertIn("line 1", wrong["recipe"])
         self.assertEqual(wrong["groups"], "There is no group 'nobody'.")
         self.assertEqual(self.wrong(self.make(422, enabled="perhaps", depth="deep", slog="x")).keys(),
-                         {"enabled", "depth", "slog"})  # fmt: skip
+                         {"enabled", "depth", "slog", "slug", "name", "recipe"})  # fmt: skip
         self.assertIn("Expected a recipe", self.wrong(self.make(422, slug="new"))["recipe"])
         self.assertIn("slug", self.wrong(self.make(422, recipe=RECIPE)))
         self.assertIn("already exists", self.wrong(self.make(422, slug="open", recipe=RECIPE))["slug"])
         self.assertIn("NUL", self.wrong(self.make(422, slug="new", recipe="steps: []\0"))["recipe"])
         for body in ([], "x", 7):
-            self.assert_problem(self.ask("POST", "/projects", body), 422)
+            said = self.assert_problem(self.ask("POST", "/projects", body), 422)
+            self.assertEqual(said["errors"], [{"at": "body", "expected": "expected an object"}])
         self.assertEqual(Project.objects.count(), 2)
+
+    def test_what_is_of_another_type_is_told_with_what_does_not_fit(self) -> None:
+        problem = self.make(
+            422, slug="l a", depth=-1, max_running="x", groups=["none"], credential="zzz", foo=1, enabled="maybe",
+            keep_days=1e99, recipe=7,
+        )  # fmt: skip
+        wrong = self.wrong(problem)
+        fields = {"slug", "depth", "max_running", "groups", "credential", "foo", "enabled", "keep_days", "recipe"}
+        self.assertEqual(set(wrong), fields)
+        self.assertEqual((wrong["foo"], wrong["enabled"]), ("there is no such value here", "expected true or false"))
+        self.assertEqual(wrong["recipe"], "expected text")
+        for field in wrong:
+            self.assertIn(f"{field}: ", problem["detail"])
+        self.assertNotIn(".;", problem["detail"])
+        self.change("open", 422, enabled="maybe", name="Other")
+        self.assertEqual(Project.objects.get(slug="open").name, "Open")
 
     def test_a_credential_is_for_its_addresses(self) -> None:
         Credential.objects.create(name="Robot", scope="https://git.example/team/", sealed=vault.seal("t"))

@@ -95,6 +95,11 @@ class ApiTest(AfterCase):
         )
         self.assertEqual(self.ask("get", self.path).json(), {"items": [made]})
         self.assertEqual(self.ask("post", self.path, {"project": "tests"}).status_code, 409)
+        again = self.ask("post", "/api/v1/projects/deploy/after", {"project": "tests"})
+        self.assertEqual((again.status_code, again.json()["detail"]), (409, "deploy is built after tests already."))
+        itself = self.ask("post", "/api/v1/projects/tests/after", {"project": "tests"})
+        said = "tests cannot be built after itself; expected another project."
+        self.assertEqual((itself.status_code, itself.json()["detail"]), (409, said))
         circle = self.ask("post", "/api/v1/projects/tests/after", {"project": "deploy"})
         self.assertEqual(circle.status_code, 409)
         self.assertIn("circle", circle.json()["detail"])

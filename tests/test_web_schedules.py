@@ -133,13 +133,16 @@ class ApiTest(TestCase):
             ({"zone": "Mars"}, "zone: There is no time zone"),
             ({"inputs": {"x": 1}}, "no input 'x'"),
             ({"inputs": {"deep": "perhaps"}}, "deep"),
-            ({"name": "nightly"}, "already exists"),
+            ({"name": "nightly"}, "This project has a schedule of that name"),
             ({"ref": "-x"}, "ref: Expected"),
             ({"when": "now"}, "when"),
         ):
             answer = self.ask("post", self.path, {"name": "other", "cron": "@daily"} | wrong)
             self.assertEqual(answer.status_code, 422, answer.content)
             self.assertIn(said, answer.json()["detail"])
+            self.assertEqual([one["at"].split(".")[0] for one in answer.json()["errors"]], list(wrong))
+        both = self.ask("post", self.path, {"name": "nightly", "cron": "never", "zone": "Mars", "inputs": {"x": 1}})
+        self.assertEqual({one["at"] for one in both.json()["errors"]}, {"name", "cron", "zone", "inputs.x"})
         self.assertEqual(Schedule.objects.count(), 1)
 
     def test_who_may(self) -> None:

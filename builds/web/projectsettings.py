@@ -1,6 +1,6 @@
 """A project's settings as programs give them: all that is wrong is told at once, and who changed what is remembered."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from ..access import Caller
 from ..models import Credential, Project
+from .problems import joined
 
 PLAIN = (
     *("slug", "name", "description", "repository", "branch", "recipe_path", "submodules", "lfs", "depth", "recipe"),
@@ -21,7 +22,7 @@ class Unfit(ValueError):
     """`wrong`: (field, what was expected), for each value that is not as expected."""
 
     def __init__(self, wrong: list[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{field}: {text}" for field, text in wrong))
+        super().__init__(f"{joined(wrong)}.")
         self.wrong = wrong
 
 
@@ -36,9 +37,10 @@ def of(project: Project) -> dict[str, Any]:
     }
 
 
-def store(project: Project, given: Mapping[str, Any], by: Caller) -> None:
-    """Make or change it: `given` are the fields that are to be as they are there. `Unfit`."""
-    wrong: list[tuple[str, str]] = []
+def store(project: Project, given: Mapping[str, Any], by: Caller, unfit: Sequence[tuple[str, str]] = ()) -> None:
+    """Make or change it: `given` are the fields that are to be as they are there; `unfit` is told with what else is
+    wrong, of values that `given` therefore has not. `Unfit`."""
+    wrong = list(unfit)
     for name in PLAIN:
         if name in given:
             setattr(project, name, _text(name, given[name], wrong))
@@ -48,10 +50,12 @@ def store(project: Project, given: Mapping[str, Any], by: Caller) -> None:
     try:
         project.full_clean(exclude=[field for field, _ in wrong])
     except ValidationError as error:
+        told = {field for field, _ in unfit}  # such as a recipe that is a number: there is none for another reason
         wrong += [
             ("project" if field == "__all__" else field, text)
             for field, texts in error.message_dict.items()
             for text in texts
+            if field not in told
         ]
     if wrong:
         raise Unfit(wrong)

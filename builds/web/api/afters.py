@@ -57,10 +57,21 @@ def make(request: HttpRequest, slug: str, body: Annotated[AfterGiven, Body()]) -
     project = _changing(caller, slug)
     made = After(project=project, upstream=asking.project(caller, body.project), made_by=caller.name)
     made.branches, made.same_ref = body.branches, body.same_ref
+    if made.upstream == project:
+        raise Problem(409, f"{project} cannot be built after itself; expected another project.")
+    if After.objects.filter(project=project, upstream=made.upstream).exists():
+        raise Problem(409, f"{project} is built after {made.upstream} already.")
     try:
         made.full_clean()
     except ValidationError as error:
-        raise Problem(409 if "__all__" in error.message_dict else 422, " ".join(error.messages)) from error
+        errors = [
+            {"at": "project" if field == "upstream" else field, "expected": text}
+            for field, texts in error.message_dict.items()
+            if field != "__all__"
+            for text in texts
+        ]
+        said = " ".join(error.messages)
+        raise (Problem(422, said, errors=errors) if errors else Problem(409, said)) from error
     try:
         chains.save(made)
     except chains.Circle as error:

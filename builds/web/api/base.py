@@ -19,7 +19,7 @@ from buildboard.presence import database
 
 from .. import schemas
 from ..door import Door
-from ..problems import Problem, problem
+from ..problems import Problem, expected, joined, problem
 
 logger = logging.getLogger(__name__)
 
@@ -127,17 +127,17 @@ def _on_problem(request: HttpRequest, error: Problem) -> HttpResponse:
 @api.exception_handler(RawPostDataException)
 def _on_bad_body(request: HttpRequest, error: Exception) -> HttpResponse:
     """The framework raises it for one thing alone: a body that it cannot parse."""
-    return problem(400, 'The body is not JSON; expected an object such as {"ref": "main"}, or nothing.')
+    return problem(400, "The body is not JSON; expected a JSON object, or nothing.")
 
 
 @api.exception_handler(ValidationError)
 def _on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    errors = []
-    for found in error.errors:
-        where = [str(part)[:80] for part in found["loc"] if part != "body" or len(found["loc"]) == 1]
-        errors.append({"at": ".".join(where), "expected": str(found["msg"])[:200]})
-    detail = "; ".join(f"{each['at']}: {each['expected']}" for each in errors[:3])
-    return problem(422, f"Not as expected: {detail}.", errors=errors[:20])
+    wrong = []
+    for found in error.errors[:20]:
+        where = [str(part)[:80] for part in found["loc"] if part != "body"]
+        wrong.append((".".join(where) or "body", expected(found)))
+    errors = [{"at": at, "expected": text} for at, text in wrong]
+    return problem(422, f"Not as expected: {joined(wrong)}.", errors=errors)
 
 
 @api.exception_handler(DatabaseError)

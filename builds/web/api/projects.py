@@ -5,14 +5,14 @@ from typing import Annotated, Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from ninja import Body, Query, Router, Schema
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from ... import artifacts, caches, inputs, recipe
 from ...access import Caller
 from ...models import Project
 from .. import projectsettings, schemas
 from ..items import project_items
-from ..problems import Problem
+from ..problems import Problem, expected
 from . import asking
 
 MOST = 500
@@ -67,7 +67,8 @@ class ProjectList(Schema):
 
 
 class ProjectGiven(Schema):
-    """What is left out stays, or is as a new project has it."""
+    """What is left out stays, or is as a new project has it. What is not of its type waits as `_unfit`, to be told
+    together with what is wrong otherwise."""
 
     model_config = ConfigDict(extra="forbid")
     slug: str = ""
@@ -89,6 +90,20 @@ class ProjectGiven(Schema):
     groups: list[str] = []
     keep_days: int | None = None
     keep_builds: int | None = None
+    _unfit: list[tuple[str, str]] = PrivateAttr(default_factory=list)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _fit(cls, values: Any, handler: Any) -> Any:
+        try:
+            return handler(values)
+        except ValidationError as error:
+            if not isinstance(values, dict):
+                raise
+            wrong = {str(one["loc"][0]): (".".join(map(str, one["loc"]))[:80], expected(one)) for one in error.errors()}
+        found = handler({name: value for name, value in values.items() if name not in wrong})
+        found._unfit = list(wrong.values())
+        return found
 
 
 Given = Annotated[ProjectGiven, Body()]
@@ -117,7 +132,7 @@ def make(request: HttpRequest, body: Given) -> Any:
     given = body.model_dump(exclude_unset=True)
     given["name"] = given.get("name") or given.get("slug", "")
     made = Project()
-    _store(made, given, caller)
+    _store(made, given, caller, body)
     answer = asking.answer(_detail(request, caller, made), 201)
     answer["Location"] = request.build_absolute_uri(reverse("api:project", args=[made.slug]))
     return answer
@@ -135,7 +150,7 @@ def change(request: HttpRequest, slug: str, body: Given) -> Any:
     caller = asking.caller(request)
     found = asking.project(caller, slug)
     asking.require(caller, caller.may_change_projects(), "projects", "change projects")
-    _store(found, body.model_dump(exclude_unset=True), caller)
+    _store(found, body.model_dump(exclude_unset=True), caller, body)
     return asking.answer(_detail(request, caller, found))
 
 
@@ -156,9 +171,9 @@ def delete(request: HttpRequest, slug: str) -> Any:
 # --- Inside ---
 
 
-def _store(project: Project, given: dict[str, Any], caller: Caller) -> None:
+def _store(project: Project, given: dict[str, Any], caller: Caller, body: ProjectGiven) -> None:
     try:
-        projectsettings.store(project, given, caller)
+        projectsettings.store(project, given, caller, body._unfit)
     except projectsettings.Unfit as unfit:
         errors = [{"at": field, "expected": text} for field, text in unfit.wrong]
         raise Problem(422, f"Not as expected: {unfit}", errors=errors) from unfit

@@ -13,7 +13,7 @@ from ...access import Caller
 from ...cron import MAX_CRON, MAX_ZONE
 from ...models import Project, Schedule, iso
 from .. import schemas
-from ..problems import Problem
+from ..problems import Problem, joined
 from . import asking
 
 router = Router()
@@ -99,24 +99,29 @@ def _one(project: Project, number: int) -> Schedule:
 def _store(schedule: Schedule, body: ScheduleGiven) -> Schedule:
     for name in ("name", "cron", "zone", "ref", "enabled"):
         setattr(schedule, name, getattr(body, name))
+    wrong: list[tuple[str, str]] = []
     try:
         fit = recipe.parse(schedule.project.known_recipe).values(body.inputs)
         # Defaults are the recipe's of the day: it may have others by then, or have no such input.
         schedule.inputs = {name: value for name, value in fit.items() if body.inputs.get(name) is not None}
     except inputs.InputError as error:
-        raise Problem(422, f"{str(error)[0].upper()}{str(error)[1:]}.") from error
+        wrong += [(f"inputs.{one.name}" if one.name else "inputs", one.text) for one in error.all]
     except recipe.RecipeError:
         schedule.inputs = body.inputs  # not known before the checkout, or not valid: starting says so
     schedule.next_at = None  # it follows from what is checked here
     try:
-        schedule.full_clean()
+        schedule.full_clean(validate_constraints=False)  # the one that can be broken here is told in words below
     except ValidationError as error:
-        said = [
-            text if field == "__all__" else f"{field}: {text}"
-            for field, texts in error.message_dict.items()
-            for text in texts
+        wrong += [
+            ("" if field == "__all__" else field, text) for field, texts in error.message_dict.items() for text in texts
         ]
-        raise Problem(422, " ".join(said)) from error
+    if Schedule.objects.filter(project=schedule.project, name=schedule.name).exclude(pk=schedule.pk).exists():
+        wrong.append(("name", "This project has a schedule of that name."))
+    if wrong:
+        errors = [{"at": at, "expected": text} for at, text in wrong if at]
+        if not errors:
+            raise Problem(422, wrong[0][1])  # there are as many as there may be
+        raise Problem(422, f"Not as expected: {joined(wrong)}.", errors=errors)
     schedules.save(schedule)
     return schedule
 
