@@ -8,12 +8,29 @@ from pathlib import Path
 from unittest import mock
 
 from builds.repository import parse
-from builds.worker.git import Access, Failed, Git, GitError
+from builds.worker.git import Access, Failed, Git, GitError, Shown
 from tests.checkouts import CheckoutCase
 from tests.support.processes import Process, eventually
 from tests.support.repositories import ENV, HttpGit, Origin, Sshd, silent_server
 
 PASSWORD = "geheim-7c1f0"
+
+
+class ProgressTest(CheckoutCase):
+    def test_the_log_tells_gits_progress_once_and_without_blanks_at_line_ends(self) -> None:
+        self.origin.commit({"a": "1"})
+        self.checked_out()
+        self.assertEqual(self.checkouts.said.count("Enumerating objects"), 1, self.checkouts.said)
+        ends = [line for line in self.checkouts.said.splitlines() if line.endswith(" ")]
+        self.assertEqual(ends, [])
+
+    def test_padding_becomes_an_erasure_wherever_a_read_ends(self) -> None:
+        said = b"one 50%    \rone, done.  \n two \x1b[1m  "
+        expected = b"one 50%\x1b[K\rone, done.\x1b[K\n two \x1b[1m  "
+        for size in range(1, len(said) + 1):
+            shown = Shown()
+            parts = [shown.of(said[at : at + size]) for at in range(0, len(said), size)]
+            self.assertEqual(b"".join([*parts, shown.rest()]), expected)
 
 
 class HttpTest(CheckoutCase):

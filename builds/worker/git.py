@@ -8,6 +8,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import selectors
 import shlex
 import signal
@@ -27,6 +28,8 @@ _PASSED = frozenset({"PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"}) | f
 )
 _KEPT = 64 * 1024
 """Characters of what git said last, to tell why it failed; and of what it answers, times a hundred."""
+_PADDING = re.compile(rb" +(?=[\r\n])")
+_ERASE = b"\x1b[K"
 _KILL_SECONDS = 2.0
 _LOOK_SECONDS = 0.25
 
@@ -158,6 +161,7 @@ class Git:
         silence: float,
     ) -> None:
         heard_at = time.monotonic()
+        written = {id(one): Shown() for one in shown}
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ, answer)  # type: ignore[arg-type]
             selector.register(process.stderr, selectors.EVENT_READ, said)  # type: ignore[arg-type]
@@ -176,8 +180,8 @@ class Git:
                         continue
                     heard_at = time.monotonic()
                     key.data.extend(data)
-                    if any(key.data is one for one in shown):
-                        _print(data)
+                    if id(key.data) in written:
+                        _print(written[id(key.data)].of(data))
                         if key.data is answer:
                             del answer[:]  # nobody else asks for it
                     if len(answer) > 100 * _KEPT:
@@ -186,6 +190,8 @@ class Git:
                     if len(said) > 2 * _KEPT:
                         del said[:-_KEPT]
             process.wait()
+        for one in written.values():
+            _print(one.rest())
 
     def _configuration(self, address: Address, access: Access | None) -> str:
         """The whole of it: git reads no other file but the repository's own, which the board makes itself."""
@@ -246,6 +252,24 @@ class Git:
         os.write(file, text.encode())
         self._files.append(file)
         return f"/proc/{os.getpid()}/fd/{file}"
+
+
+class Shown:
+    """What git says, without the blanks at the ends of its lines. It thinks that nobody with a terminal reads them, and
+    pads them to cover what was longer before a carriage return; the log has a terminal, which is told to erase that."""
+
+    def __init__(self) -> None:
+        self._blanks = b""
+
+    def of(self, data: bytes) -> bytes:
+        data = self._blanks + data
+        told = data.rstrip(b" ")
+        self._blanks = data[len(told) :]
+        return _PADDING.sub(_ERASE, told)
+
+    def rest(self) -> bytes:
+        """When no more comes: blanks that no line end has followed."""
+        return self._blanks
 
 
 def _end(process: subprocess.Popen) -> None:

@@ -25,7 +25,7 @@ def make(git: Git, mirror: Mirror, work: Path, address: Address, found: Found, d
         wanted = [f"--depth={depth}", here, f"+{found.commit}{where}"]
     else:
         wanted = [here, found.commit, "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]
-    git.show("fetch", "--quiet", "--progress", "--no-tags", "--update-shallow", *wanted, cwd=work)
+    git.show("fetch", "--quiet", "--no-tags", "--update-shallow", *wanted, cwd=work)  # the mirror's fetch told it all
     (work / ".git/FETCH_HEAD").unlink(missing_ok=True)
     if depth and found.tag:
         git.ask("update-ref", f"refs/tags/{found.tag}", found.commit, cwd=work)
