@@ -54,6 +54,16 @@ def skip_missed() -> None:
 # --- Inside ---
 
 
+def note_misfit(build: Build, why: str) -> None:
+    """`build` was started and then found a recipe that its inputs do not fit. `why`: a sentence, for the schedule whose
+    newest build it is, if it is one's, beside what is said of starts that were missed."""
+    with transaction.atomic():
+        schedule = Schedule.objects.select_for_update().filter(last_build=build).first()
+        if schedule is not None and why not in schedule.note:
+            schedule.note = f"{schedule.note} {why}".strip()[:500]
+            schedule.save(update_fields=["note"])
+
+
 def _start(number: int, since: datetime, now: datetime) -> Build | None:
     """In one transaction, which whoever moves `next_at` first has alone: the build, and the next time."""
     with transaction.atomic():

@@ -11,8 +11,8 @@ from typing import Any
 from cryptography.fernet import Fernet
 from django.test import override_settings
 
-from builds import events, lifecycle
-from builds.models import Build, Changes, Credential, Project
+from builds import events, lifecycle, schedules
+from builds.models import Build, Changes, Credential, Project, Schedule
 from builds.source import Source
 from tests.support.processes import eventually
 from tests.support.repositories import HttpGit, Origin, silent_server
@@ -136,6 +136,24 @@ class CommitTest(RepositoryCase):
             build = self.build(project, inputs=given)
             self.assertEqual((build.status, self.steps(build)), ("failed", ["passed", "skipped"]))
             self.assertIn(f"The inputs do not fit the commit's recipe: {said}", build.reason)
+
+    def test_a_schedule_says_that_its_inputs_do_not_fit_the_commits_recipe(self) -> None:
+        self.origin.commit({".buildboard.yml": "inputs: {target: {}}\nsteps: [{name: a, run: echo}]"})
+        project = self.project()
+        made = Schedule(project=project, name="nightly", cron="@daily", inputs={"target": "docs"})
+        schedules.save(made)
+        self.build(project)
+        made.refresh_from_db()
+        self.assertEqual(made.note, "", "another's build")
+        self.origin.commit({".buildboard.yml": "inputs: {other: {}}\nsteps: [{name: a, run: echo}]"})
+        due = made.next_at
+        [started] = schedules.start_due(due)
+        lease = lifecycle.claim("test:1", os.urandom(16).hex())
+        assert lease is not None and lease.build_id == started.pk
+        build = self.run_lease(lease)
+        made.refresh_from_db()
+        self.assertEqual((build.status, made.last_build, made.note), ("failed", build, build.reason))
+        self.assertIn("the recipe has no input 'target'", made.note)
 
     def test_news_that_the_commits_recipe_leaves_out_are_not_built_but_where_somebody_asks(self) -> None:
         self.origin.commit({".buildboard.yml": "on: {branches: [main]}\nsteps: [{name: a, run: echo a}]"})

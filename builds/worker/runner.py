@@ -17,7 +17,7 @@ from django.conf import settings
 
 from buildboard.terminal.masks import Masks
 
-from .. import lifecycle, plans, recipe
+from .. import lifecycle, plans, recipe, schedules
 from ..events import Lease, LeaseLost
 from ..inputs import InputError
 from ..models import Board, Build
@@ -153,7 +153,9 @@ class Runner:
         except recipe.RecipeError as error:
             return endings.bad_recipe(error, found.recipe_path)
         except InputError as error:
-            return endings.bad_inputs(error)
+            ending = endings.bad_inputs(error)
+            self._store(schedules.note_misfit, build, ending.build_reason)
+            return ending
         self._store(lifecycle.adopt, self._lease, plan, found.recipe_path)
         if found.is_default:
             self._store(lifecycle.remember_recipe, build.project_id, found.recipe or "", found.commit.commit)
