@@ -110,7 +110,9 @@ class CommandTests(SimpleTestCase):
         self.assertEqual([line["id"] for line in lines], list(range(1, len(lines) + 1)))
         self.assertIn("already ended", self.type("cancel", number, code=4).stderr)
         self.assertIn(number, self.type("builds", "--project", "hello", "--status", "failed").stdout)
-        self.assertEqual(self.type("builds", "--project", "nothing").stderr, "There is no such build.\n")
+        none = self.type("builds", "--project", "hello", "--status", "lost")
+        self.assertEqual(none.stderr, "There is no such build.\n")
+        self.assertIn("no project 'nothing'", self.type("builds", "--project", "nothing", code=4).stderr)
 
     def test_a_project_is_created_and_what_is_wrong_is_told_line_by_line(self) -> None:
         (self.home / "recipe.yml").write_text(RECIPE)

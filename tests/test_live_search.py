@@ -95,7 +95,7 @@ class SearchTest(TransactionTestCase):
         only = await Group.objects.acreate(name="only")
         await (await Project.objects.aget()).groups.aadd(only)
         for query in ({"q": "a"}, {"q": ""}, {"q": "a", "limit": "x"}):
-            self.assertIn("may not see it", (await self.ask(build.pk, 404, **query))["detail"])
+            self.assertIn("that you may see", (await self.ask(build.pk, 404, **query))["detail"])
         posted = await AsyncClient().post(path, {"q": "a"}, headers=self.headers)
         self.assertEqual((posted.status_code, posted.headers["Allow"]), (405, "GET, HEAD"))
         starts = await sync_to_async(new_token)(await User.objects.aget(username="alice"), scopes=("start",))

@@ -46,6 +46,9 @@ class PageTest(AfterCase):
         self.assertContains(answer, "That would be a circle: tests is built after deploy already.", status_code=422)
         for wrong in (self.deploy.pk, 999, "x", ""):
             self.assertEqual(self.client.post(URL, {"upstream": wrong}).status_code, 422)
+        for wrong in ("[", "release/[0-9]", "a:b"):
+            answer = self.client.post(URL, {"upstream": self.tests.pk, "branches": wrong})
+            self.assertContains(answer, f"{wrong} fits no branch", status_code=422)
         for wrong in ("x", "²", "9" * 30, "999"):
             self.assertIn(self.client.post(URL, {"delete": wrong}).status_code, (302, 404))
         self.assertEqual(After.objects.count(), 1)

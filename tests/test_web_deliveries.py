@@ -27,6 +27,7 @@ class DeliveriesTest(TestCase):
         self.assertContains(self.client.get(URL), "Make a secret")
         answer = self.client.post(f"{URL}secret/")
         self.assertIn("no-store", answer["Cache-Control"])
+        self.assertNotContains(answer, "The one before it")
         found = re.search(r'value="(whsec_[^"]+)"', answer.content.decode())
         assert found
         hook = Hook.objects.get()
@@ -35,7 +36,7 @@ class DeliveriesTest(TestCase):
         self.assertNotContains(page, "whsec_")
         self.assertContains(page, "http://testserver/hooks/one/")
         self.assertContains(page, "Make a new secret")
-        self.client.post(f"{URL}secret/")
+        self.assertContains(self.client.post(f"{URL}secret/"), "The one before it is good for nothing any more.")
         self.assertNotEqual(vault.unseal(Hook.objects.get().secret), found[1])
 
     def test_others_may_look_and_change_nothing(self) -> None:

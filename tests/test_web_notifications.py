@@ -221,8 +221,10 @@ class StrangerTest(NotificationsCase):
         self.as_user(None)
         for method, path in self.paths():
             self.assertEqual(self.client.generic(method, path).status_code, 302, path)
-        with override_settings(BUILDBOARD_PUBLIC=True), self.assertLogs("django.request"):
-            self.assertEqual(self.client.get(PAGE).status_code, 403)
+        with override_settings(BUILDBOARD_PUBLIC=True):
+            for path in (PAGE, f"{PAGE}new/mail/"):
+                answer = self.client.get(path)
+                self.assertRedirects(answer, f"/accounts/login/?next={path}", fetch_redirect_response=False)
 
     def test_a_project_that_one_may_not_see_is_not_there(self) -> None:
         for method, path in self.paths():

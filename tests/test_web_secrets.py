@@ -132,7 +132,8 @@ class PageTests(SecretsCase):
     def test_nor_does_the_public(self) -> None:
         self.put()
         self.as_user(None)
-        self.assertEqual(self.client.get(self.path).status_code, 403)
+        answer = self.client.get(self.path)
+        self.assertRedirects(answer, f"/accounts/login/?next={self.path}", fetch_redirect_response=False)
 
     def test_a_project_whose_recipe_is_not_valid_has_its_secrets(self) -> None:
         Project.objects.filter(pk=self.project.pk).update(recipe="steps: 1")

@@ -108,6 +108,8 @@ def builds(options: Namespace) -> int:
             break
         path, query = page["next"], None
     found = found[: options.limit]
+    if not found and options.project:
+        board.ask("GET", f"/api/v1/projects/{slug(options.project)}")  # which says so where there is none
     if options.json:
         looks.as_json(found)
         return PASSED

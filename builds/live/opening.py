@@ -176,7 +176,7 @@ def known_caller(request: HttpRequest) -> Caller:
 
 
 def no_build(build_id: int) -> Refusal:
-    return refuse(404, f"There is no build {build_id}, or you may not see it.")
+    return refuse(404, f"There is no build {build_id} that you may see.")
 
 
 async def ask(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -17,6 +17,8 @@ delivery had started before."""
 
 
 MAX_PATTERNS = 50
+_NEVER = "[\\^~:"
+"""What no name of a branch or tag has, as `git check-ref-format` says."""
 
 
 def patterns(text: str) -> tuple[str, ...]:
@@ -28,6 +30,11 @@ def validate_patterns(text: str) -> None:
     found = patterns(text)
     if len(found) > MAX_PATTERNS:
         raise ValidationError(f"Expected at most {MAX_PATTERNS} patterns.")
+    for one in found:
+        if never := [letter for letter in one if letter in _NEVER]:
+            raise ValidationError(
+                f"{one[:40]} fits no branch: git allows no {never[0]} in a name; *, ** and ? stand for others."
+            )
     if found and all(one.startswith("!") for one in found):
         raise ValidationError(f"{found[0][:40]} takes back, and nothing is taken: begin with ** to mean all others.")
 

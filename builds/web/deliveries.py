@@ -51,9 +51,10 @@ def make_secret(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse
     """A new secret, shown on this answer and never again; the one before is good for nothing from now on."""
     project = get_object_or_404(caller.projects(), slug=slug)
     _require_change(caller)
+    replaced = Hook.objects.filter(project=project).exists()
     made = deliveries.make_secret(project, by=caller.name)
     hook = Hook.objects.get(project=project)
-    return _page(request, caller, project, hook, HookForm(instance=hook), made=made)
+    return _page(request, caller, project, hook, HookForm(instance=hook), made=made, replaced=replaced)
 
 
 def _require_change(caller: Caller) -> None:
@@ -69,6 +70,7 @@ def _page(
     form: HookForm | None,
     *,
     made: str = "",
+    replaced: bool = False,
     status: int = 200,
 ) -> HttpResponse:
     before = numbers.whole(request.GET.get("before"))
@@ -79,6 +81,7 @@ def _page(
         "hook": hook,
         "form": form,
         "made": made,
+        "replaced": replaced,
         "may_change": caller.may_change_starts(),
         "address": request.build_absolute_uri(reverse("hook", args=[project.slug])),
         "deliveries": found[:PAGE],

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -29,6 +30,8 @@ _AGAIN_SECONDS = 2
 @for_callers
 def page(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
     """All targets, and the newest messages. `?message=`: one of them, looked at; `?before=`: older ones."""
+    if not caller.is_known:
+        return redirect_to_login(request.get_full_path())
     project = _writable(caller, slug)
     before = numbers.whole(request.GET.get("before"))
     shown = news.messages(project, before)
@@ -53,6 +56,8 @@ def page(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_callers
 def new(request: HttpRequest, caller: Caller, slug: str, kind: str) -> HttpResponse:
+    if not caller.is_known:
+        return redirect_to_login(request.get_full_path())
     project = _writable(caller, slug)
     if kind not in TARGET_KINDS:
         raise Http404
@@ -64,6 +69,8 @@ def new(request: HttpRequest, caller: Caller, slug: str, kind: str) -> HttpRespo
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_callers
 def change(request: HttpRequest, caller: Caller, slug: str, number: int) -> HttpResponse:
+    if not caller.is_known:
+        return redirect_to_login(request.get_full_path())
     project = _writable(caller, slug)
     return _form(request, project, _target(project, number))
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -22,6 +23,8 @@ from .forms import SecretForm
 @for_callers
 def page(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
     """`?name=`: the form is filled in with the rules of that one."""
+    if not caller.is_known:
+        return redirect_to_login(request.get_full_path())
     found = _writable(caller, slug)
     kept = safe.listed(found)
     if request.method != "POST":

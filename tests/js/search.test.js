@@ -160,8 +160,8 @@ test("what is wrong with the query is said, and asked no more", async () => {
   mock.timers.tick(60_000);
   assert.equal(asked.length, 1);
   search.ask(error);
-  await asked[1].answer({ detail: "There is no build 1, or you may not see it." }, 404);
-  assert.match(search.words(null), /may not see it/);
+  await asked[1].answer({ detail: "There is no build 1 that you may see." }, 404);
+  assert.match(search.words(null), /that you may see/);
 });
 
 test("a database that is away, and a network that is not there, are asked again", async () => {
