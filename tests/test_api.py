@@ -65,6 +65,7 @@ class StartTests(ApiCase):
         self.assertNotEqual(answer.json()["id"], first)
         bad = self.ask("POST", "/projects/open/builds", **{"Idempotency-Key": "k" * 256})
         self.assert_problem(bad, 422, "Idempotency-Key", "255")
+        self.assertEqual([one["at"] for one in bad.json()["errors"]], ["Idempotency-Key"])
 
     def test_a_start_of_a_repository_is_known_again_by_what_was_given(self) -> None:
         Project.objects.filter(pk=self.open.pk).update(repository="https://forge.example/a/b.git", recipe="")

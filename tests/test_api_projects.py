@@ -114,6 +114,10 @@ class MakeTests(ProjectCase):
         for field in wrong:
             self.assertIn(f"{field}: ", problem["detail"])
         self.assertNotIn(".;", problem["detail"])
+        many = self.wrong(self.make(422, slug="new", recipe=RECIPE, groups=[1, 2]))
+        self.assertEqual(set(many), {"groups.0", "groups.1"})
+        flood = self.make(422, slug="new", recipe=RECIPE, **{f"x{number}": 1 for number in range(500)})
+        self.assertEqual(len(flood["errors"]), 20)
         self.change("open", 422, enabled="maybe", name="Other")
         self.assertEqual(Project.objects.get(slug="open").name, "Open")
 

@@ -9,11 +9,22 @@ from django.test import SimpleTestCase
 
 from builds import vault
 from builds.models import Hook, Project, Schedule, Secret
+from builds.outbox.rules import NEWS
+from builds.web.schemas import ProjectItem
 
 from .support import ROOT, missing
 from .support.board import Board
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+class KeysTest(SimpleTestCase):
+    def test_the_page_names_every_key_of_a_project_and_every_word_of_tells(self) -> None:
+        text = (ROOT / "docs/api.md").read_text()
+        [listed] = re.findall(r'^\| `GET /api/v1/projects` \| `{"items": \[\{(.*?)\}\]', text, re.MULTILINE)
+        self.assertEqual(set(re.findall(r'"(\w+)"', listed)), set(ProjectItem.model_fields))
+        [told] = re.findall(r"`tells`: any of (.*?);", text)
+        self.assertEqual(tuple(re.findall(r"`(\w+)`", told)), NEWS)
 
 
 class ApiPageTest(SimpleTestCase):

@@ -50,7 +50,9 @@ def store(project: Project, given: Mapping[str, Any], by: Caller, unfit: Sequenc
     try:
         project.full_clean(exclude=[field for field, _ in wrong])
     except ValidationError as error:
-        told = {field for field, _ in unfit}  # such as a recipe that is a number: there is none for another reason
+        told = {
+            field.split(".")[0] for field, _ in unfit
+        }  # such as a recipe that is a number: there is none for another reason
         wrong += [
             ("project" if field == "__all__" else field, text)
             for field, texts in error.message_dict.items()

@@ -70,7 +70,8 @@ def request_key(who: Caller, key: str | None) -> str | None:
     if key is None:
         return None
     if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
-        raise Problem(422, "Idempotency-Key: expected 1 to 255 printable ASCII characters.")
+        wrong = {"at": "Idempotency-Key", "expected": "expected 1 to 255 printable ASCII characters"}
+        raise Problem(422, f"{wrong['at']}: {wrong['expected']}.", errors=[wrong])
     return hashlib.sha256(f"{who.user.pk}:{key}".encode()).hexdigest()
 
 

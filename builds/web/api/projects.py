@@ -16,6 +16,8 @@ from ..problems import Problem, expected
 from . import asking
 
 MOST = 500
+_MOST_UNFIT = 20
+"""So many are told."""
 
 router = Router()
 
@@ -98,11 +100,12 @@ class ProjectGiven(Schema):
         try:
             return handler(values)
         except ValidationError as error:
-            if not isinstance(values, dict):
+            wrong = error.errors()
+            if not isinstance(values, dict) or not all(one["loc"] for one in wrong):
                 raise
-            wrong = {str(one["loc"][0]): (".".join(map(str, one["loc"]))[:80], expected(one)) for one in error.errors()}
-        found = handler({name: value for name, value in values.items() if name not in wrong})
-        found._unfit = list(wrong.values())
+        names = {one["loc"][0] for one in wrong}
+        found = handler({name: value for name, value in values.items() if name not in names})
+        found._unfit = [(".".join(map(str, one["loc"]))[:80], expected(one)) for one in wrong[:_MOST_UNFIT]]
         return found
 
 
