@@ -9,7 +9,7 @@ import psutil
 from django.test import SimpleTestCase, override_settings
 
 from builds.models import Build
-from builds.worker import engine
+from builds.worker import containers, engine
 from tests.support.board import Board
 from tests.support.containers import IMAGE, OPTIONS, forget_containers, need_engine
 from tests.support.processes import alive, eventually
@@ -124,6 +124,19 @@ class BoardTests(SimpleTestCase):
             BUILDBOARD_PUBLIC="1",
         )
         self.addCleanup(self.board.close)
+
+    def test_a_worker_tries_a_container_before_it_starts(self) -> None:
+        with override_settings(
+            BUILDBOARD_CONTAINER_ENGINE=self.program,
+            BUILDBOARD_CONTAINER_IMAGE=IMAGE,
+            BUILDBOARD_CONTAINER_OPTIONS=OPTIONS,
+        ):
+            self.assertEqual(containers.trouble(), "")
+            with override_settings(BUILDBOARD_CONTAINER_OPTIONS=[*OPTIONS, "--device", "/dev/no-such"]):
+                self.assertRegex(
+                    containers.trouble(), f"^no container of the image {IMAGE} runs here: .* run said: .*no-such"
+                )
+        self.assertEqual(self.containers(), [])
 
     def containers(self) -> list[str]:
         return engine.ask(self.program, "ps", "--all", "--format", "{{.Names}}").split()

@@ -154,6 +154,35 @@ class RefusalTests(DockerCase):
         )
         self.assertEqual(self.docker.words()[-2:], ["start", "rm"])
 
+    def test_the_engines_error_is_told_once_and_without_the_containers_number(self) -> None:
+        number, image = "0123456789abcdef" * 4, "sha256:" + "fedcba9876543210" * 4
+        self.docker.fails["start"] = f"Error: unable to start container {number}: crun: no {image}: '{number}' refused"
+        step = self.begin("echo never")
+        self.assertEqual(
+            self.refused(step),
+            "Step test: its container could not be started: "
+            f"Error: unable to start container: crun: no {image}: refused.",
+        )
+        self.assertNotIn("unable to start", step.output)
+
+    def test_a_worker_tries_its_image_where_that_is_there_and_quotes_the_engine(self) -> None:
+        self.docker.fails["run"] = (
+            "docker: Error response from daemon: cgroups: no.\n\nRun 'docker run --help' for more"
+        )
+        with override_settings(BUILDBOARD_CONTAINER_IMAGE="tools:2"):
+            self.assertEqual(containers.trouble(), "", "it is pulled by the first step")
+        with override_settings(BUILDBOARD_CONTAINER_IMAGE="tools:1", BUILDBOARD_CONTAINER_OPTIONS=["--mine"]):
+            self.assertRegex(
+                containers.trouble(),
+                "^no container of the image tools:1 runs here: .*/docker run said: "
+                r"docker: Error response from daemon: cgroups: no\.$",
+            )
+            self.assertIn("--mine", next(call for call in self.docker.calls if call[0] == "run"))
+            self.docker.hangs, self.docker.fails = {"run"}, {}
+            with mock.patch.object(containers, "TRY_SECONDS", 1):
+                self.assertIn("run has not answered for 1 s", containers.trouble())
+            self.assertEqual(self.docker.words()[-2:], ["run", "rm"])
+
     def test_a_daemon_that_is_away(self) -> None:
         self.docker.crash()
         self.assertRegex(

@@ -29,6 +29,8 @@ PREFIX = "buildboard"
 ANSWER_SECONDS = 120
 """So long the engine may take for anything but pulling an image and the step itself."""
 PULL_SECONDS = 1800
+TRY_SECONDS = 60
+"""So long a worker waits, at its start, for a container to have run."""
 _PROGRAM = str(Path(__file__).with_name("programs") / "container.py")
 _FIRST = (
     # Take the environment, pass bytes as they are, and have no terminal on which a program could ask somebody. What
@@ -180,10 +182,31 @@ def trouble() -> str:
     if any(character in place for character in ',"\n'):
         return f"engines take no path with a comma, a quotation mark or a line break, as the data folder {place!r} has"
     try:
-        engine.get()
+        _try(engine.get())
     except NoEngine as why:
         return str(why)
     return ""
+
+
+def _try(found: Engine) -> None:
+    """Whether a container of the worker's own image really runs, where there is one already: an engine may well answer
+    on a machine whose kernel lets it make none. `NoEngine`."""
+    default = settings.BUILDBOARD_CONTAINER_IMAGE
+    if not default:
+        return
+    try:
+        engine.ask(found.program, "image", "inspect", "--format", "{{.Id}}", default)
+    except NoEngine:
+        return  # the first step pulls it
+    name = _name({})
+    kept = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "none"]
+    options = ["--rm", "--name", name, "--pull", "never", *found.user(), *kept, *settings.BUILDBOARD_CONTAINER_OPTIONS]
+    try:
+        engine.ask(found.program, "run", *options, "--entrypoint", "sh", default, "-c", "exit 0", seconds=TRY_SECONDS)
+    except NoEngine as why:
+        with contextlib.suppress(NoEngine):
+            engine.ask(found.program, *removal(name), seconds=5)
+        raise NoEngine(f"no container of the image {default} runs here: {why}") from None
 
 
 def _label(variable: str, value: str) -> tuple[str, str]:

@@ -99,8 +99,9 @@ def ask(program: str, *words: str, seconds: float = _ANSWER_SECONDS) -> str:
     except OSError as error:
         raise NoEngine(f"{program} could not be run: {error.strerror or error}") from None
     if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise NoEngine(f"{program} {words[0]} said: {said[-1][:300] if said else f'exit code {done.returncode}'}")
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        told = next((line for line in reversed(said) if "rror" in line), said[-1] if said else "")
+        raise NoEngine(f"{program} {words[0]} said: {told.strip()[:300] or f'exit code {done.returncode}'}")
     return done.stdout.strip()
 
 

@@ -20,6 +20,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -34,6 +35,8 @@ _LOOK = 0.02
 _FAILED = 125
 _END_SECONDS = 2.0
 _ADVICE = ("See '", "Run '", "Usage:")
+_NUMBER = re.compile(r"""\s?["']?(?<![0-9a-f:])[0-9a-f]{64}(?![0-9a-f])["']?""")
+"""Of a container: it is another one each time, and helps nobody when it is gone. Not that of an image, `sha256:…`."""
 
 
 class Fault(Exception):
@@ -83,7 +86,7 @@ class Run:
             self._create()
             code = self._start()
         except Fault as why:
-            said = " ".join(str(why).split())[:_LONGEST_WHY]
+            said = " ".join(_NUMBER.sub("", str(why)).split())[:_LONGEST_WHY]
             self._tell("fault", f"{said[:1].upper()}{said[1:].rstrip('.')}.")
             code = _FAILED
         except Told:
@@ -112,7 +115,7 @@ class Run:
         """The exit code of the step."""
         words = [self._options["engine"], "start", "--attach", "--sig-proxy=false", self._options["name"]]
         client = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603
-        said = Said(client.stderr.fileno(), show=True)
+        said = Said(client.stderr.fileno(), show=False)  # what keeps it from beginning is the reason, and told by that
         try:
             self._give_environment(client, said)
             teller = None
@@ -143,6 +146,7 @@ class Run:
                     pipe = _open_for_writing(self._options["pipe"])
                 if pipe >= 0:
                     self._begin()
+                    said.show()
                     try:
                         left = left[os.write(pipe, left) :]
                         continue
@@ -234,6 +238,12 @@ class Said:
         self.text = ""
         os.set_blocking(file, False)
 
+    def show(self) -> None:
+        """From now on, and what it has said until now."""
+        if not self._show:
+            self._show = True
+            self._print(self.text.encode("utf-8", "replace"))
+
     def files(self) -> list[int]:
         return [self._file] if self._open else []
 
@@ -255,8 +265,13 @@ class Said:
                 return
             self.text = (self.text + data.decode("utf-8", "replace"))[-8192:]
             if self._show:
-                with contextlib.suppress(OSError):
-                    os.write(1, data)
+                self._print(data)
+
+    @staticmethod
+    def _print(data: bytes) -> None:
+        if data:
+            with contextlib.suppress(OSError):
+                os.write(1, data)
 
 
 class Answer:
