@@ -144,7 +144,7 @@ class ViewTests(ContainerCase):
 
     def test_it_writes_its_workspace_its_home_and_its_tmp_and_nothing_else(self) -> None:
         script = f"pwd; echo a > here; echo b > {HOME}/there; echo c > /tmp/private; cat /var/tmp/private"
-        beside = "" if self.folder.is_relative_to("/tmp") else "../x"  # else that is in its own /tmp  # noqa: S108
+        beside = "" if self.folder.is_relative_to("/tmp") else "../x"  # else that is in its own /tmp
         others = f"/x /etc/x /run/x /bin/x /usr/x /home/x {beside}"
         script += f"; for f in {others}; do (: > $f) 2>/dev/null && echo $f; done; true"
         self.assertEqual(self.sees(script), f"{self.folder}/work\nc\n")
