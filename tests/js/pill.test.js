@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { describe } from "../../builds/static/builds/pill.js";
+import { describe, hears } from "../../builds/static/builds/pill.js";
 
 test("each state has a word, and the time of the last word only where it tells something", () => {
   const said = (/** @type {any} */ name, detail = "") => {
@@ -26,4 +26,9 @@ test("whoever may not see it any more is given a way on, also where there is lit
   for (const name of ["denied", "gone"]) {
     assert.match(describe({ name: /** @type {any} */ (name), detail: "" }, null).css, /\blinked\b/);
   }
+});
+
+test("whoever hears nothing knows nothing of what goes on", () => {
+  for (const name of ["live", "polling", "catching", "resting"]) assert.ok(hears(/** @type {any} */ ({ name, detail: "" })), name);
+  for (const name of ["silent", "away", "reconnecting", "offline"]) assert.ok(!hears(/** @type {any} */ ({ name, detail: "" })), name);
 });

@@ -62,3 +62,14 @@ test("between two lines, before the first and after the last; what comes twice c
     { step: "compile", line: 3, seconds: 7 },
   ]);
 });
+
+test("out of touch nobody says that a silence lasts", () => {
+  const link = { textContent: "", setAttribute: () => {} };
+  const item = { dataset: {}, firstElementChild: link, hidden: true };
+  const section = { hidden: true, querySelector: () => item, querySelectorAll: () => [] };
+  const heard = new Silence(/** @type {any} */ ({ querySelector: () => section }), build());
+  heard.show(build(), AT + 60_000);
+  assert.equal(item.hidden, false);
+  heard.show(build(), AT + 60_000, false);
+  assert.equal(item.hidden, true);
+});

@@ -14,6 +14,7 @@ import { logKeys } from "./logkeys.js";
 import { equip, timeOf } from "./logtools.js";
 import { offerNotice } from "./notice.js";
 import { Outlook } from "./outlook.js";
+import { hears } from "./pill.js";
 import { keepPlace } from "./place.js";
 import { freshen, stale } from "./origin.js";
 import { isFinal } from "./progress.js";
@@ -28,6 +29,8 @@ const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 let build = JSON.parse(/** @type {string} */ (main.dataset.build));
 const name = main.dataset.name;
 let newest = 0;
+/** The last moment at which the page was in touch, in milliseconds. */
+let known = now();
 /** While it is played again: the moment at which it stands. @type {number|null} */
 let replayed = null;
 /** It is about to be loaded again, with other steps: what is told now is of those. */
@@ -228,7 +231,9 @@ function showStatus() {
 }
 
 function tick() {
-  const moment = replayed ?? now();
+  const deaf = !isFinal(build.status) && !hears(connection.state); // it may be over by now: what counts on stands still
+  if (!deaf) known = now();
+  const moment = replayed ?? known;
   const began = build.started_at ? Date.parse(build.started_at) : null;
   const end = build.finished_at && replayed === null ? Date.parse(build.finished_at) : moment;
   const elapsed = began === null ? null : Math.max((end - began) / 1000, 0);
@@ -238,7 +243,7 @@ function tick() {
   const waited = (Date.parse(build.started_at || build.finished_at || "") || moment) - Date.parse(build.created_at);
   set(slot("waited"), words.duration(waited / 1000, true));
   const fraction = outlook.show(build, moment);
-  if (replayed === null) silence.show(build, moment);
+  if (replayed === null) silence.show(build, moment, !deaf);
   document.title = `${(build.status === "running" && words.percent(fraction)) || build.status} · ${name}`;
   set(slot("delay"), newest > 0 && !isFinal(build.status) ? `shown ${lag(newest)} after it was stored` : "");
   tickSteps(began, elapsed || 0, moment);

@@ -23,6 +23,12 @@ const WORDS = {
   stuck: ["offline", "Load this page again"],
 };
 
+/** While the page hears nothing, it cannot know what goes on. */
+const DEAF = new Set(["silent", "away", "reconnecting", "offline", "gone", "denied", "stuck"]);
+
+/** Whether what is shown may be counted on from what was heard. Pure. @param {State} state */
+export const hears = (state) => !DEAF.has(state.name);
+
 /**
  * What the pill says. Pure.
  * @param {State} state @param {number|null} silence seconds since something was heard

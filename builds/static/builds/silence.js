@@ -81,8 +81,8 @@ export class Silence {
     if (seconds >= LEAST_SECONDS && !this.past.some((one) => one.step === step && one.line === line)) this.past.push({ step, line, seconds });
   }
 
-  /** @param {import("./words.js").Build} build @param {number} moment */
-  show(build, moment) {
+  /** @param {import("./words.js").Build} build @param {number} moment @param {boolean} [hears] else nobody knows what lasts */
+  show(build, moment, hears = true) {
     if (!this.section || !this.item) return;
     this.build = build;
     for (const step of build.steps) {
@@ -91,7 +91,7 @@ export class Silence {
       const before = this.before(step.name);
       if (before) this.remember(before, Date.parse(step.finished_at));
     }
-    const found = lasting(build, this.heard, moment);
+    const found = hears ? lasting(build, this.heard, moment) : null;
     const link = /** @type {HTMLAnchorElement} */ (this.item.firstElementChild);
     if (found) {
       set(link, found.text);
