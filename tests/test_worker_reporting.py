@@ -39,6 +39,15 @@ class ReportingTest(RunnerCase):
         self.assertEqual((build.status, self.counts(build)), ("failed", (1, 2, 1)))
         self.assertEqual(self.said(build), [])
 
+    def test_a_file_is_a_report_of_one_step_and_of_another_once_it_is_written_again(self) -> None:
+        one = {"run": f"cp {REPORTS}/pytest.xml a.xml", "reports": ["*.xml"]}
+        both = {"run": f"cp {REPORTS}/pytest.xml b.xml", "reports": ["*.xml"]}
+        again = {"run": "cp a.xml c; mv c a.xml", "reports": ["*.xml"]}
+        build = self.run_build(one, both, again)
+        self.assertEqual(self.counts(build), (3, 6, 3))
+        by_step = TestReport.objects.filter(build=build).order_by("step").values_list("passed", flat=True)
+        self.assertEqual(list(by_step), [1, 1, 1])
+
     def test_no_secret_is_in_it(self) -> None:
         value = "hunter22-of-the-board"
         filler = "x" * (junit.MAX_TEXT // 2 - 5)

@@ -31,6 +31,11 @@ MAX_CASES = 20_000
 BATCH = 500
 
 
+Told = dict[tuple[int, int, int, int], int]
+"""A file as it is (device, inode, bytes, time of its change) → the position of the step whose report it is. Steps that
+share a workspace, as those of a matrix do, find each other's files: each is a report of whose step was first."""
+
+
 class Reports(Hook):
     """Of one build."""
 
@@ -38,6 +43,7 @@ class Reports(Hook):
         self._lease = lease
         self._store = store
         self._masks = masks
+        self._told: Told = {}
 
     def after(self, step: Running, ending: Ending) -> Iterable[Start]:
         if not step.step.reports:
@@ -47,7 +53,7 @@ class Reports(Hook):
         yield look.start
         look.tell(teller, quiet=ending.status != Status.PASSED)
         # A copy: other steps may add secrets of their own while the thread reads.
-        reading = Reading(step, look.found.files, copy.deepcopy(self._masks).text)
+        reading = Reading(step, look.found.files, copy.deepcopy(self._masks).text, self._told)
         yield reading.start
         for path, why in reading.wrong:
             teller.warn(f"{shown(path)} {why}.", "error")
@@ -66,7 +72,7 @@ class Reports(Hook):
 class Reading:
     """Files of a workspace → cases."""
 
-    def __init__(self, step: Running, files: list[Match], masked: Callable[[str], str]) -> None:
+    def __init__(self, step: Running, files: list[Match], masked: Callable[[str], str], told: Told) -> None:
         self.cases: list[Case] = []
         self.counts = Counts()
         self.beyond = 0
@@ -77,6 +83,8 @@ class Reading:
         self._files = files
         self._workspace = step.workspace
         self._masked = masked
+        self._position = step.position
+        self._told = told
 
     def start(self) -> Work:
         return Work("Its test reports could not be read", self._run)
@@ -91,7 +99,14 @@ class Reading:
                         (match.path, f"and what follows is not read: a step has {MAX_FILES:,} reports at most")
                     )
                     return
-                total += min(match.size, MAX_BYTES)
+                try:
+                    content = self._content(folder, match.path)
+                except Refused as error:
+                    self.wrong.append((match.path, f"is not read: {error}"))
+                    continue
+                if content is None:
+                    continue
+                total += len(content)
                 if total > MAX_ALL_BYTES:
                     much = MAX_ALL_BYTES // 1024 // 1024
                     self.wrong.append(
@@ -99,10 +114,22 @@ class Reading:
                     )
                     return
                 try:
-                    self._take(junit.read(_content(folder, match.path), MAX_CASES - len(self.cases), self._masked))
-                except (ReportError, Refused) as error:
-                    why = str(error) if isinstance(error, ReportError) else f"is not read: {error}"
-                    self.wrong.append((match.path, why))
+                    self._take(junit.read(content, MAX_CASES - len(self.cases), self._masked))
+                except ReportError as error:
+                    self.wrong.append((match.path, str(error)))
+
+    def _content(self, folder: int, path: str) -> bytes | None:
+        """None: another step has told it, and nobody has written it since. `Refused`. What is too large is read a byte
+        beyond its bound, and refused there."""
+        with os.fdopen(open_within(folder, path), "rb") as opened:
+            try:
+                is_now = os.fstat(opened.fileno())
+                key = (is_now.st_dev, is_now.st_ino, is_now.st_size, is_now.st_mtime_ns)
+                if self._told.setdefault(key, self._position) != self._position:
+                    return None
+                return opened.read(MAX_BYTES + 1)
+            except OSError as error:
+                raise Refused((error.strerror or "it cannot be read").lower()) from error
 
     def _take(self, report: junit.Report) -> None:
         self.read += 1
@@ -120,12 +147,3 @@ def said(counts: Counts) -> str:
     found += [f"{counts.failed:,} failed"] if counts.failed else []
     found += [f"{counts.skipped:,} skipped"] if counts.skipped else []
     return f"Tests: {', '.join(found)}"
-
-
-def _content(folder: int, path: str) -> bytes:
-    """`Refused`. What is too large is read a byte beyond its bound, and refused there."""
-    with os.fdopen(open_within(folder, path), "rb") as opened:
-        try:
-            return opened.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise Refused((error.strerror or "it cannot be read").lower()) from error
