@@ -42,7 +42,7 @@ class ParseTest(SimpleTestCase):
             ("[a]", 1, "inputs: expected NAME"),
             ("{'a b': {}}", 1, "'a b' is not a name"),
             ("{a: {type: integer}}", 1, "type: expected text, number, boolean, choice, not 'integer'"),
-            ("{a: {type: choice}}", 1, "choices belong to the type choice"),
+            ("{a: {type: choice}}", 1, "expected choices, a list"),
             ("{a: {type: text, choices: [x]}}", 1, "choices belong to the type choice"),
             ("{a: {choices: []}}", 1, "choices: expected a list of 1 to 200"),
             ("{a: {choices: [x, x]}}", 1, "none twice"),

@@ -47,7 +47,9 @@ def _input(name: str, node: yaml.Node, line: int, problems: Problems) -> Input:
     kind: Any = nodes.text(keys["type"], "type") if "type" in keys else "choice" if "choices" in keys else "text"
     if kind not in TYPES:
         raise RecipeError(f"type: expected {', '.join(TYPES)}, not {kind[:40]!r}", nodes.line(keys["type"]))
-    if ("choices" in keys) != (kind == "choice"):
+    if kind == "choice" and "choices" not in keys:
+        raise RecipeError(f"{what}: expected choices, a list of what can be chosen", line)
+    if kind != "choice" and "choices" in keys:
         raise RecipeError(f"{what}: choices belong to the type choice, and to no other", line)
     help = nodes.text(keys["help"], "help") if "help" in keys else ""
     if len(help) > MAX_HELP or not help.isprintable():
