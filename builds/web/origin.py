@@ -94,7 +94,7 @@ def _recipe(build: Build) -> str:
     """Where its recipe is from; empty: that needs no word, or is not known yet."""
     if not build.repository or not build.commit:
         return ""
-    return build.recipe_path or "the project's own"
+    return build.recipe_path or ("the project's own" if build.recipe else "")
 
 
 def _said(found: Changes) -> str:
