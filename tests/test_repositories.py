@@ -127,7 +127,7 @@ class DocumentedTest(RepositoryCase):
     def test_what_the_page_tells_to_type_makes_a_repository_that_is_built(self) -> None:
         needs("make")
         script = re.findall(r"^```sh\n(.*?)^```", DOCS.read_text(), re.MULTILINE | re.DOTALL)[0]
-        script = script.replace("/srv/git", str(self.srv))
+        script = script.replace("~/git", str(self.srv)).replace("$HOME/git", str(self.srv))
         shutil.rmtree(self.origin.path)
         done = subprocess.run(
             ["sh", "-eu", "-c", script], cwd=self.folder, env=ENV, capture_output=True, text=True, check=False

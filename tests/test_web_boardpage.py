@@ -49,7 +49,7 @@ class BoardTest(PagesCase):
 
     def test_a_build_that_ends_while_it_is_read_is_shown_once(self) -> None:
         """Where it is missing for a moment its row is gone, and with it the focus of whoever stood on it."""
-        for name in ("_queue", "_history"):
+        for name, path in [(name, path) for name in ("_queue", "_history") for path in ("/", "/projects/lantern/")]:
             build, lease = self.running(["hello"])
             actual = getattr(views, name)
 
@@ -58,7 +58,7 @@ class BoardTest(PagesCase):
                 return actual(*args)
 
             with mock.patch.object(views, name, meanwhile):
-                self.assertEqual(self.page("/").count(f'data-key="build-{build.pk}"'), 1, name)
+                self.assertEqual(self.page(path).count(f'data-key="build-{build.pk}"'), 1, (name, path))
 
     def test_the_history_is_paged_by_number(self) -> None:
         with mock.patch.object(views, "PAGE", 2):

@@ -25,7 +25,7 @@ from .door import for_callers
 from .filters import Filter
 from .forms import LoginForm, RetryForm, StartForm, inputs_of
 from .insight import Insight
-from .rows import rows, waits
+from .rows import Row, rows, waits
 from .started import by_what
 
 PAGE = 25
@@ -50,10 +50,7 @@ def board(request: HttpRequest, caller: Caller) -> HttpResponse:
     waiting = _queue(builds, outlook, _waiting(builds, outlook, asked.filter))
     running = rows(_running(builds) if asked.filter else builds.running())
     history = _history(request, builds, asked.filter.statuses)
-    over = {row.build.pk for row in history["recent"]}
-    running = [row for row in running if row.build.pk not in over]
-    over |= {row.build.pk for row in running}
-    waiting["queued"] = [row for row in waiting["queued"] if row.build.pk not in over]
+    running = _each_once(waiting, running, history)
     is_empty = not (running or waiting["queued"] or history["recent"])
     context = {
         **live,
@@ -234,7 +231,11 @@ def _project_page(
     live = _live_board()
     builds = found.builds.select_related("project").prefetch_related("steps").defer("recipe", "project__recipe")
     outlook = queue.outlook()
-    running, waiting = rows(_running(builds)), _queue(builds, outlook, outlook.of(found.pk))
+    # In the order of a build's life, as on the board.
+    waiting = _queue(builds, outlook, outlook.of(found.pk))
+    running = rows(_running(builds))
+    history = _history(request, builds)
+    running = _each_once(waiting, running, history)
     try:
         plan = recipe.parse(found.known_recipe)
         names, wrong, drawn = [step.name for step in plan.steps], "", projectpage.graph_of(found, plan)
@@ -243,7 +244,7 @@ def _project_page(
     lately = projectpage.context(request, found, names)
     context = {
         **live,
-        **_history(request, builds),
+        **history,
         "project": found,
         "running": running,
         **waiting,
@@ -258,6 +259,16 @@ def _project_page(
         "may_write_secrets": caller.may_write_secrets(),
     }
     return render(request, "builds/project.html", context, status=status)
+
+
+def _each_once(waiting: dict[str, Any], running: list[Row], history: dict[str, Any]) -> list[Row]:
+    """Those that run, without what was found over since; so for `waiting`, too, in its place: a build that went on
+    between two queries was read twice, and what was read last is so now."""
+    over = {row.build.pk for row in history["recent"]}
+    still = [row for row in running if row.build.pk not in over]
+    over |= {row.build.pk for row in still}
+    waiting["queued"] = [row for row in waiting["queued"] if row.build.pk not in over]
+    return still
 
 
 def _running(builds: Any) -> Any:
