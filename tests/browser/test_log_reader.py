@@ -73,6 +73,25 @@ class ReaderTest(LogCase):
         press("Escape")
         expect(self.page.locator("#keys")).to_be_hidden()
 
+    def test_an_address_is_kept_where_the_browser_moves_the_log_before_it_is_drawn(self) -> None:
+        """A view that grows or shrinks, as where a panel comes in above it, is scrolled by the browser itself."""
+        from playwright.sync_api import expect
+
+        for there in ("scrollTop -= 30", "style.height = '300px'"):
+            self.open(self.lease.build_id)
+            expect(self.row("2:400")).to_be_in_viewport()
+            self.page.evaluate(
+                f"""addEventListener("hashchange", () => {{
+                  document.getElementById("lines").{there};
+                  document.getElementById("lines").scrollTop += 0;
+                }}, {{once: true}});
+                location.hash = "#2:7";"""
+            )
+            expect(self.row("2:7")).to_be_in_viewport()
+            self.scroll(0.8)  # and the reader is held nowhere
+            self.page.wait_for_timeout(300)
+            expect(self.row("2:7")).not_to_be_in_viewport()
+
     def test_a_link_to_where_the_address_is_already_leads_there_again(self) -> None:
         from playwright.sync_api import expect
 

@@ -4,6 +4,7 @@
 
 import { addressOf, placeOf } from "./address.js";
 import { runsOf } from "./ansi.js";
+import { listenForClicks } from "./clicks.js";
 import { listenForCopies } from "./copying.js";
 import { unexplained } from "./cuts.js";
 import { Follow } from "./follow.js";
@@ -48,6 +49,9 @@ export class LogView {
     /** A browser scrolls by itself to the element that an address names: later, and to another place. Until then the
      * next scroll is its own. */
     this.ownUntil = 0;
+    /** The reader is led to another place, which is drawn with the next frame. A scroll before that is the browser's, as
+     * where the view grows, and says nothing of where they want to be. */
+    this.leads = false;
     /** @type {(step: number, line: number) => Spans|undefined} */
     this.hitsOf = () => undefined;
     /** @type {{step: number, line: number}|null} the hit that is looked at */
@@ -61,7 +65,7 @@ export class LogView {
     this.adopt();
     this.window = new Window(root, this.outline, (body) => this.makeRows(body), {
       scrolled: (up, atEnd) => {
-        const own = this.pinned && performance.now() < this.ownUntil;
+        const own = this.leads || (this.pinned && performance.now() < this.ownUntil);
         this.ownUntil = 0;
         if (own) return this.schedule();
         this.pinned = null;
@@ -70,11 +74,10 @@ export class LogView {
       drawn: () => this.wantLines(),
     });
     this.follow = new Follow(root, { changed: () => this.followChanged() });
-    root.addEventListener("click", (event) => this.clicked(event));
     addEventListener("hashchange", () => this.goTo(location.hash));
-    document.addEventListener("click", (event) => this.followed(event));
     new ResizeObserver(() => this.resized()).observe(root);
     listenForCopies(root, this);
+    listenForClicks(root, this);
     root.classList.add("ready");
     this.draw();
   }
@@ -201,6 +204,7 @@ export class LogView {
   draw() {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
+    this.leads = false;
     const { outline } = this;
     outline.layOut();
     if (this.follow?.on) {
@@ -272,6 +276,7 @@ export class LogView {
 
   followChanged() {
     if (this.follow.on) this.unfoldNewest();
+    this.leads = this.follow.on;
     this.seen = this.outline.total;
     this.schedule();
   }
@@ -298,6 +303,7 @@ export class LogView {
     this.outline.unfold(step, line);
     if (pick && line) this.picked = { step, first: line, last: line };
     this.pinned = { step, line, offset: line ? Math.max(Math.floor(this.window.view / 3), this.outline.sizes.head) : 0 };
+    this.leads = true;
     this.redraw();
   }
 
@@ -313,28 +319,6 @@ export class LogView {
     this.show(step, line, { pick: false });
   }
 
-  /** A link to where the address is already: the browser does nothing, and the reader has scrolled away.
-   * @param {MouseEvent} event */
-  followed(event) {
-    const link = /** @type {Element} */ (event.target).closest?.("a");
-    if (!link || event.defaultPrevented || this.root.contains(link)) return;
-    if (link.hash && link.href === location.href) this.goTo(link.hash);
-  }
-
-  /** @param {MouseEvent} event */
-  clicked(event) {
-    const target = /** @type {HTMLElement} */ (event.target);
-    const heading = /** @type {HTMLElement|null} */ (target.closest(".fold"));
-    const group = /** @type {HTMLElement|null} */ (target.closest(".grpname"));
-    const number = /** @type {HTMLAnchorElement|null} */ (target.closest(".ln > a"));
-    if (heading) this.toggle(Number(heading.dataset.step));
-    else if (group) this.toggleGroup(Number(group.dataset.step), Number(group.dataset.group));
-    else if (number && !event.ctrlKey && !event.metaKey) {
-      event.preventDefault();
-      this.pick(number.hash, event.shiftKey);
-    }
-  }
-
   /** @param {number} step */
   toggle(step) {
     const part = this.outline.parts[step];
@@ -343,6 +327,7 @@ export class LogView {
     this.outline.fold(step, !part.folded);
     if (part.folded) this.pinned = { step, line: 0, offset: Math.max(this.outline.rowFor(step, 0).top - this.window.top, 0) };
     else this.pinned = null;
+    this.leads = part.folded;
     this.schedule();
   }
 
