@@ -104,6 +104,7 @@ function begin(view) {
   else if (isFinal(build.status)) view.toEnd();
   else view.follow.start();
   if (!isFinal(build.status)) view.follow.show();
+  if (build.status === "running" && view.follow.on) view.follow.inView.offer();
 }
 
 /** The log as the search knows it: steps by their names. @param {LogView} view
@@ -146,6 +147,7 @@ function change(next) {
   next.steps.forEach((step, at) => step.status !== before.steps[at]?.status && showStep(step));
   if (before.status !== next.status || before.cancel_requested !== next.cancel_requested) showStatus();
   if (log) showLog(...counted);
+  if (before.status === "queued" && next.status === "running" && log?.follow.on) log.follow.inView.offer();
   tick();
   notice(next);
 }

@@ -1,6 +1,7 @@
 // @ts-check
 // Following the newest line. Any scroll upwards ends it at once; a button with the number of new lines brings it back.
 
+import { InView } from "./inview.js";
 import { count } from "./words.js";
 
 export class Follow {
@@ -10,10 +11,18 @@ export class Follow {
     this.on = false;
     this.toggle = /** @type {HTMLButtonElement} */ (document.getElementById("follow"));
     this.fresh = /** @type {HTMLButtonElement} */ (document.getElementById("fresh"));
-    this.toggle.addEventListener("click", () => (this.on ? this.stop() : this.start()));
-    this.fresh.addEventListener("click", () => this.start());
+    this.inView = new InView(/** @type {HTMLElement} */ (root.closest(".log")));
+    this.toggle.addEventListener("click", () => (this.on ? this.stop() : this.press()));
+    this.fresh.addEventListener("click", () => this.press());
+    addEventListener("resize", () => this.inView.turned() && this.on && this.inView.bring());
     root.addEventListener("wheel", (event) => event.deltaY < 0 && this.stop(), { passive: true });
     root.addEventListener("keydown", (event) => ["ArrowUp", "PageUp", "Home"].includes(event.key) && this.stop());
+  }
+
+  /** The reader asks for the newest line, wherever on the page they are. */
+  press() {
+    this.start();
+    this.inView.bring();
   }
 
   start() {

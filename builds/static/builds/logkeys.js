@@ -43,5 +43,5 @@ export function stepBeside(step, line, count, by) {
 /** @param {LogView} log */
 function newest(log) {
   if (log.follow.toggle.hidden) log.toEnd();
-  else log.follow.start();
+  else log.follow.press();
 }

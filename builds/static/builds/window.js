@@ -101,19 +101,19 @@ export class Window {
     this.idle = setTimeout(() => Math.abs(this.root.scrollTop - this.bar) < 0.5 && this.draw(this.held), IDLE);
   }
 
-  /** Draw the rows there. @param {number | Anchor} place pixels from the log's top; or a row that
-   *   is to stand so many pixels below the view's top, whatever rows above it turn out to be @param {boolean} [moving] */
+  /** Draw the rows there. @param {number | Anchor} place `end`: the newest line ends the view, however high it turns out
+   *   to be; or a row that is to stand so many pixels below the view's top, whatever rows above it turn out to be
+   * @param {boolean} [moving] */
   draw(place, moving = false) {
     const { outline } = this;
     const pinned = typeof place === "number" ? null : place;
     outline.layOut();
     this.settle(pinned ? this.topFor(pinned) : /** @type {number} */ (place), moving);
     for (let round = 0; round < 4; round += 1) {
-      const anchor = pinned || this.anchor();
       this.paint();
       if (!this.wraps || !this.measure()) break;
       outline.layOut();
-      this.settle(this.topFor(anchor), moving);
+      this.settle(pinned ? this.topFor(pinned) : this.end, moving);
     }
     this.held = this.anchor();
     this.bottom = outline.bottom;
@@ -178,7 +178,8 @@ export class Window {
     for (const row of this.drawn) {
       if (row.kind !== "line") continue;
       const element = this.rows.elements.get(row.key);
-      if (element && this.outline.grow(row, element.offsetHeight)) changed = true;
+      // Not in whole pixels: where a line is so high as a fraction, a view of them would be some pixels off.
+      if (element && this.outline.grow(row, element.getBoundingClientRect().height)) changed = true;
     }
     return changed;
   }
