@@ -171,11 +171,11 @@ class Look:
     def __init__(self, step: Running, texts: Sequence[str]) -> None:
         self.found = Found()
         self._workspace = step.workspace
-        self._patterns: list[Pattern] = []
+        self.patterns: list[Pattern] = []
         self._wrong: list[str] = []
         for text in texts:
             try:
-                self._patterns.append(Pattern(text))
+                self.patterns.append(Pattern(text))
             except BadPattern as wrong:
                 self._wrong.append(f"The pattern {shown(text)} {wrong}: nothing of it is looked at.")
 
@@ -183,7 +183,7 @@ class Look:
         return Work("Its workspace could not be looked through", self._run)
 
     def _run(self, desk: Desk) -> None:
-        self.found = find(self._workspace, self._patterns, desk.check)
+        self.found = find(self._workspace, self.patterns, desk.check)
 
     def tell(self, teller: Teller, *, quiet: bool) -> None:
         """What is odd about it. `quiet`: that there are no files is no surprise."""

@@ -42,6 +42,8 @@ class Match(NamedTuple):
     path: str
     """Within the workspace, with slashes."""
     size: int
+    written: int
+    """When its content last changed, in nanoseconds."""
 
 
 @dataclass
@@ -118,6 +120,13 @@ class Pattern:
 
     def means(self, at: frozenset[int]) -> bool:
         return len(self._parts) in at
+
+    def fits(self, path: str) -> bool:
+        """Whether it means the file at `path`."""
+        at = self.begin()
+        for name in path.split("/"):
+            at = self.step(at, name)
+        return self.means(at)
 
     def _with_rest(self, places: set[int]) -> frozenset[int]:
         for place in sorted(places):
@@ -196,7 +205,7 @@ class _Walk:
         except Refused as refused:
             self._found.refuse(path, str(refused))
         else:
-            self._found.files.append(Match(path, looked.st_size))
+            self._found.files.append(Match(path, looked.st_size, looked.st_mtime_ns))
 
     def _below(self, folder: int, name: str, path: str, at: list[frozenset[int]], depth: int) -> None:
         if depth >= MAX_DEPTH:

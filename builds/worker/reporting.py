@@ -1,7 +1,8 @@
 """The test reports of a step, read when it is over, however it ended: found in its workspace, read by `junit.py`, told.
 
 Reading is work beside the runner's loop; what was read is stored by the runner's own thread. A report that cannot be
-read is an error among the build's annotations; it does not change how the step ended.
+read is an error among the build's annotations; it does not change how the step ended. Which files are whose, where
+steps share a workspace, `reportfiles.py` knows.
 """
 
 import copy
@@ -15,10 +16,11 @@ from ..events import Lease
 from ..junit import MAX_BYTES, Case, ReportError
 from ..states import Status
 from ..testcases import Counts
-from .collecting import Look, Teller
+from .collecting import NAMED, Look, Teller
 from .endings import Ending
 from .globs import Match, Refused, open_within, opened_folder, shown
 from .jobs import Desk, Work
+from .reportfiles import Begun, File, Own, ReportFiles
 from .running import Hook, Running, Start
 from .storing import Storing
 
@@ -31,11 +33,6 @@ MAX_CASES = 20_000
 BATCH = 500
 
 
-Told = dict[tuple[int, int, int, int], int]
-"""A file as it is (device, inode, bytes, time of its change) → the position of the step whose report it is. Steps that
-share a workspace, as those of a matrix do, find each other's files: each is a report of whose step was first."""
-
-
 class Reports(Hook):
     """Of one build."""
 
@@ -43,20 +40,35 @@ class Reports(Hook):
         self._lease = lease
         self._store = store
         self._masks = masks
-        self._told: Told = {}
+        self._files = ReportFiles()
+
+    def before(self, step: Running) -> Iterable[Start]:
+        """Behind what the board itself puts there: a copy of the workspace, caches."""
+        if not step.step.reports:
+            return
+        look = Look(step, step.step.reports)
+        yield look.start
+        self._files.begin(step.position, Begun(look.patterns, frozenset(look.found.files), _shares(step)))
 
     def after(self, step: Running, ending: Ending) -> Iterable[Start]:
         if not step.step.reports:
             return
+        own = self._files.end(step.position, shared=_shares(step))
         teller = Teller(step, "Test report")
         look = Look(step, step.step.reports)
         yield look.start
         look.tell(teller, quiet=ending.status != Status.PASSED)
         # A copy: other steps may add secrets of their own while the thread reads.
-        reading = Reading(step, look.found.files, copy.deepcopy(self._masks).text, self._told)
+        reading = Reading(step, look.found.files, copy.deepcopy(self._masks).text, own)
         yield reading.start
         for path, why in reading.wrong:
             teller.warn(f"{shown(path)} {why}.", "error")
+        for path in reading.unfinished[:NAMED]:
+            teller.say(f"{shown(path)} is no whole report yet: left to a step that still runs, and may be writing it.")
+        others = reading.others + len(reading.unfinished[NAMED:])
+        if others:
+            told = "1 file that they mean is" if others == 1 else f"{others:,} files that they mean are"
+            teller.say(f"Of its reports' patterns: {told} left to other steps.")
         if not reading.read:
             return
         self._store(testcases.begin, self._lease, step.position)
@@ -72,64 +84,75 @@ class Reports(Hook):
 class Reading:
     """Files of a workspace → cases."""
 
-    def __init__(self, step: Running, files: list[Match], masked: Callable[[str], str], told: Told) -> None:
+    def __init__(self, step: Running, files: list[Match], masked: Callable[[str], str], own: Own) -> None:
         self.cases: list[Case] = []
         self.counts = Counts()
         self.beyond = 0
         """How many cases are counted and not kept."""
         self.wrong: list[tuple[str, str]] = []
         """Reports that were not read: the path, and half a sentence."""
+        self.others = 0
+        """So many are left to other steps."""
+        self.unfinished: list[str] = []
+        """What is left to them since it cannot be read yet."""
         self.read = 0
+        self._bytes = 0
         self._files = files
         self._workspace = step.workspace
         self._masked = masked
-        self._position = step.position
-        self._told = told
+        self._own = own
 
     def start(self) -> Work:
         return Work("Its test reports could not be read", self._run)
 
     def _run(self, desk: Desk) -> None:
-        total = 0
         with opened_folder(self._workspace) as folder:
-            for place, match in enumerate(self._files):
+            for match in self._files:
                 desk.check()
-                if place >= MAX_FILES:
-                    self.wrong.append(
-                        (match.path, f"and what follows is not read: a step has {MAX_FILES:,} reports at most")
-                    )
-                    return
                 try:
-                    content = self._content(folder, match.path)
-                except Refused as error:
-                    self.wrong.append((match.path, f"is not read: {error}"))
-                    continue
-                if content is None:
-                    continue
-                total += len(content)
-                if total > MAX_ALL_BYTES:
-                    much = MAX_ALL_BYTES // 1024 // 1024
-                    self.wrong.append(
-                        (match.path, f"and what follows is not read: a step's reports have {much} MB at most")
-                    )
-                    return
-                try:
-                    self._take(junit.read(content, MAX_CASES - len(self.cases), self._masked))
+                    self._one(folder, match.path)
                 except ReportError as error:
                     self.wrong.append((match.path, str(error)))
+                except _Full as bound:
+                    self.wrong.append((match.path, f"and what follows is not read: {bound} at most"))
+                    return
 
-    def _content(self, folder: int, path: str) -> bytes | None:
-        """None: another step has told it, and nobody has written it since. `Refused`. What is too large is read a byte
-        beyond its bound, and refused there."""
-        with os.fdopen(open_within(folder, path), "rb") as opened:
-            try:
-                is_now = os.fstat(opened.fileno())
-                key = (is_now.st_dev, is_now.st_ino, is_now.st_size, is_now.st_mtime_ns)
-                if self._told.setdefault(key, self._position) != self._position:
-                    return None
-                return opened.read(MAX_BYTES + 1)
-            except OSError as error:
-                raise Refused((error.strerror or "it cannot be read").lower()) from error
+    def _one(self, folder: int, path: str) -> None:
+        """`ReportError`, `_Full`. Nothing is claimed before it is known to be within the bounds, and read:
+        what this step leaves out may well be another's."""
+        is_full = self.read + len(self.wrong) >= MAX_FILES
+        try:
+            with os.fdopen(open_within(folder, path), "rb") as opened:
+                file = File.of(path, os.fstat(opened.fileno()))
+                if self._own.is_anothers(file):
+                    self.others += 1
+                    return
+                content = (
+                    b"" if is_full else opened.read(MAX_BYTES + 1)
+                )  # what is too large is refused by what reads it
+        except (Refused, OSError) as error:
+            if not is_full:
+                why = str(error) if isinstance(error, Refused) else (error.strerror or "it cannot be read").lower()
+                raise ReportError(f"is not read: {why}") from error
+        if is_full:
+            raise _Full(f"a step has {MAX_FILES:,} reports")
+        if self._bytes + len(content) > MAX_ALL_BYTES:
+            raise _Full(f"a step's reports have {MAX_ALL_BYTES // 1024 // 1024} MB")
+        wrong: ReportError | None = None
+        try:
+            report = junit.read(content, MAX_CASES - len(self.cases), self._masked)
+        except ReportError as error:
+            if self._own.may_grow(file):
+                self.unfinished.append(path)
+                return
+            wrong = error
+        if not self._own.claim(file):
+            self.others += 1
+            return
+        self._bytes += len(content)
+        if wrong is not None:
+            raise wrong
+        self._take(report)
 
     def _take(self, report: junit.Report) -> None:
         self.read += 1
@@ -147,3 +170,11 @@ def said(counts: Counts) -> str:
     found += [f"{counts.failed:,} failed"] if counts.failed else []
     found += [f"{counts.skipped:,} skipped"] if counts.skipped else []
     return f"Tests: {', '.join(found)}"
+
+
+class _Full(Exception):
+    """A bound of a step's reports, in words."""
+
+
+def _shares(step: Running) -> bool:
+    return step.step.workspace == "shared"
