@@ -102,6 +102,11 @@ def failed(build_id: int) -> QuerySet[TestCase]:
     return cases(build_id, BAD)
 
 
+def is_of_several(build_id: int) -> bool:
+    """More than one step of the build has reported tests."""
+    return TestReport.objects.filter(build_id=build_id)[:2].count() > 1
+
+
 def pasts(build: Build) -> dict[int, Past]:
     """By key, of each test that failed of late: how it went in the newest `LATELY` builds up to this one."""
     recent = Build.objects.filter(project_id=build.project_id, pk__lte=build.pk, finished_at__isnull=False)

@@ -2,8 +2,10 @@
 
 import json
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
+from django.apps import apps
 from django.db import OperationalError
 from django.test import TransactionTestCase
 
@@ -116,6 +118,39 @@ class AdoptTest(CheckoutCase):
         lifecycle.begin_step(lease, 2)
         with self.assertRaisesRegex(Refused, "cannot be replaced any more"):
             lifecycle.adopt(lease, plans.at_commit(build, FOUND), "x")
+
+    def test_which_recipe_it_is_is_known_from_then_on(self) -> None:
+        lease, build = self.checked_out()
+        self.assertFalse(build.recipe_known)
+        lifecycle.adopt(lease, plans.at_commit(build, None), "")
+        build.refresh_from_db()
+        self.assertEqual((build.recipe_known, build.recipe_path), (True, ""))
+        self.assertEqual([data["recipe_known"] for data in self.told(build.pk)][-2:], [False, True])
+        plain = Project.objects.create(name="p", slug="p", recipe=OWN)
+        self.assertTrue(lifecycle.enqueue(plain, by="alice").recipe_known)
+
+    def test_of_builds_from_before_it_is_known_where_their_steps_tell(self) -> None:
+        lease, begun = self.checked_out()
+        lifecycle.adopt(lease, plans.at_commit(begun, None), "")
+        lifecycle.begin_step(lease, 1)
+        lifecycle.finish(lease, Status.FAILED, "no")
+        lease, bad = self.checked_out()
+        lifecycle.finish(lease, Status.FAILED, "The recipe in .buildboard.yml is not valid.")
+        plain = lifecycle.enqueue(Project.objects.create(name="p", slug="p", recipe=OWN), by="alice")
+        Build.objects.update(recipe_known=False)
+        import_module("builds.migrations.0024_recipe_known_and_images").know(apps, None)
+        known = set(Build.objects.filter(recipe_known=True).values_list("pk", flat=True))
+        self.assertEqual(known, {plain.pk, begun.pk})
+        Build.objects.filter(pk=bad.pk).update(recipe_path=".buildboard.yml")
+        import_module("builds.migrations.0024_recipe_known_and_images").know(apps, None)
+        self.assertEqual(Build.objects.filter(recipe_known=True).count(), 3)
+
+    def test_steps_have_the_images_of_their_recipe(self) -> None:
+        lease, build = self.checked_out()
+        text = "image: debian:12\nsteps: [{name: a, run: x}, {name: b, run: x, image: 'alpine:3.20'}]"
+        lifecycle.adopt(lease, plans.at_commit(build, text), "x")
+        told = [step["image"] for step in self.told(build.pk)[-1]["steps"]]
+        self.assertEqual(told, ["", "debian:12", "alpine:3.20"])
 
     def test_viewers_are_told_each_line_under_the_name_that_its_step_has_then(self) -> None:
         lease = leased(self.project, "t")

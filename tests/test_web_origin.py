@@ -1,14 +1,16 @@
 """What a build is of, on its page and in the API."""
 
+import html
+import re
 from datetime import UTC, datetime
 
 from django.contrib.auth.models import User
 from django.test import TestCase, override_settings, tag
 from django.urls import reverse
 
-from builds import lifecycle
-from builds.models import Build, Changes, Project
-from builds.source import Source
+from builds import lifecycle, plans
+from builds.models import Build, Changes, Project, Step
+from builds.source import Commit, Source
 from builds.web import origin
 
 RECIPE = "steps: [{name: a, run: 'true'}]"
@@ -63,6 +65,46 @@ class OriginTest(TestCase):
         page = self.page(self.passed)
         self.assertIn('<span id="origin" class="origin" hidden></span>', page)
         self.assertInHTML('<section class="panel changes" id="changes" aria-label="Changes" hidden></section>', page)
+
+    def test_whose_recipe_it_runs_is_said_once_that_is_known(self) -> None:
+        def told() -> tuple[str, str, bool]:
+            build = Build.objects.get(pk=self.build.pk)
+            data = self.client.get(f"/api/v1/builds/{build.pk}").json()
+            found = re.search(r'data-slot="recipe" title="([^"]*)"( hidden)?>', self.page(build))
+            assert found is not None
+            self.assertEqual(bool(found[2]), not found[1])
+            return html.unescape(found[1]), data["recipe_path"], data["recipe_known"]
+
+        self.assertEqual(told(), ("", "", False))
+        lifecycle.cancel(self.passed.pk, by="alice")
+        with self.captureOnCommitCallbacks(execute=True):
+            lease = lifecycle.claim("test:1", "t" * 32)
+        assert lease is not None and lease.build_id == self.build.pk
+
+        def adopt(text: str | None, path: str) -> None:
+            plan = plans.at_commit(Build.objects.get(pk=self.build.pk), text)
+            with self.captureOnCommitCallbacks(execute=True):
+                lifecycle.adopt(lease, plan, path)
+
+        with self.captureOnCommitCallbacks(execute=True):
+            lifecycle.checked_out(lease, Commit(COMMIT))
+        self.assertEqual(told(), ("", "", False))
+        adopt(None, "")
+        self.assertEqual(told(), ("the project's own", "", True))
+        adopt(RECIPE, "ci.yml")
+        self.assertEqual(told(), ("ci.yml", "ci.yml", True))
+
+    def test_the_image_of_all_steps_is_a_fact_and_others_stand_beside_their_steps(self) -> None:
+        self.passed.steps.update(image="debian:12")
+        page = self.page(self.passed)
+        self.assertIn('data-slot="image" title="debian:12">debian:12</dd>', page)
+        self.assertNotIn(">in debian:12", page)
+        Step.objects.create(build=self.passed, position=2, name="b", image="alpine:3.20")
+        page = self.page(self.passed)
+        self.assertIn('data-slot="image" title="" hidden></dd>', page)
+        self.assertIn('title="in alpine:3.20">in alpine:3.20</p>', page)
+        told = self.client.get(f"/api/v1/builds/{self.passed.pk}").json()["steps"]
+        self.assertEqual([step["image"] for step in told], ["debian:12", "debian:12", "alpine:3.20"])
 
     def test_how_it_is_told(self) -> None:
         def said(count: int, gone: int) -> str:

@@ -1,8 +1,10 @@
 from datetime import timedelta
 
+from django.contrib.auth.models import User
 from django.test import SimpleTestCase, TestCase, tag
 from django.utils import timezone
 
+from builds import lifecycle
 from builds.models import Build, Project, Step
 from builds.queue import Place
 from builds.web.rows import SPARK, card, last_durations, rows, spark, usual_range, waits
@@ -41,6 +43,15 @@ class HistoryTest(TestCase):
                 finished_at=now,
             )
         return build
+
+    def test_a_row_says_that_its_build_is_of_a_fork(self) -> None:
+        self.client.force_login(User.objects.create_user("viewer"))
+        builds = [self.build("passed", 3), self.build("running", 3), lifecycle.enqueue(self.project, by="hook")]
+        for pages in ("/", self.project.get_absolute_url()):
+            self.assertNotContains(self.client.get(pages), '<span class="fork"')
+        Build.objects.filter(pk__in=[build.pk for build in builds]).update(fork=True, pull_request=7)
+        for pages in ("/", self.project.get_absolute_url()):
+            self.assertContains(self.client.get(pages), '<span class="fork" title="from a fork">fork</span>', 3)
 
     def test_a_card_shows_what_runs_before_what_waits(self) -> None:
         running = self.build("running", 3)

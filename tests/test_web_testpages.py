@@ -1,13 +1,14 @@
 """Tests on pages and in the API: escaped, filtered, and for nobody who may not see the build."""
 
 import html
+import re
 
 from django.contrib.auth.models import Group
 from django.test import SimpleTestCase
 
 from builds import access, events, testcases
 from builds.junit import Case
-from builds.models import Build
+from builds.models import Build, TestCase, TestReport
 from builds.testcases import Counts, Past
 from builds.web import testpages
 from builds.web.testpages import heading, lately
@@ -79,6 +80,22 @@ class TestPagesTest(PagesCase):
         self.assertIn("failed in 2 of the last 3", page)
         self.assertIn('<span class="flaky">flaky</span>', page)
         self.assertIn("<b>shaky</b>", self.page(build, "tests/?flaky=1"))
+
+    def test_where_they_are_of_several_steps_each_row_says_of_which(self) -> None:
+        build = self.reported(Case("", "c", "first", "failed"))
+        for path in ("", "tests/"):
+            self.assertNotIn('<span class="muted of"', self.page(build, path))
+            self.assertIn("<span>step compile</span>", self.page(build, path))
+        step = build.steps.get(position=1)
+        TestCase.objects.create(build=build, step=1, number=1, key=7, name="second", classname="c", status="failed")
+        TestReport.objects.create(build=build, step=1, failed=1)
+        build.steps.filter(pk=step.pk).update(name="test (os=<b>, db=a)")
+        for path in ("", "tests/"):
+            page = self.page(build, path)
+            of = re.findall(r'<span class="muted of".*?</span>(.*?)</span>', page)
+            self.assertEqual(of[:2], ["compile", "test (os=<b>, db=a)"])
+            self.assertNotIn("<span>step ", page)
+            self.assertNotIn("<b>, db", self.client.get(f"/builds/{build.pk}/{path}").content.decode())
 
     def test_the_list_is_filtered_and_paged(self) -> None:
         cases = [Case("", "pkg", f"t{number:03}", "passed") for number in range(testpages.PAGE + 5)]

@@ -35,6 +35,7 @@ def _step(name: str, at: int, status: str = "pending", beside: int = 0) -> dict[
         "attempt": 2 if odd else 1,
         "attempts": 3,
         "allow_failure": beside > 4 and at == 4,
+        "image": "" if beside < 2 else "debian:12" if beside < 5 or at % 2 else "alpine:3",
     }
 
 
@@ -145,8 +146,21 @@ class WordsTest(SimpleTestCase):
         self.assertEqual(note(1, allow_failure=True, status="failed", needs=[]), "at once · failed, allowed")
         self.assertEqual(words.ending(_step("a", 0, "failed")), "Exit code 1.")
         self.assertEqual(words.ending(_step("a", 4, "failed", 5)), "failed, allowed: Exit code 1.")
+        self.assertEqual(note(1, image="debian:12"), "in debian:12")
         why = "It needs a, which failed."
         self.assertEqual(note(1, status="skipped", reason=why, needs=[]), why)
+
+    def test_an_image_that_all_steps_name_is_said_once(self) -> None:
+        steps = [_step(name, at) | {"image": "debian:12"} for at, name in enumerate("abc")]
+        self.assertEqual((words.image_of_all(steps), words.step_note(steps, 1)), ("debian:12", ""))
+        checked_out = [_step("check out", 0), *steps]
+        self.assertEqual(words.image_of_all(checked_out), "debian:12")
+        self.assertEqual(words.image_of_all(checked_out[:1]), "")
+        steps[2]["image"] = "alpine:3"
+        self.assertEqual(words.image_of_all(steps), "")
+        self.assertEqual([words.step_note(steps, at) for at in (1, 2)], ["in debian:12", "in alpine:3"])
+        del steps[2]["image"]  # an event from before there were any
+        self.assertEqual([words.step_note(steps, at) for at in (1, 2)], ["in debian:12", ""])
 
     def test_a_matrix_is_called_by_its_name_where_all_of_it_is_meant(self) -> None:
         names = ["a", "test (os=linux, db=x (y))", "test (os=mac, db=x (y))", "b", "lint (a=1)"]
@@ -236,6 +250,8 @@ class TwinTest(SimpleTestCase):
             for box in ("", "none", "bubblewrap"):
                 for network in (False, True):
                     cases.append(("sandbox", [box, network], words.sandbox(box, network)))
+                    cases.append(("recipe", [box, reason, network], words.recipe(box, reason, known=network)))
+            cases.append(("imageOfAll", [one["steps"]], words.image_of_all(one["steps"])))
             cases.append(("verdict", [one], words.verdict(one)))
             cases.append(("phrase", [one], words.phrase(one)))
             for at in range(len(one["steps"])):

@@ -14,6 +14,7 @@ from django.test import override_settings
 from builds import events, lifecycle, schedules
 from builds.models import Build, Changes, Credential, Project, Schedule
 from builds.source import Source
+from builds.web import origin
 from tests.support.processes import eventually
 from tests.support.repositories import HttpGit, Origin, silent_server
 from tests.test_worker_runner import RunnerCase
@@ -96,6 +97,7 @@ class CommitTest(RepositoryCase):
         self.origin.commit({"a.txt": "hello\n"})
         build = self.build(self.project(recipe="steps: [{name: own, run: cat a.txt}]"))
         self.assertEqual((build.status, self.names(build), build.recipe_path), ("passed", ["check out", "own"], ""))
+        self.assertEqual((origin.of(build).recipe, build.data()["recipe_known"]), ("the project's own", True))
         self.assertEqual(self.log(build, 1), ["hello"])
 
     def test_what_is_new_since_the_last_passed_build_of_the_branch(self) -> None:
@@ -136,6 +138,14 @@ class CommitTest(RepositoryCase):
             build = self.build(project, inputs=given)
             self.assertEqual((build.status, self.steps(build)), ("failed", ["passed", "skipped"]))
             self.assertIn(f"The inputs do not fit the commit's recipe: {said}", build.reason)
+            self.assertEqual(origin.of(build).recipe, "")
+
+    def test_a_build_that_found_no_recipe_that_fits_is_not_said_to_have_the_projects_own(self) -> None:
+        own = "steps: [{name: own, run: 'true'}]"
+        self.origin.commit({".buildboard.yml": "steps: [{name: a, runs: x}]"})
+        build = self.build(self.project(recipe=own))
+        self.assertIn("not valid", build.reason)
+        self.assertEqual((build.recipe, origin.of(build).recipe, build.data()["recipe_known"]), (own, "", False))
 
     def test_a_schedule_says_that_its_inputs_do_not_fit_the_commits_recipe(self) -> None:
         self.origin.commit({".buildboard.yml": "inputs: {target: {}}\nsteps: [{name: a, run: echo}]"})

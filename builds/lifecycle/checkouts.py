@@ -39,7 +39,8 @@ def adopt(lease: Lease, plan: Plan, path: str) -> None:
 
     def change(build: Build) -> Fact:
         build.recipe, build.recipe_path, build.inputs = plan.text, path, dict(plan.inputs)
-        build.save(update_fields=["recipe", "recipe_path", "inputs"])
+        build.recipe_known = True
+        build.save(update_fields=["recipe", "recipe_path", "recipe_known", "inputs"])
         waiting = build.steps.filter(position__gte=1)
         if waiting.exclude(status=Status.PENDING).exists():
             raise Refused(f"Steps of build {build.pk} have begun; they cannot be replaced any more.")

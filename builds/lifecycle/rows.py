@@ -26,6 +26,7 @@ def step_rows(build: Build, steps: Sequence[StepRecipe], first: int = 0) -> list
             needs=list(step.needs),
             attempts=step.retry + 1,
             allow_failure=step.allow_failure,
+            image=step.image,
         )
         for position, step in enumerate(steps)
         if position >= first

@@ -65,6 +65,7 @@ def enqueue(
                 **source_columns(source, ref),
                 inputs=plan.inputs,
                 recipe=plan.text,
+                recipe_known=not address,
                 started_by=by[:150],
                 request_key=request_key,
                 retry_of=retry_of,

@@ -110,6 +110,8 @@ class Build(models.Model):
     """What it runs may be anybody's: as `Source.fork`."""
     recipe_path = models.CharField(max_length=200, blank=True, default="", db_default="")
     """The file of the repository that its recipe is from; empty: it is the project's own."""
+    recipe_known = models.BooleanField(default=False, db_default=False, editable=False)
+    """Which recipe it runs is known: from its start on, or since its checkout has found one that fits."""
 
     outside = models.BooleanField(default=False, db_default=False, editable=False)
     """No worker of this board runs it: a program elsewhere does, and tells by the API what becomes of it."""
@@ -284,6 +286,7 @@ class Build(models.Model):
             "pull_request": self.pull_request,
             "fork": self.fork,
             "recipe_path": self.recipe_path,
+            "recipe_known": self.recipe_known,
             "inputs": self.inputs,
             "started_by": self.started_by,
             "cancelled_by": self.cancelled_by,

@@ -51,6 +51,8 @@ class Step(models.Model):
     """So many at most."""
     allow_failure = models.BooleanField(default=False, db_default=False)
     """Where it fails its build goes on, and may pass."""
+    image = models.CharField(max_length=recipe.MAX_IMAGE, blank=True, default="", db_default="")
+    """Of the container that its recipe puts it into; empty: it names none."""
 
     class Meta:
         ordering = ["build_id", "position"]
@@ -103,4 +105,5 @@ class Step(models.Model):
             "attempt": self.attempt,
             "attempts": self.attempts,
             "allow_failure": self.allow_failure,
+            "image": self.image,
         }

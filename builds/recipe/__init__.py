@@ -18,7 +18,7 @@ what each key means; read the files in this order.
 from .condition import Condition, Facts
 from .errors import RecipeError
 from .nodes import MAX_TEXT
-from .parts import MAX_ENV, duration
+from .parts import MAX_ENV, MAX_IMAGE, duration
 from .reading import gives, parse, problems
 from .shapes import DEFAULT_SECONDS, Cache, Recipe, StepRecipe, Triggers
 from .steps import MAX_NAME, SHELLS
@@ -26,6 +26,7 @@ from .steps import MAX_NAME, SHELLS
 __all__ = [
     "DEFAULT_SECONDS",
     "MAX_ENV",
+    "MAX_IMAGE",
     "MAX_NAME",
     "MAX_TEXT",
     "SHELLS",

@@ -21,7 +21,7 @@ _SECRET_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,99}\Z")
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?\Z", re.ASCII)
 _SECONDS = re.compile(r"()()(\d{1,7})\Z", re.ASCII)
 _RESERVED = ("BUILDBOARD_",)
-_LONGEST_IMAGE = 255
+MAX_IMAGE = 255
 _ELSEWHERE = "containers-storage|dir|docker-archive|docker-daemon|oci|oci-archive|ostree|sif|tarball"
 IMAGE = (
     rf"(?!(?:{_ELSEWHERE}):)(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]{{1,5}})?/)?"
@@ -87,7 +87,7 @@ def image(node: yaml.Node | None) -> str:
     if node is None:
         return ""
     name = nodes.text(node, "image")
-    if len(name) > _LONGEST_IMAGE or not re.fullmatch(IMAGE, name):
+    if len(name) > MAX_IMAGE or not re.fullmatch(IMAGE, name):
         raise RecipeError(
             "image: expected the name of a container's image, such as docker.io/library/alpine:3.20, "
             f"not {name[:80]!r}",

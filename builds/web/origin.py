@@ -35,7 +35,8 @@ class Origin:
 
 
 def of(build: Build) -> Origin:
-    return Origin(_where(build), build.commit[:SHORT], commit_page(build.repository, build.commit), _recipe(build))
+    recipe = words.recipe(build.repository, build.recipe_path, known=build.recipe_known)
+    return Origin(_where(build), build.commit[:SHORT], commit_page(build.repository, build.commit), recipe)
 
 
 def changes(build: Build) -> dict[str, Any] | None:
@@ -88,13 +89,6 @@ def _where(build: Build) -> str:
     if build.trigger in ("push", "tag", "pull_request") or build.pull_request is not None:
         return ""
     return build.tag or build.branch or build.ref
-
-
-def _recipe(build: Build) -> str:
-    """Where its recipe is from; empty: that needs no word, or is not known yet."""
-    if not build.repository or not build.commit:
-        return ""
-    return build.recipe_path or ("the project's own" if build.recipe else "")
 
 
 def _said(found: Changes) -> str:

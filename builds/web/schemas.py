@@ -63,6 +63,7 @@ class StepItem(Schema):
     attempt: Annotated[int, Field(description="which it is in, or ended with")]
     attempts: Annotated[int, Field(description="so many at most")]
     allow_failure: Annotated[bool, Field(description="where it fails its build goes on, and may pass")]
+    image: Annotated[str, Field(description="of the container that its recipe puts it into; empty: it names none")]
 
 
 class Levels(Schema):
@@ -115,6 +116,9 @@ class BuildItem(Schema):
         bool, Field(description="of a pull request from another repository, or of a ref that anybody may have written")
     ]
     recipe_path: Annotated[str, Field(description="file of the repository; empty: the project's own recipe")]
+    recipe_known: Annotated[
+        bool, Field(description="its recipe is found: before that, and where none fits, recipe_path says nothing")
+    ]
     inputs: dict[str, str | int | float | bool]
     started_by: str
     cancelled_by: str

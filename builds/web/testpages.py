@@ -33,7 +33,8 @@ def panel(build: Build) -> dict[str, Any]:
     rows = list(testcases.failed(build.pk)[:SHOWN])
     pasts = testcases.pasts(build)
     names = events.step_names(build.pk)
-    items = [_item(row, names, pasts.get(row.key)) for row in rows]
+    several = testcases.is_of_several(build.pk)
+    items = [_item(row, names, pasts.get(row.key), several) for row in rows]
     return {"heading": told, "items": items, "more": build.tests_failed - len(rows), "failed": build.tests_failed}
 
 
@@ -62,12 +63,13 @@ def page(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         rows = rows.filter(key__in=[key for key, past in pasts.items() if past.flaky])
     found = [] if request.GET.get("panel") == "1" else list(rows[first : first + PAGE + 1])
     names = events.step_names(build.pk)
+    several = testcases.is_of_several(build.pk)
     asked = {"status": status, "flaky": "1" if flaky else "", "q": q}
     context = {
         "build": build,
         "project": build.project,
         "tests": panel(build),
-        "items": [_item(row, names, pasts.get(row.key)) for row in found[:PAGE]],
+        "items": [_item(row, names, pasts.get(row.key), several) for row in found[:PAGE]],
         "status": status,
         "flaky": flaky,
         "q": q,
@@ -87,13 +89,15 @@ def lately(past: Past | None) -> str:
     return f"failed in {past.failed} of the last {past.ran}"
 
 
-def _item(row: TestCase, names: list[str], past: Past | None) -> dict[str, Any]:
+def _item(row: TestCase, names: list[str], past: Past | None, several: bool) -> dict[str, Any]:
+    """For `test-item.html`. `several`: the tests of the build are of more than one step, and each row says of which."""
     place = f"{row.file}:{row.line}" if row.file and row.line else row.file
     return {
         "row": row,
         "status": "failed" if row.status in BAD else row.status,
         "said": row.status,
         "step": names[row.step],
+        "several": several,
         "where": row.classname or row.suite,
         "place": place,
         "lately": lately(past),

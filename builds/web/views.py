@@ -121,6 +121,7 @@ def build(request: HttpRequest, caller: Caller, build_id: int) -> HttpResponse:
         "log_fact": words.log_fact(total, missing, kept=found.kept),
         "worker": words.worker(found.worker, found.status),
         "sandbox": words.sandbox(found.sandbox, found.network),
+        "image": words.image_of_all(data["steps"]),
         "axis": steps.axis(found, own),
         "annotations": landmarks.panel(found, own),
         "plain_groups": landmarks.plain_groups(found),

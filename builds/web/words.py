@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..cuts import left_out
+from ..plans import CHECK_OUT
 from ..retention import size
 
 ORDINALS = {1: "st", 2: "nd", 3: "rd"}
@@ -152,7 +153,16 @@ def step_note(steps: Sequence[Mapping[str, Any]], at: int) -> str:
         said.append(f"attempt {step['attempt']} of {step['attempts']}")
     if step["allow_failure"]:
         said.append("failed, allowed" if step["status"] == "failed" else "may fail")
+    image = step.get("image", "")  # an older event has none
+    if image and not image_of_all(steps):
+        said.append(f"in {image}")
     return " · ".join(filter(None, said))
+
+
+def image_of_all(steps: Sequence[Mapping[str, Any]]) -> str:
+    """The image that every step names, but the board's own; empty: there is none."""
+    first, *others = [step.get("image", "") for step in steps if step["name"] != CHECK_OUT] or [""]
+    return str(first) if all(other == first for other in others) else ""
 
 
 def is_allowed(step: Mapping[str, Any]) -> bool:
@@ -228,6 +238,11 @@ def log_fact(lines: int, missing: int, *, kept: bool) -> str:
 def worker(name: str, status: str) -> str:
     """Who runs it, or ran it."""
     return name or ("none yet" if status == "queued" else "none: it never ran")
+
+
+def recipe(repository: str, path: str, *, known: bool) -> str:
+    """Where the recipe of a build is from; empty: that needs no word, or is not known."""
+    return path or "the project's own" if repository and known else ""
 
 
 def sandbox(name: str, network: bool) -> str:

@@ -148,6 +148,9 @@ function change(next) {
   if (before.status !== next.status || before.cancel_requested !== next.cancel_requested) showStatus();
   if (log) showLog(...counted);
   if (before.status === "queued" && next.status === "running" && log?.follow.on) log.follow.inView.offer();
+  showFact("sandbox", words.sandbox(build.sandbox || "", build.network)); // an older worker's events have none
+  showFact("image", words.imageOfAll(build.steps));
+  showFact("recipe", words.recipe(build.repository, build.recipe_path, build.recipe_known));
   tick();
   notice(next);
 }
@@ -160,6 +163,14 @@ function showLog(lines, missing) {
   set(fact, words.logFact(lines, missing, build.kept));
   const name = /** @type {HTMLElement} */ (fact.previousElementSibling);
   name.hidden = fact.hidden = !fact.textContent;
+}
+
+/** A fact that is there where there is something to say. @param {string} name @param {string} text */
+function showFact(name, text) {
+  const fact = /** @type {HTMLElement} */ (slot(name));
+  set(fact, text);
+  fact.title = text;
+  /** @type {HTMLElement} */ (slot(`${name}-name`)).hidden = fact.hidden = !text;
 }
 
 /** @param {Partial<words.Step>} data */
@@ -224,9 +235,6 @@ function showStatus() {
   canceller.hidden = !build.cancelled_by;
   set(canceller.lastElementChild, build.cancelled_by);
   set(slot("worker"), words.worker(build.worker, status));
-  const sandbox = words.sandbox(build.sandbox || "", build.network); // an older worker's events have none
-  set(slot("sandbox"), sandbox);
-  for (const name of ["sandbox-name", "sandbox"]) /** @type {HTMLElement} */ (slot(name)).hidden = !sandbox;
   const icon = /** @type {HTMLElement|null} */ (main.querySelector(`[data-icon="${status}"]`));
   if (icon?.dataset.href) document.getElementById("icon")?.setAttribute("href", icon.dataset.href);
   announce(`Build ${build.id} ${words.phrase(build)}`);

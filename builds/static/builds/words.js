@@ -4,8 +4,9 @@
 /**
  * @typedef {{name: string, status: string, exit_code: number|null, started_at: string|null, finished_at: string|null,
  *   expected_seconds: number|null, progress: number|null, reason?: string, needs?: number[],
- *   attempt?: number, attempts?: number, allow_failure?: boolean}} Step
+ *   attempt?: number, attempts?: number, allow_failure?: boolean, image?: string}} Step
  * @typedef {{id: number, project: string, status: string, reason: string, progress: number|null,
+ *   repository?: string, recipe_path?: string, recipe_known?: boolean,
  *   eta_seconds: number|null, created_at: string, started_at: string|null, finished_at: string|null,
  *   cancel_requested: boolean, cancelled_by: string, worker: string, network: boolean, sandbox: string, kept: boolean,
  *   annotations: import("./annotations.js").Told, parallel?: number, steps: Step[]}} Build
@@ -115,12 +116,19 @@ function running(steps) {
 
 /** What is to be said of a step besides its status and its time. @param {Step[]} steps @param {number} at */
 export function stepNote(steps, at) {
-  const { status, reason, needs = at ? [at - 1] : [], attempt = 1, attempts = 1, allow_failure } = steps[at];
+  const { status, reason, needs = at ? [at - 1] : [], attempt = 1, attempts = 1, allow_failure, image } = steps[at];
   if (status === "skipped") return reason || "";
   const said = isInMatrix(steps, at) ? [] : [needsNote(steps, at, needs)];
   if (attempt > 1) said.push(`attempt ${attempt} of ${attempts}`);
   if (allow_failure) said.push(status === "failed" ? "failed, allowed" : "may fail");
+  if (image && !imageOfAll(steps)) said.push(`in ${image}`);
   return said.filter(Boolean).join(" · ");
+}
+
+/** The image that every step names, but the board's own. @param {Step[]} steps */
+export function imageOfAll(steps) {
+  const [first = "", ...others] = steps.filter(({ name }) => name !== "check out").map(({ image }) => image || "");
+  return others.every((other) => other === first) ? first : "";
 }
 
 /** It failed, and its build goes on: no more than a warning. @param {Step} step */
@@ -209,6 +217,12 @@ export function worker(name, status) {
 export function sandbox(name, network) {
   if (name === "none") return "none: as the worker's user";
   return name ? name + (network ? "" : ", no network") : "";
+}
+
+/** Where the recipe of a build is from; empty: that needs no word, or is not known. An older worker's events do not say.
+ * @param {string} [repository] @param {string} [path] @param {boolean} [known] */
+export function recipe(repository, path, known) {
+  return repository && known ? path || "the project's own" : "";
 }
 
 /** `compile · step 4 of 6` of a running build. @param {Build} build */
