@@ -79,7 +79,7 @@ def put(
 
 def remove(project: Project, name: str) -> bool:
     """Whether there was one."""
-    return Secret.objects.filter(project=project, name=name).delete()[0] > 0
+    return bool(NAME.match(name)) and Secret.objects.filter(project=project, name=name).delete()[0] > 0
 
 
 def listed(project: Project) -> list[Secret]:
@@ -138,7 +138,7 @@ def globs(text: str) -> list[str]:
     found = list(dict.fromkeys(re.split(r"[\s,]+", text.strip()))) if text.strip(" \t\r\n,") else []
     found = [glob for glob in found if glob]
     for glob in found:
-        if not _GLOB.match(glob):
+        if not _GLOB.match(glob) or not glob.isprintable():
             raise BadSecret(f"Branches: expected names or patterns such as main or release/*, not {glob[:40]!r}.")
     if len(" ".join(found)) > 500:
         raise BadSecret("Branches: expected at most 500 characters.")

@@ -4,7 +4,7 @@ import json
 import re
 import unittest.mock
 
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.test import Client, override_settings, tag
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -98,6 +98,12 @@ class DoorTests(ApiCase):
             answer = self.ask("GET", "/projects")
         self.assert_problem(answer, 503, "database")
         self.assertEqual(answer["Retry-After"], "5")
+
+    def test_what_no_database_keeps_is_not_asked_for_again(self) -> None:
+        with unittest.mock.patch("builds.lifecycle.enqueue", side_effect=DataError("NUL")):
+            answer = self.ask("POST", "/projects/open/builds")
+        self.assert_problem(answer, 422, "none that the database keeps")
+        self.assertNotIn("Retry-After", answer)
 
 
 @tag("fast")

@@ -77,6 +77,9 @@ class HookTests(ApiCase):
             {one["at"] for one in self.call("PUT", {"tags": "x", "hooks": 1}, 422)["errors"]}, {"tags", "hooks"}
         )
         self.call("PUT", {"branches": ["x" * 600]}, 422)
+        for never in ("\0", "ma\ud800in"):
+            problem = self.call("PUT", {"branches": [never]}, 422)
+            self.assertIn("Expected printable characters", problem["errors"][0]["expected"])
         self.assertFalse(Hook.objects.exists())
 
     def test_it_takes_the_scope_and_the_right_and_a_project_that_one_sees(self) -> None:

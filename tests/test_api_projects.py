@@ -96,6 +96,9 @@ class MakeTests(ProjectCase):
         self.assertIn("slug", self.wrong(self.make(422, recipe=RECIPE)))
         self.assertIn("already exists", self.wrong(self.make(422, slug="open", recipe=RECIPE))["slug"])
         self.assertIn("NUL", self.wrong(self.make(422, slug="new", recipe="steps: []\0"))["recipe"])
+        for never in ("\0", "\ud800"):
+            wrong = self.wrong(self.make(422, slug="new", recipe=RECIPE, credential=never, groups=[never]))
+            self.assertEqual(set(wrong), {"credential", "groups"})
         for body in ([], "x", 7):
             said = self.assert_problem(self.ask("POST", "/projects", body), 422)
             self.assertEqual(said["errors"], [{"at": "body", "expected": "expected an object"}])

@@ -133,6 +133,8 @@ class ApiTest(TestCase):
             ({"zone": "Mars"}, "zone: There is no time zone"),
             ({"inputs": {"x": 1}}, "no input 'x'"),
             ({"inputs": {"deep": "perhaps"}}, "deep"),
+            ({"name": "a\0b"}, "name: Expected printable characters on one line"),
+            ({"name": "a\nb"}, "name: Expected printable characters on one line"),
             ({"name": "nightly"}, "This project has a schedule of that name"),
             ({"ref": "-x"}, "ref: Expected"),
             ({"when": "now"}, "when"),

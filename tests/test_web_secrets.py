@@ -104,7 +104,8 @@ class PageTests(SecretsCase):
         self.assertEqual(self.client.get(f"{self.path}TOKEN/delete/").status_code, 405)
         self.assertRedirects(self.client.post(f"{self.path}TOKEN/delete/"), self.path)
         self.assertFalse(Secret.objects.exists())
-        self.assertEqual(self.client.post(f"{self.path}TOKEN/delete/").status_code, 404)
+        for gone in ("TOKEN", "%00"):
+            self.assertEqual(self.client.post(f"{self.path}{gone}/delete/").status_code, 404)
 
     def test_strangers_neither_see_nor_write_any(self) -> None:
         self.put()
@@ -185,7 +186,8 @@ class ApiTests(SecretsCase):
         self.assertEqual((answer.status_code, answer.json()["for_forks"]), (200, True))
         self.assertEqual(self.value(), VALUE)
         self.assertEqual(self.ask("DELETE", "/TOKEN").status_code, 204)
-        self.assertEqual(self.ask("DELETE", "/TOKEN").status_code, 404)
+        for gone in ("/TOKEN", "/%00"):
+            self.assertEqual(self.ask("DELETE", gone).status_code, 404)
         self.assertEqual(self.ask("GET").json(), {"items": []})
 
     def test_what_is_wrong_is_said(self) -> None:
@@ -196,6 +198,7 @@ class ApiTests(SecretsCase):
             ("/TOKEN", {"value": VALUE, "mine": 1}, "mine"),
             ("/TOKEN", {"value": [VALUE]}, "value"),
             ("/TOKEN", {"value": VALUE, "branches": ["x" * 201]}, "Branches"),
+            ("/TOKEN", {"value": VALUE, "branches": ["ma\ud800in"]}, "Branches"),
             ("/TOKEN", {"value": "\ud800\ud800\ud800\ud800"}, "value"),
         ):
             with self.subTest(said, body=body):

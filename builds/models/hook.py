@@ -31,6 +31,8 @@ def validate_patterns(text: str) -> None:
     if len(found) > MAX_PATTERNS:
         raise ValidationError(f"Expected at most {MAX_PATTERNS} patterns.")
     for one in found:
+        if not one.isprintable():
+            raise ValidationError("Expected printable characters: no branch or tag has others.")
         if never := [letter for letter in one if letter in _NEVER]:
             raise ValidationError(
                 f"{one[:40]} fits no branch: git allows no {never[0]} in a name; *, ** and ? stand for others."

@@ -71,6 +71,8 @@ class Schedule(models.Model):
                 f"A project has up to {MAX_SCHEDULES} schedules. Delete one that is not needed any more."
             )
         said = {}
+        if not self.name.isprintable():
+            said["name"] = "Expected printable characters on one line."
         if not isinstance(self.inputs, dict):
             said["inputs"] = 'Expected an object of inputs by their names, such as {"target": "staging"}.'
         try:

@@ -1,5 +1,6 @@
 """A project's settings as programs give them: all that is wrong is told at once, and who changed what is remembered."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ PLAIN = (
     *("slug", "name", "description", "repository", "branch", "recipe_path", "submodules", "lfs", "depth", "recipe"),
     *("enabled", "runs_on", "max_running", "auto_retries", "network", "keep_days", "keep_builds"),
 )
+
+_NOBODYS = re.compile(r"[\x00\ud800-\udfff]")
+"""No name has these, and no database can be asked for one that has."""
 
 
 class Unfit(ValueError):
@@ -102,14 +106,16 @@ def _text(name: str, value: Any, wrong: list[tuple[str, str]]) -> Any:
 
 
 def _credential(name: str | None, wrong: list[tuple[str, str]]) -> Credential | None:
-    found = Credential.objects.filter(name=name).first() if name and "\0" not in name else None
+    found = Credential.objects.filter(name=name).first() if name and not _NOBODYS.search(name) else None
     if name and found is None:
         wrong.append(("credential", f"There is no credential {name[:100]!r}."))
     return found
 
 
 def _groups(names: list[str], wrong: list[tuple[str, str]]) -> list[Group]:
-    found = {group.name: group for group in Group.objects.filter(name__in=[one for one in names if "\0" not in one])}
+    found = {
+        group.name: group for group in Group.objects.filter(name__in=[one for one in names if not _NOBODYS.search(one)])
+    }
     wrong += [("groups", f"There is no group {name[:100]!r}.") for name in names if name not in found]
     return list(found.values())
 

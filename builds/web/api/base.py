@@ -8,6 +8,7 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
+from django.db import DataError
 from django.db import Error as DatabaseError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
@@ -138,6 +139,13 @@ def _on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
         wrong.append((".".join(where) or "body", expected(found)))
     errors = [{"at": at, "expected": text} for at, text in wrong]
     return problem(422, f"Not as expected: {joined(wrong)}.", errors=errors)
+
+
+@api.exception_handler(DataError)
+def _on_misfit(request: HttpRequest, error: DataError) -> HttpResponse:
+    """What no check has named: asked again it would be the same."""
+    logger.warning("action=api path=%s error=%r", request.path, error)
+    return problem(422, "A value is none that the database keeps; expected text without NUL characters.")
 
 
 @api.exception_handler(DatabaseError)

@@ -115,7 +115,8 @@ def _store(schedule: Schedule, body: ScheduleGiven) -> Schedule:
         wrong += [
             ("" if field == "__all__" else field, text) for field, texts in error.message_dict.items() for text in texts
         ]
-    if Schedule.objects.filter(project=schedule.project, name=schedule.name).exclude(pk=schedule.pk).exists():
+    fits = not any(at == "name" for at, _ in wrong)
+    if fits and Schedule.objects.filter(project=schedule.project, name=schedule.name).exclude(pk=schedule.pk).exists():
         wrong.append(("name", "This project has a schedule of that name."))
     if wrong:
         errors = [{"at": at, "expected": text} for at, text in wrong if at]
