@@ -11,6 +11,7 @@ actions. Who may not see a project does not find it here either.
     schedules.py  when projects are built by themselves
     chains.py     one project after another
     files.py      artifacts and caches
+    groups.py     groups of users, as far as projects rest on them
     eventlog.py   a page of a build's events, and whether any is missing
 """
 
@@ -21,6 +22,7 @@ from . import (  # noqa: F401 - registers them
     chains,
     credentials,
     files,
+    groups,
     hooks,
     outwards,
     processes,
