@@ -20,7 +20,9 @@ this order.
     plans.py       the steps of a build, before and after its commit is checked out
     rotation.py    all that is stored sealed: sealed anew with the newest key
     safe.py        secrets of projects: put in, listed by name, handed to the steps that may have them
+    logbytes.py    rows of a log as they are stored: nothing is read as often
     blocks.py      what the log of a build that is long over has become: compressed lines
+    blocktext.py   of blocks: text as it is, a few lines, times
     cuts.py        what stands in a log for a stretch of it that is not kept
     landmarks.py   groups and annotations: what output says about itself
     logrows.py     chunks of a log as rows: nothing is written as often

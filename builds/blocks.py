@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from django.db.models import Count, Sum
 from django.db.models.functions import Length
 
+from . import logbytes
 from .models import LogBlock
 
 BLOCK_BYTES = 256 * 1024
@@ -180,10 +181,10 @@ def encode(parts: Sequence[Part]) -> Draft:
         if isinstance(part, Cut):
             runs.append(part.data)
             continue
-        moment = (part.at - _EPOCH) // _MICROSECOND
-        runs.append([part.line - number, len(part.texts), moment - at, int(part.open)])
+        stored = (part.at - _EPOCH) // _MICROSECOND
+        runs.append([part.line - number, len(part.texts), stored - at, int(part.open)])
         texts += part.texts
-        number, at = part.line + len(part.texts), moment
+        number, at = part.line + len(part.texts), stored
     head = json.dumps({"runs": runs}, ensure_ascii=False, separators=(",", ":"))
     text = "\n".join(texts).encode("utf-8", "surrogatepass")
     body = zlib.compress(head.encode("utf-8", "surrogatepass") + b"\n" + text, LEVEL)
@@ -204,8 +205,7 @@ def decode(number: int, step: int, line: int, lines: int, body: bytes | memoryvi
                 continue
             skipped, count, passed, is_open = run
             place, at = place + skipped, at + passed
-            moment = _EPOCH + at * _MICROSECOND
-            parts.append(Run(step, place, texts[taken : taken + count], moment, bool(is_open)))
+            parts.append(Run(step, place, texts[taken : taken + count], moment(at), bool(is_open)))
             place, taken = place + count, taken + count
     except (zlib.error, ValueError, TypeError, KeyError, OverflowError) as error:
         raise Damaged(f"{type(error).__name__}: {error}") from error
@@ -216,33 +216,9 @@ def decode(number: int, step: int, line: int, lines: int, body: bytes | memoryvi
     return Block(number, step, line, line + lines - 1, parts)
 
 
-class Stamp(NamedTuple):
-    """When lines of the step at `step` were stored together, the last of which has the number `last`. `at` None: they
-    are left out of the log."""
-
-    step: int
-    last: int
-    at: datetime | None
-
-
-def head_stamps(step: int, line: int, body: bytes | memoryview) -> Iterator[Stamp]:
-    """Of one block, from its first line alone: its text stays compressed. `Damaged` as `decode`."""
-    try:
-        reader = zlib.decompressobj()
-        head = reader.decompress(body, 4096)
-        while b"\n" not in head and reader.unconsumed_tail:
-            head += reader.decompress(reader.unconsumed_tail, 65536)
-        place, at = line - 1, 0
-        for run in json.loads(head.partition(b"\n")[0])["runs"]:
-            if isinstance(run, dict):
-                cut = Cut(step, run)
-                yield Stamp(step, cut.last, None)
-                continue
-            skipped, count, passed, _ = run
-            place, at = place + skipped + count, at + passed
-            yield Stamp(step, place, _EPOCH + at * _MICROSECOND)
-    except (zlib.error, ValueError, TypeError, KeyError, OverflowError) as error:
-        raise Damaged(f"{type(error).__name__}: {error}") from error
+def moment(at: int) -> datetime:
+    """From microseconds, as the runs of a block count them."""
+    return _EPOCH + at * _MICROSECOND
 
 
 def _span(parts: Sequence[Part]) -> tuple[int, int]:
@@ -259,6 +235,23 @@ def _whole(value: Any) -> int:
 # --- Stored ---
 
 _COLUMNS = ("number", "step", "line", "lines", "body")
+_ROWS = f"SELECT number, step, line, lines, body, size FROM {LogBlock._meta.db_table} WHERE build_id = %s AND "  # noqa: S608
+_ABOVE_ALL = 2**31 - 1
+
+
+class Row(NamedTuple):
+    """A block as it is stored. `size`: of its text."""
+
+    number: int
+    step: int
+    line: int
+    lines: int
+    body: bytes
+    size: int
+
+    @property
+    def last(self) -> int:
+        return self.line + self.lines - 1
 
 
 def store(build_id: int, number: int, draft: Draft) -> None:
@@ -271,10 +264,15 @@ def following(build_id: int, number: int) -> Block | None:
     return decode(*row[:-1]) if row else None
 
 
-def row_after(build_id: int, number: int) -> tuple[int, int, int, int, bytes, int] | None:
-    """The same as it is stored: number, step, first line, lines, body, and the size of its text."""
-    stored = LogBlock.objects.filter(build_id=build_id, number__gt=number).order_by("number")
-    return stored.values_list(*_COLUMNS, "size").first()
+def row_after(build_id: int, number: int) -> Row | None:
+    """The same as it is stored."""
+    found = rows(build_id, "number > %s ORDER BY number LIMIT 1", number)
+    return found[0] if found else None
+
+
+def rows(build_id: int, where: str, *values: Any) -> list[Row]:
+    """Those of its blocks for which holds what stands in SQL, in the order that it says."""
+    return [Row(*row) for row in logbytes.fetched(_ROWS + where, [build_id, *values])]
 
 
 def every(build_id: int) -> Iterator[Block]:
@@ -285,43 +283,23 @@ def every(build_id: int) -> Iterator[Block]:
         yield block
 
 
-def lines(build_id: int, step: int, first: int, last: int) -> list[Line]:
-    """The lines of the step at `step` with numbers `first` to `last`, both included, that are stored."""
-    of_step = LogBlock.objects.filter(build_id=build_id, step=step)
-    begins = of_step.filter(line__lte=first).order_by("-line").values_list("line", flat=True).first()
-    rows = of_step.filter(line__gte=begins or first, line__lte=last).order_by("number")
-    found: dict[int, Line] = {}
-    for row in rows.values_list(*_COLUMNS).iterator(chunk_size=4):
-        found |= {line.number: line for line in decode(*row).lines() if first <= line.number <= last}
-    return [found[number] for number in sorted(found)]
-
-
 def cuts(build_id: int) -> list[Cut]:
     """All that is cut of a build's log, in order. Reads no text."""
     rows = LogBlock.objects.filter(build_id=build_id, size=0).order_by("number").values_list(*_COLUMNS)
     return [part for row in rows for part in decode(*row).parts if isinstance(part, Cut)]
 
 
-def stamps(build_id: int) -> Iterator[Stamp]:
-    """Of the whole log, in the order in which its lines were written."""
-    rows = LogBlock.objects.filter(build_id=build_id).order_by("number").values_list("step", "line", "body")
-    for row in rows.iterator(chunk_size=4):
-        yield from head_stamps(*row)
-
-
 def newest(build_id: int, limit: int) -> dict[int, dict[int, Line]]:
     """The last `limit` lines of the log, as they were written, or all: by step position and number."""
     found: dict[int, dict[int, Line]] = {}
-    count = 0
-    rows = LogBlock.objects.filter(build_id=build_id, size__gt=0).order_by("-number")
-    for row in rows.values_list(*_COLUMNS).iterator(chunk_size=4):
-        block = decode(*row)
+    count, number = 0, _ABOVE_ALL
+    before = "size > 0 AND number < %s ORDER BY number DESC LIMIT 1"
+    while count < limit and (row := next(iter(rows(build_id, before, number)), None)):
+        block = decode(*row[:-1])
         last = list(block.lines())[-(limit - count) :]
         if last:
             found.setdefault(block.step, {}).update({line.number: line for line in last})
-        count += len(last)
-        if count >= limit:
-            break
+        count, number = count + len(last), block.number
     return found
 
 

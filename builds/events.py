@@ -18,9 +18,9 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from . import cuts, landmarks, logrows, wakes
+from . import cuts, landmarks, logbytes, logrows, wakes
 from .landmarks import Landmark
-from .models import Board, Build, Event, iso
+from .models import Board, Build, Event, Step, iso
 from .states import FINAL, Status
 
 MAX_CHUNK_LINES = 1_000
@@ -222,7 +222,7 @@ def told(
     known = [json.dumps(name, ensure_ascii=False) for name in names or ()]
     last_at, moment = None, ""
     with connection.cursor() as cursor:
-        cursor.execute(*query(build_id, after, limit, kinds, size))
+        cursor.execute(*logbytes.query(build_id, after, limit, kinds, size))
         for seq, kind, at, step, line, is_open, body in cursor:
             if kind == "log":
                 if names is None:
@@ -242,25 +242,6 @@ def told(
 
 _quoted = json.encoder.encode_basestring  # type: ignore[attr-defined]
 """As `compact` has a text. What the database has is without halves of surrogate pairs."""
-_COLUMNS = "seq, kind, at, step, line, open, body"
-
-
-def query(build_id: int, after: int, limit: int, kinds: Collection[str] | None, size: int) -> tuple[str, list[Any]]:
-    """Words and values of one for (seq, kind, at, step, line, open, body) of the events above `after`, for whoever
-    reads no further than the one that passes `size` bytes."""
-    table = connection.ops.quote_name(Event._meta.db_table)
-    where, wanted = "build_id = %s AND seq > %s", [build_id, after, *(kinds or ())]
-    if kinds:
-        where += f" AND kind IN ({', '.join(['%s'] * len(kinds))})"
-    rows = f"SELECT {{}} FROM {table} WHERE {where} ORDER BY seq LIMIT %s"  # noqa: S608 - no word of anybody else's
-    if connection.vendor == "sqlite":  # it makes rows as they are asked for; of PostgreSQL all would come
-        return rows.format("seq, kind, at || '', step, line, +open, body"), [
-            *wanted,
-            limit,
-        ]  # no column: none is parsed
-    before = "sum(octet_length(body)) OVER (ORDER BY seq) - octet_length(body) AS before"
-    bounded = f"SELECT {_COLUMNS} FROM ({rows}) AS found WHERE before <= %s ORDER BY seq"  # noqa: S608
-    return bounded.format(f"{_COLUMNS}, {before}"), [*wanted, limit, size]
 
 
 def _moment(at: datetime | str) -> str:
@@ -269,8 +250,11 @@ def _moment(at: datetime | str) -> str:
 
 
 def step_names(build_id: int) -> list[str]:
-    """By position. Those of steps that have begun never change."""
-    return list(Build.objects.get(pk=build_id).steps.order_by("position").values_list("name", flat=True))
+    """By position. Those of steps that have begun never change. `Build.DoesNotExist`."""
+    names = list(Step.objects.filter(build_id=build_id).order_by("position").values_list("name", flat=True))
+    if not names:
+        Build.objects.only("pk").get(pk=build_id)
+    return names
 
 
 def settled_names(build_id: int) -> list[str] | None:

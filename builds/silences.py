@@ -16,7 +16,7 @@ from django.db.models import FloatField, Func, Q, Window
 from django.db.models.functions import Coalesce, Lag
 from django.utils import timezone
 
-from . import blocks, printed
+from . import blocks, blocktext, printed
 from .models import Build, Event, Step
 from .states import Status
 
@@ -280,7 +280,7 @@ def turns_of_blocks(build_id: int, least: float) -> Iterator[Turn]:
     """The same of a log that was compacted: all that its blocks know about time is read."""
     short = timedelta(seconds=least)
     edge = [None]
-    for before, here in pairwise(chain(edge, blocks.stamps(build_id), edge)):
+    for before, here in pairwise(chain(edge, blocktext.stamps(build_id), edge)):
         at = here.at if here and here.at else None
         if before and here and at and before.at and before.step == here.step and at - before.at < short:
             continue

@@ -95,7 +95,7 @@ def as_text(build_id: int) -> str:
     """The whole log as `log.txt` writes it from the events, with colours."""
     writer = Writer(keeps_styling=True)
     records = events.read(build_id, 0, 10**6)
-    return "".join(writer.feed(one.kind, json.loads(one.data)) for one in records) + writer.rest()
+    return (b"".join(writer.feed(one.kind, json.loads(one.data)) for one in records) + writer.rest()).decode()
 
 
 def rows(build_id: int) -> tuple[int, int]:

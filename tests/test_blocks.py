@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from builds import blocks
+from builds import blocks, blocktext
 from builds.blocks import Cut, Damaged, Line, Part, Run
 from builds.events import Chunk
 from builds.live.logs import Writer
@@ -36,9 +36,9 @@ def by_number(parts: list[Part]) -> dict[tuple[int, int], Line]:
     return {(part.step, line.number): line for part in parts if isinstance(part, Run) for line in part.lines()}
 
 
-def text(parts: list[Part]) -> str:
+def text(parts: list[Part]) -> bytes:
     """As `log.txt` has it."""
-    writer, found = Writer(keeps_styling=True), ""
+    writer, found = Writer(keeps_styling=True), b""
     for part in parts:
         if isinstance(part, Cut):
             found += writer.feed("cut", part.data)
@@ -107,23 +107,6 @@ class EncodingTests(SimpleTestCase):
             [part._replace(texts=list(part.texts)) if isinstance(part, Run) else part for part in settled], found
         )
 
-    @settings(max_examples=100)
-    @given(drafts())
-    def test_the_head_alone_tells_when_each_run_was_stored(self, log: list) -> None:
-        for draft in blocks.packed(blocks.settled(appended(log))):
-            block = blocks.decode(0, draft.step, draft.line, draft.lines, draft.body)
-            self.assertEqual(
-                list(blocks.head_stamps(draft.step, draft.line, memoryview(draft.body))),
-                [
-                    (part.step, part.line + len(part.texts) - 1, part.at)
-                    if isinstance(part, Run)
-                    else (part.step, part.last, None)
-                    for part in block.parts
-                ],
-            )
-        with self.assertRaises(Damaged):
-            list(blocks.head_stamps(0, 1, b"never written"))
-
     def test_a_block_ends_with_the_run_that_passes_its_size_and_counts_its_text(self) -> None:
         line = "x" * 63
         runs = [Run(0, 1 + n * 1000, [line] * 1000, BEGAN) for n in range(10)]
@@ -173,7 +156,7 @@ class ReadingTests(TestCase):
         model = by_number(parts)
         for step in (0, 1):
             expected = [line for (of, number), line in sorted(model.items()) if of == step and first <= number <= last]
-            self.assertEqual(blocks.lines(build.pk, step, first, last), expected)
+            self.assertEqual(blocktext.lines(build.pk, step, first, last), expected)
             lasts = [part.last for part in parts if isinstance(part, Cut) and part.step == step]
             self.assertEqual(
                 blocks.total_lines(build.pk, step), max([*lasts, *(n for of, n in model if of == step)], default=0)
@@ -205,8 +188,8 @@ class ReadingTests(TestCase):
         ):
             blocks.store(build.pk, number, draft)
         self.assertEqual(LogBlock.objects.count(), 4)
-        with self.assertNumQueries(2):
-            [line] = blocks.lines(build.pk, 0, 7001, 7001)
+        with self.assertNumQueries(1):
+            [line] = blocktext.lines(build.pk, 0, 7001, 7001)
         self.assertEqual(line.number, 7001)
         self.assertEqual(blocks.size(build.pk)[0], 4)
 

@@ -122,7 +122,7 @@ class AnyLogTests(TestCase):
         """Readers that look now and then, and so see some cuts early, some late and some merged."""
         model, cursor = Model(), 0
         writer, replay = Writer(keeps_styling=True), Replay(colours=True)
-        text = ""
+        text = b""
         said: list[Any] = []
 
         def look(limit: int) -> None:
@@ -141,7 +141,7 @@ class AnyLogTests(TestCase):
         text += writer.rest()
         said += replay.feed("build", json.dumps({"status": "lost", "reason": ""}))
         headers = [each.text for each in said if isinstance(each, Header) and "left out" in each.text]
-        self.check_reader(model, text.split("\n")[:-1])
+        self.check_reader(model, text.decode().split("\n")[:-1])
         self.check_reader(model, [each for each in said if isinstance(each, str)] + headers)
 
     def check_reader(self, model: Model, lines: list[str]) -> None:

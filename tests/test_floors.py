@@ -14,7 +14,7 @@ from .support import ROOT
 FLOORS = [
     "states", "inputs", "source", "recipe", "hooks", "repository", "progress", "gauges", "labels", "cron",
     "vault", "wakes",
-    "models", "plans", "rotation", "safe", "blocks", "cuts", "landmarks", "logrows", "events",
+    "models", "plans", "rotation", "safe", "logbytes", "blocks", "blocktext", "cuts", "landmarks", "logrows", "events",
     "junit", "testcases",
     "filestore", "artifacts", "caches", "printed", "lookout", "loglimit", "silences", "beats", "queue",
     "outbox",

@@ -29,7 +29,7 @@ class WriterTest(SimpleTestCase):
         )
     )
     def test_however_lines_were_cut_into_chunks_the_text_is_the_same(self, lines: list[str]) -> None:
-        writer, text, first = Writer(keeps_styling=False), "", 1
+        writer, text, first = Writer(keeps_styling=False), b"", 1
         for number, line in enumerate(lines, start=1):
             if random.random() < 0.5:  # shown while it is open, some of it, then all
                 chunk = [*lines[first - 1 : number - 1], line[: len(line) // 2]]
@@ -40,26 +40,26 @@ class WriterTest(SimpleTestCase):
                 first = number + 1
         if first <= len(lines):
             text += writer.feed("log", {"step": "a", "line": first, "text": "\n".join(lines[first - 1 :])})
-        self.assertEqual(text + writer.rest(), "".join(f"{line}\n" for line in lines))
+        self.assertEqual((text + writer.rest()).decode(), "".join(f"{line}\n" for line in lines))
 
     def test_colours_and_links_go_unless_they_are_asked_for(self) -> None:
         styled = "\x1b[1;31mred\x1b[0m \x1b]8;;https://x.example/\x1b\\link\x1b]8;;\x1b\\ \x1b]8;;y\x07z\x1b]8;;\x07"
         data = {"step": "a", "line": 1, "text": styled}
-        self.assertEqual(Writer(keeps_styling=False).feed("log", data), "red link z\n")
-        self.assertEqual(Writer(keeps_styling=True).feed("log", data), styled + "\n")
+        self.assertEqual(Writer(keeps_styling=False).feed("log", data), b"red link z\n")
+        self.assertEqual(Writer(keeps_styling=True).feed("log", data), f"{styled}\n".encode())
 
     def test_a_cut_says_what_is_missing_and_an_open_line_waits_for_the_end(self) -> None:
         writer = Writer(keeps_styling=False)
         cut = {"step": "a", "line": 3, "lines": 7, "bytes": 1999, "reason": "It was long."}
-        self.assertEqual(writer.feed("cut", cut), "[7 lines, 1,999 bytes of a left out: It was long.]\n")
-        self.assertEqual(writer.feed("cut", cut | {"lines": 9}), "[2 lines of a left out: It was long.]\n")
-        self.assertEqual(writer.feed("cut", cut), "")
-        self.assertEqual(writer.feed("group", {"step": "a", "number": 1, "name": "g", "line": 3, "last": None}), "")
-        self.assertEqual(writer.feed("annotation", {"step": "a", "number": 1, "line": 3, "message": "x"}), "")
-        self.assertEqual(writer.feed("log", {"step": "a", "line": 10, "text": "half", "open": True}), "")
-        self.assertEqual(writer.feed("log", {"step": "b", "line": 1, "text": "whole"}), "whole\n")
-        self.assertEqual(writer.feed("step", {"name": "a"}), "")
-        self.assertEqual(writer.rest(), "half\n")
+        self.assertEqual(writer.feed("cut", cut), b"[7 lines, 1,999 bytes of a left out: It was long.]\n")
+        self.assertEqual(writer.feed("cut", cut | {"lines": 9}), b"[2 lines of a left out: It was long.]\n")
+        self.assertEqual(writer.feed("cut", cut), b"")
+        self.assertEqual(writer.feed("group", {"step": "a", "number": 1, "name": "g", "line": 3, "last": None}), b"")
+        self.assertEqual(writer.feed("annotation", {"step": "a", "number": 1, "line": 3, "message": "x"}), b"")
+        self.assertEqual(writer.feed("log", {"step": "a", "line": 10, "text": "half", "open": True}), b"")
+        self.assertEqual(writer.feed("log", {"step": "b", "line": 1, "text": "whole"}), b"whole\n")
+        self.assertEqual(writer.feed("step", {"name": "a"}), b"")
+        self.assertEqual(writer.rest(), b"half\n")
 
 
 class LogsCase(TransactionTestCase):

@@ -6,14 +6,15 @@ from django.test import SimpleTestCase, TransactionTestCase, tag
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builds import blocks, events, printed, retention
+from buildboard.terminal.style import plain, plain_lines
+from builds import blocks, events, logbytes, retention
 from builds.live import text
 from builds.live.text import Stored, Writer
 from builds.models import LogBlock
 from builds.retention import Pace
 from tests import live
 
-LINES = st.lists(st.text(st.sampled_from("ab \x1b[]m1;8é"), max_size=8), min_size=1, max_size=4)
+LINES = st.lists(st.text(st.sampled_from("ab \x1b\x07\\[]m1:;8K é"), max_size=8), min_size=1, max_size=4)
 
 
 def whole(build_id: int, *, keeps_styling: bool) -> bytes:
@@ -25,25 +26,33 @@ def whole(build_id: int, *, keeps_styling: bool) -> bytes:
 
 
 @tag("fast")
+class PlainTest(SimpleTestCase):
+    @given(LINES)
+    def test_a_line_among_others_is_what_it_is_alone(self, lines: list[str]) -> None:
+        self.assertEqual(plain_lines("\n".join(lines).encode()).decode(), "\n".join(map(plain, lines)))
+
+
+@tag("fast")
 class WriterTest(SimpleTestCase):
     @given(st.lists(st.tuples(LINES, st.booleans()), max_size=8))
     def test_every_line_is_there_once_when_it_is_whole(self, chunks: list[tuple[list[str], bool]]) -> None:
-        writer, found, expected, number, stands = Writer(keeps_styling=True), "", [], 1, []
+        writer, found, expected, number, stands = Writer(keeps_styling=True), b"", [], 1, []
         for lines, is_open in chunks:
-            found += writer.lines("one", number, "\n".join(lines), is_open=is_open)
+            found += writer.lines("one", number, len(lines), "\n".join(lines).encode(), is_open=is_open)
+            self.assertEqual(writer.given, found.count(b"\n"))
             done = lines[:-1] if is_open else lines
             stands = lines[-1:] if is_open else []
             expected += done
             number += len(done)
         found += writer.rest()
-        self.assertEqual(found, "".join(f"{line}\n" for line in expected + stands))
+        self.assertEqual(found.decode(), "".join(f"{line}\n" for line in expected + stands))
 
     def test_of_a_cut_only_what_a_reader_has_not_is_told(self) -> None:
         writer = Writer(keeps_styling=False)
         writer.passed("one", 10)
-        self.assertEqual(writer.cut("one", 5, 6, 60), "")
-        self.assertEqual(writer.cut("one", 5, 8, 80, "It was long."), "[2 lines of one left out: It was long.]\n")
-        self.assertEqual(writer.cut("one", 13, 1, 9), "[1 line, 9 bytes of one left out]\n")
+        self.assertEqual(writer.cut("one", 5, 6, 60), b"")
+        self.assertEqual(writer.cut("one", 5, 8, 80, "It was long."), b"[2 lines of one left out: It was long.]\n")
+        self.assertEqual(writer.cut("one", 13, 1, 9), b"[1 line, 9 bytes of one left out]\n")
 
 
 class StoredTest(TransactionTestCase):
@@ -79,7 +88,7 @@ class StoredTest(TransactionTestCase):
         self.assertEqual(sum(sizes), 100 * 10_001)
         self.assertLessEqual(max(sizes), text.PART_BYTES + 10_001)
         self.assertLess(len(sizes), 8)
-        rows = printed.rows(lease.build_id, 0, lease.head, 25_000)
+        rows = logbytes.rows(lease.build_id, 0, lease.head, 25_000, 1_000)
         self.assertLessEqual(sum(len(row.body) for row in rows if row.kind == "log"), 35_000)
 
     def test_a_block_that_is_not_what_was_written_is_no_text(self) -> None:

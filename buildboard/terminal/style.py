@@ -129,11 +129,16 @@ def plain(text: str) -> str:
     return STYLING.sub("", text)
 
 
-def plain_lines(text: str) -> str:
-    """The same of several lines, each by itself: a link that is not closed takes no other line with it."""
-    if "\x1b" not in text:
+_STYLING = re.compile(STYLING.pattern.encode().replace(rb"\x1b\[", rb"\x1b\[[0-9;:]*m|\x1b\[", 1))
+"""The same of UTF-8, in which no byte of another character is one of these; first what there is most of."""
+
+
+def plain_lines(text: bytes) -> bytes:
+    """Several lines without colours and links, each by itself: a link that is not closed takes no other line with it.
+    Whole logs come through here."""
+    if b"\x1b" not in text:
         return text
-    shown = plain(text)
-    if "\x1b]" in text and shown.count("\n") != text.count("\n"):
-        return "\n".join(map(plain, text.split("\n")))
+    shown = _STYLING.sub(b"", text)
+    if b"\x1b]" in text and shown.count(b"\n") != text.count(b"\n"):
+        return b"\n".join([_STYLING.sub(b"", line) for line in text.split(b"\n")])
     return shown

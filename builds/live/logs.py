@@ -54,12 +54,13 @@ def _lines(request: HttpRequest, build_id: int) -> dict[str, Any]:
         raise refuse(404, f"Build {build_id} has no step {name[:80]!r}; expected one of {', '.join(names)}.")
     first = _line_number(request, "from", 1)
     last = _line_number(request, "to", first + MAX_LINES - 1)
-    position = names.index(name)
-    total = printed.total_lines(build_id, position)
+    position, became = names.index(name), printed.what_became(build_id)
+    total = printed.total_lines(build_id, position, became)
     last = max(min(last, first + MAX_LINES - 1, total), first - 1)
-    found = {line.number: line for line in printed.lines(build_id, position, first, last)}
+    found = {line.number: line for line in printed.lines(build_id, position, first, last, became)}
     asked = [found.get(number) for number in range(first, last + 1)]
-    missing = printed.left_out(build_id).get(position, [])  # after the lines: it has what became of them meanwhile
+    # After the lines: it has what became of them meanwhile.
+    missing = printed.left_out(build_id, became).get(position, [])
     pruned_at = None if total else printed.what_became(build_id).pruned_at
     return {
         "step": name,
@@ -141,7 +142,7 @@ async def _followed(opened: Opening, *, keeps_styling: bool) -> AsyncIterator[by
                 yield part
         if ending != "end":
             raise CutShort(ending)
-        yield writer.rest().encode("utf-8", "replace")
+        yield writer.rest()
     finally:
         here.leave(viewer, ending)
 
@@ -152,4 +153,4 @@ def _encode(found: Sequence[Frame], writer: Writer) -> bytes:
         _, kind, data = frames.fields(frame.body)
         if kind in ("log", "cut"):
             texts.append(writer.feed(kind, json.loads(data)))
-    return "".join(texts).encode("utf-8", "replace")
+    return b"".join(texts)

@@ -9,7 +9,7 @@ from typing import Any
 
 from buildboard.terminal.style import plain_lines
 
-from .. import events, printed, retention
+from .. import events, logbytes, printed, retention
 from ..events import Extent
 from ..models import Build
 from .sources import is_void
@@ -17,7 +17,8 @@ from .sources import is_void
 PART_BYTES = 256 * 1024
 """Of the text in memory at a time, give or take one event or block of the store."""
 
-_FEW = 16
+_FEW, _MOST = 16, 1_000
+"""Rows that are asked for."""
 
 
 class CutShort(Exception):
@@ -29,53 +30,60 @@ class Writer:
 
     def __init__(self, *, keeps_styling: bool) -> None:
         self._keeps_styling = keeps_styling
-        self._open: dict[str, str] = {}
+        self._open: dict[str, bytes] = {}
         """By step: its unfinished last line."""
         self._next: dict[str, int] = {}
         """By step: the number of the line that comes next."""
+        self.given = 0
+        """How many lines it has made of them so far."""
 
-    def feed(self, kind: str, data: dict[str, Any]) -> str:
+    def feed(self, kind: str, data: dict[str, Any]) -> bytes:
         if kind == "cut":
             return self.cut(**data)
         if kind != "log":
-            return ""
-        return self.lines(data["step"], data["line"], data["text"], is_open=data.get("open", False))
+            return b""
+        text, is_open = data["text"], data.get("open", False)
+        return self.lines(data["step"], data["line"], text.count("\n") + 1, encoded(text), is_open=is_open)
 
-    def lines(self, step: str, line: int, text: str, *, is_open: bool = False) -> str:
-        """Those of one chunk; what is open is withheld until the next one, which begins with it."""
+    def lines(self, step: str, line: int, lines: int, text: bytes, *, is_open: bool = False) -> bytes:
+        """Those of one chunk, which are so many; what is open is withheld until the next one, which begins with it."""
         self._open.pop(step, None)
         if is_open:
-            text, several, self._open[step] = text.rpartition("\n")
-            if not several:
-                self._next[step] = line
-                return ""
-        self._next[step] = line + text.count("\n") + 1
-        return self.shown(f"{text}\n")
+            text, _, self._open[step] = text.rpartition(b"\n")
+            lines -= 1
+        self._next[step] = line + lines
+        self.given += lines
+        return self.shown(text + b"\n") if lines else b""
 
     def passed(self, step: str, line: int) -> None:
         """The lines of `step` are there up to `line`, by another way."""
         self._open.pop(step, None)
         self._next[step] = line + 1
 
-    def cut(self, step: str, line: int, lines: int, bytes: int, reason: str = "", **_: Any) -> str:
+    def cut(self, step: str, line: int, lines: int, bytes: int, reason: str = "", **_: Any) -> bytes:
         """One line for what is missing; of a reader that has a part of it already, for the rest."""
         first = max(line, self._next.get(step, 1))
         missing = line + lines - first
         if missing <= 0:
-            return ""
+            return b""
         self._open.pop(step, None)
         self._next[step] = line + lines
+        self.given += 1
         size = f", {bytes:,} bytes" if missing == lines else ""
-        return f"[{missing:,} line{'s' * (missing > 1)}{size} of {step} left out{reason and f': {reason}'}]\n"
+        return encoded(f"[{missing:,} line{'s' * (missing > 1)}{size} of {step} left out{reason and f': {reason}'}]\n")
 
-    def rest(self) -> str:
+    def rest(self) -> bytes:
         """What was still open when the build ended."""
-        found = "".join(f"{text}\n" for text in self._open.values())
+        found = b"".join([text + b"\n" for text in self._open.values()])
         self._open.clear()
         return self.shown(found)
 
-    def shown(self, text: str) -> str:
+    def shown(self, text: bytes) -> bytes:
         return text if self._keeps_styling else plain_lines(text)
+
+
+def encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
 
 
 class Stored:
@@ -95,8 +103,8 @@ class Stored:
         """Whether to ask first what has become of the log: at the beginning, and where its events are not there."""
         self._number: int | None = None
         """Of the last block that was read; None: it is read from events."""
-        self._lines = 0
-        """From events: written so far. From blocks: to be passed over, since they have the same in the same order."""
+        self._known = 0
+        """Lines of blocks to be passed over: they have the same in the same order as the events that were read."""
         self._rows = _FEW
         self._names: Sequence[str] = ()
         self._began = self._is_over = False
@@ -114,10 +122,11 @@ class Stored:
     def _look(self) -> str:
         """Where to read from; or the sentence that says that nothing is left."""
         build = Build.objects.filter(pk=self._build_id).first()
-        if build is None or (self._began and not build.compacted_at) or (self._lines and build.pruned_at):
+        if build is None or (self._began and not build.compacted_at) or (self._writer.given and build.pruned_at):
             raise CutShort("the log was deleted while it was read")
         if build.compacted_at:
             self._names = events.step_names(build.pk)
+            self._known = self._writer.given
             self._writer = Writer(keeps_styling=self._keeps_styling)
             self._number = -1
         self._began, self._looks = True, False
@@ -127,27 +136,25 @@ class Stored:
         part = b""
         if self._cursor < self._head:
             # What was the head may have been cut since: then the first event above it stands for it, too.
-            found = printed.rows(self._build_id, self._cursor, self._head, PART_BYTES, self._rows)
+            found = logbytes.rows(self._build_id, self._cursor, self._head, PART_BYTES, self._rows)
             if _has_holes(self._cursor, found) and self._is_void():
                 self._looks = True
                 return b""
-            part = "".join(map(self._text, found)).encode("utf-8", "replace")
+            # Before any is made into text: this may fail, and is called once more then.
+            if max([row.step for row in found if row.kind == "log"], default=-1) >= len(self._names):
+                self._names = events.step_names(self._build_id)
+            part = b"".join([self._text(row) for row in found])
             self._cursor = found[-1].seq if found else self._head
-            self._rows = min(4 * len(found) + 4, printed.MAX_ROWS)  # as large as events are here, several parts' worth
+            self._rows = min(4 * len(found) + 4, _MOST)  # as large as events are here, several parts' worth
         if self._cursor >= self._head:
             self._is_over = True
-            part += self._writer.rest().encode("utf-8", "replace") if self._is_final else b""
-        self._lines += part.count(b"\n")
+            part += self._writer.rest() if self._is_final else b""
         return part
 
-    def _text(self, row: printed.Row) -> str:
-        if row.kind == "cut":
-            return self._writer.cut(**json.loads(row.body))
-        if row.kind != "log":
-            return ""
-        if row.step >= len(self._names):
-            self._names = events.step_names(self._build_id)
-        return self._writer.lines(self._names[row.step], row.line, row.body, is_open=row.open)
+    def _text(self, row: logbytes.Row) -> bytes:
+        if row.kind == "log":
+            return self._writer.lines(self._names[row.step], row.line, row.lines, row.body, is_open=row.open)
+        return self._writer.cut(**json.loads(row.body)) if row.kind == "cut" else b""
 
     def _is_void(self) -> bool:
         extent = events.extent(self._build_id)
@@ -163,20 +170,20 @@ class Stored:
         self._number = block.number
         name = self._names[block.step]
         if block.cuts:
-            text = "".join(self._writer.cut(**cut.data) for cut in block.cuts).encode("utf-8", "replace")
+            text = b"".join([self._writer.cut(**cut.data) for cut in block.cuts])
         else:
             text = self._shown(block.text)
             self._writer.passed(name, block.last)
-        known = min(self._lines, text.count(b"\n")) if self._lines else 0
-        self._lines -= known
+        known = min(self._known, text.count(b"\n")) if self._known else 0
+        self._known -= known
         return text.split(b"\n", known)[known] if known else text
 
     def _shown(self, text: bytes) -> bytes:
-        if b"\xed" in text or (b"\x1b" in text and not self._keeps_styling):
-            return self._writer.shown(text.decode("utf-8", "surrogatepass")).encode("utf-8", "replace")
-        return text
+        if b"\xed" in text:  # there may be halves of surrogate pairs
+            text = encoded(text.decode("utf-8", "surrogatepass"))
+        return self._writer.shown(text)
 
 
-def _has_holes(cursor: int, found: Sequence[printed.Row]) -> bool:
+def _has_holes(cursor: int, found: Sequence[logbytes.Row]) -> bool:
     """As `sources` sees it: there was a `cut`, or they are being deleted."""
     return not found or found[0].seq != cursor + 1 or found[-1].seq - cursor != len(found)

@@ -127,7 +127,7 @@ def _made(query: str, options: re2.Options) -> "re2._Regexp":
 
 
 def _encode(text: str) -> bytes:
-    return plain_lines(text).encode("utf-8", "replace")
+    return plain_lines(text.encode("utf-8", "replace"))
 
 
 def _around(data: bytes, start: int, end: int) -> tuple[int, int]:
