@@ -65,6 +65,7 @@ class PageTest(AfterCase):
         self.assertEqual(self.client.get("/projects/tests/after/").status_code, 404)
         self.client.force_login(self.editor)
         self.assertEqual(self.client.post(URL, {"upstream": self.tests.pk}).status_code, 422)
+        self.assertNotContains(self.client.post(URL, {"delete": made.pk}, follow=True), "any more")
         self.client.logout()
         self.assertEqual(self.client.get(URL).status_code, 302)
 
@@ -109,6 +110,10 @@ class ApiTest(AfterCase):
         self.assertEqual(self.ask("post", self.path, {"project": "deploy"}).status_code, 409)
         self.assertEqual(self.ask("post", self.path, {"project": "none"}).status_code, 404)
         self.assertEqual(self.ask("post", self.path, {"project": "tests", "x": 1}).status_code, 422)
+        of_theirs = Group.objects.create(name="others")
+        self.tests.groups.add(of_theirs)
+        self.assertEqual(self.ask("delete", f"{self.path}/{made['id']}").status_code, 404)
+        self.tests.groups.remove(of_theirs)
         self.assertEqual(self.ask("delete", f"{self.path}/{made['id']}").status_code, 204)
         self.assertEqual(self.ask("delete", f"{self.path}/{made['id']}").status_code, 404)
 

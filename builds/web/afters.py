@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
@@ -52,7 +53,7 @@ def page(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
     if not caller.may_change_starts():
         raise PermissionDenied("Changing what comes after what needs the permission “Can change project”.")
     if request.POST.get("delete"):
-        one = After.objects.filter(project=project, pk=numbers.whole(request.POST["delete"]) or 0).first()
+        one = _seen(caller, project).filter(pk=numbers.whole(request.POST["delete"]) or 0).first()
         if one is not None:
             one.delete()
             messages.success(request, f"{project.name} is not built after {one.upstream.name} any more.")
@@ -66,14 +67,17 @@ def page(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
 def _page(
     request: HttpRequest, caller: Caller, project: Project, form: AfterForm, *, status: int = 200
 ) -> HttpResponse:
-    """Of projects that the caller may not see, not even that they are there."""
-    seen = caller.projects().values("pk")
     context = {
         "project": project,
         "here": "afters",
-        "afters": After.objects.filter(project=project, upstream__in=seen).select_related("upstream"),
-        "followers": After.objects.filter(upstream=project, project__in=seen).select_related("project"),
+        "afters": _seen(caller, project),
+        "followers": After.objects.filter(upstream=project, project__in=caller.projects()).select_related("project"),
         "form": form,
         "may_change": caller.may_change_starts(),
     }
     return render(request, "builds/afters.html", context, status=status)
+
+
+def _seen(caller: Caller, project: Project) -> QuerySet[After]:
+    """What `project` is built after; of projects that the caller may not see, not even that they are there."""
+    return After.objects.filter(project=project, upstream__in=caller.projects()).select_related("upstream")

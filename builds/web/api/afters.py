@@ -81,8 +81,10 @@ def make(request: HttpRequest, slug: str, body: Annotated[AfterGiven, Body()]) -
 
 @router.delete(_PATH + "/{int:number}", response={204: None, 403: schemas.Details, 404: schemas.Details})
 def delete(request: HttpRequest, slug: str, number: int) -> Any:
-    project = _changing(asking.caller(request), slug)
-    if not After.objects.filter(project=project, pk=number).delete()[0]:
+    caller = asking.caller(request)
+    project = _changing(caller, slug)
+    seen = After.objects.filter(project=project, upstream__in=Project.objects.visible_to(caller.user))
+    if not seen.filter(pk=number).delete()[0]:
         raise Problem(404, f"The project {slug} comes after no other by the number {number}.")
     return HttpResponse(status=204)
 
