@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.test import TestCase, override_settings, tag
@@ -96,6 +96,21 @@ class TokenTest(CredentialCase):
         self.client.force_login(stranger)
         change = reverse("admin:builds_credential_change", args=[Credential.objects.get().pk])
         self.assertEqual([self.client.get(url).status_code for url in (ADD, change)], [403, 403])
+
+    def test_which_projects_use_it_is_told_of_those_that_one_may_see(self) -> None:
+        made = Credential(name="robot", scope="https://git.example/team/")
+        made.keep("x")
+        made.save()
+        for slug in ("theirs", "everybodys"):
+            Project.objects.create(name=slug, slug=slug, repository="https://git.example/team/w.git", credential=made)
+        Project.objects.get(slug="theirs").groups.add(Group.objects.create(name="others"))
+        keeper = User.objects.create_user("keeper", is_staff=True)
+        keeper.user_permissions.set(Permission.objects.filter(codename__in=["view_credential", "change_credential"]))
+        change = reverse("admin:builds_credential_change", args=[made.pk])
+        for user, told in ((self.admin, "everybodys, theirs"), (keeper, "everybodys")):
+            self.client.force_login(user)
+            for page in (change, reverse("admin:builds_credential_changelist")):
+                self.assertContains(self.client.get(page), f">{told}<")
 
 
 @tag("fast")

@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from django import forms
 from django.contrib import admin
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 
-from ..models import DEPLOY_KEY, TOKEN, Credential
+from ..models import DEPLOY_KEY, TOKEN, Credential, Project
 
 MAX_SECRET = 20_000
 
@@ -112,9 +113,14 @@ class CredentialAdmin(admin.ModelAdmin):
             fields += ["used_by", "created_at"]
         return [(None, {"fields": fields})]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Credential]:
+        seen = Project.objects.visible_to(request.user).only("slug").order_by("slug")
+        return super().get_queryset(request).prefetch_related(Prefetch("projects", seen, to_attr="seen"))
+
     @admin.display(description="used by")
-    def used_by(self, credential: Credential) -> str:
-        return ", ".join(credential.projects.order_by("slug").values_list("slug", flat=True)) or "–"
+    def used_by(self, credential: Any) -> str:
+        """Those that the user may see."""
+        return ", ".join(project.slug for project in credential.seen) or "–"
 
 
 def _public_half(secret: str) -> str:
