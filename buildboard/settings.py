@@ -269,6 +269,7 @@ CHANNEL_LAYERS = {
 
 # --- Signing in ----------------------------------------------------------------------------------------------------
 
+CSRF_FAILURE_VIEW = "builds.web.errors.csrf_failure"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -39,6 +39,19 @@ class ErrorsTest(TestCase):
         self.assertContains(answer, "more than 64 KiB", status_code=413)
         self.assertContains(answer, "Nothing was changed", status_code=413)
 
+    def test_a_form_of_before_one_signed_in_anew_leads_back_to_its_page(self) -> None:
+        page = "http://testserver/projects/p/"
+        for sent, back in ((page, True), ("http://evil.example/projects/p/", False), ("", False)):
+            answer = self.client.post(reverse("start", args=["p"]), headers={"referer": sent})
+            self.assertContains(answer, "This form is out of date", status_code=403)
+            self.assertEqual(f'href="{page}"' in answer.content.decode(), back)
+            self.assertNotContains(answer, "evil", status_code=403)
+
+    def test_an_address_that_is_not_the_boards_is_told_with_the_setting(self) -> None:
+        answer = self.client.post(reverse("start", args=["p"]), headers={"origin": "https://board.example"})
+        self.assertContains(answer, "<code>https://board.example</code>", status_code=403)
+        self.assertContains(answer, "CSRF_TRUSTED_ORIGINS", status_code=403)
+
     def test_any_other_bad_request_is_400(self) -> None:
         answer = bad_request(RequestFactory().get("/"), SuspiciousOperation("odd"))
         self.assertEqual(answer.status_code, 400)

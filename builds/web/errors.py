@@ -4,6 +4,7 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import defaults
 
 from .problems import problem
@@ -24,3 +25,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         return defaults.bad_request(request, exception)
     kilobytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024
     return render(request, "413.html", {"kilobytes": kilobytes}, status=413)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403 for a form that may be somebody else's: most often one of before its user signed in anew."""
+    origin = request.headers.get("Origin", "") if reason.startswith("Origin checking failed") else ""
+    page = request.headers.get("Referer", "")
+    is_ours = url_has_allowed_host_and_scheme(page, {request.get_host()})
+    return render(request, "csrf.html", {"origin": origin[:200], "back": page if is_ours else ""}, status=403)
