@@ -29,7 +29,23 @@ STATIC = Path(pages.__file__).parents[1] / "static/builds/artifacts.js"
 
 class TwinTest(SimpleTestCase):
     def test_the_script_says_the_same(self) -> None:
-        numbers = [0, 1, 2, 999, 1_000, 1_234, 999_949, 999_950, 10**6, 10**9, 5 * 10**12, 10**16]
+        numbers = [
+            0,
+            1,
+            2,
+            999,
+            1_000,
+            1_234,
+            1_250,
+            3_750,
+            12_250_000,
+            999_949,
+            999_950,
+            10**6,
+            10**9,
+            5 * 10**12,
+            10**16,
+        ]
         ours = [heading(count, number) for count in (1, 2, 12_345) for number in numbers]
         theirs = twins([("files", [count, number]) for count in (1, 2, 12_345) for number in numbers])
         self.assertEqual(theirs, ours)

@@ -1,6 +1,6 @@
 // Reads cases as JSON from stdin, answers with what the pages' own code makes of them: see tests/test_web_twins.py.
 import { heading, more, place } from "../../builds/static/builds/annotations.js";
-import { heading as files, size } from "../../builds/static/builds/artifacts.js";
+import { heading as files } from "../../builds/static/builds/artifacts.js";
 import { runs } from "../../builds/static/builds/ansi.js";
 import { label, layOut, tick } from "../../builds/static/builds/axis.js";
 import { estimate, forecast, settle, spread } from "../../builds/static/builds/progress.js";
@@ -17,7 +17,6 @@ const functions = {
   heading,
   counts,
   files,
-  size,
   more,
   place,
   label,

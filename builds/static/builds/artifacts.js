@@ -2,7 +2,7 @@
 // The first artifacts of a build, on its page: the server has rendered those that were there; each `artifact` event adds
 // one at its place. What is said in words is the twin of builds/web/artifacts.py, held to it by a test.
 
-import { count } from "./words.js";
+import { count, size } from "./words.js";
 
 /**
  * @typedef {{step: string, path: string, size: number, sha256: string, content_type: string,
@@ -12,16 +12,6 @@ import { count } from "./words.js";
 /** So many are shown: builds/web/artifacts.py. */
 const SHOWN = 20;
 const IMAGE_BYTES = 20 * 1024 * 1024;
-
-/** `12 bytes`, `3.4 kB`: as builds/retention/words.py has it. @param {number} number */
-export function size(number) {
-  if (number < 1000) return count(number, "byte");
-  for (const unit of ["kB", "MB", "GB"]) {
-    number /= 1000;
-    if (number < 999.95) return `${number.toFixed(1)} ${unit}`;
-  }
-  return `${(number / 1000).toFixed(1)} TB`;
-}
 
 /** `3 files, 12.4 MB`. @param {number} files @param {number} bytes */
 export function heading(files, bytes) {
