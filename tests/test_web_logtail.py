@@ -1,12 +1,14 @@
 import json
 
-from django.test import TestCase
+from django.test import TestCase, TransactionTestCase
 
-from builds import events, lifecycle
+from builds import events, lifecycle, plans
 from builds.events import Chunk, Lease
 from builds.models import Build, Project
 from builds.states import Status
 from builds.web.logtail import Section, sections, stamp
+
+from .racing import leased
 
 
 class SectionsTest(TestCase):
@@ -132,3 +134,20 @@ class SectionsTest(TestCase):
         self.append(Chunk(0, 2, ["two"]))
         first = sections(build, list(build.steps.all()), build.head)[0]
         self.assertEqual(first.lines[-1].number, first.total)
+
+
+class AdoptedTest(TransactionTestCase):
+    def test_what_came_after_the_page_s_cursor_is_not_shown_under_the_steps_of_before(self) -> None:
+        """The checkout found another recipe between two queries of a page."""
+        project = Project.objects.create(name="w", slug="w", repository="https://git.example/w")
+        lease = leased(project)
+        lifecycle.begin_step(lease, 0)
+        events.append(lease, [Chunk(0, 1, ["Cloning"])])
+        build = Build.objects.get()
+        steps = list(build.steps.all())
+        lifecycle.end_step(lease, 0, Status.PASSED, exit_code=0)
+        lifecycle.adopt(lease, plans.at_commit(build, "steps: [{name: a, run: x}]"), ".buildboard.yml")
+        lifecycle.begin_step(lease, 1)
+        events.append(lease, [Chunk(1, 1, ["of a"])])
+        [checkout] = sections(build, steps, build.head)
+        self.assertEqual([line.text for line in checkout.lines], ["Cloning"])

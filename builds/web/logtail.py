@@ -157,12 +157,12 @@ def _newest(build: Build, names: list[str], head: int, limit: int) -> Found:
 
 
 def _replay(build: Build, names: list[str], head: int, limit: int) -> Found:
-    """What the newest events say. A later event replaces a line."""
+    """What the newest events say, up to `head`: steps of later have no `names`. A later event replaces a line."""
     found: Found = {}
     for window in _WINDOWS:
         found = {}
         after = max(head - window, build.horizon - 1, 0)
-        for record in events.read(build.pk, after, limit=window, names=names):
+        for record in events.read(build.pk, after, limit=min(window, max(head - after, 0)), names=names):
             if record.kind not in ("log", "cut"):
                 continue
             data = json.loads(record.data)
