@@ -177,7 +177,7 @@ class ViewTests(ContainerCase):
         with mock.patch.dict(os.environ, {"SECRET_KEY": "the-workers-own-key"}):
             step = self.inside(
                 "cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'; echo up; sleep 600",
-                env={"TOKEN": "not-for-everyone", "LD_PRELOAD": "/work/evil.so", "DOCKER_HOST": "tcp://evil"},
+                env={"TOKEN": "not-for-everyone", "LD_PRELOAD": "/srv/evil.so", "DOCKER_HOST": "tcp://evil"},
             )
             step.says("up\n")
         self.assertNotIn("the-workers-own-key", step.output)

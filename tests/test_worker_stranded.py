@@ -72,6 +72,25 @@ class StrandedTests(TransactionTestCase):
         sweep.hurry()
         self.until(sweep, lambda: gone not in self.docker.containers)
 
+    def test_a_trial_is_removed_only_where_it_has_outlived_who_made_it(self) -> None:
+        own, theirs = f"buildboard-trial.{containers.folder()}.{'1' * 16}", f"buildboard-trial.0123456789ab.{'1' * 16}"
+        self.assertIsNone(containers.owner(own))
+        self.add(own, theirs)
+        sweep = Stranded()
+        self.addCleanup(sweep.close)
+        began = time.monotonic()
+        for seconds, stays in ((0, True), (100, True), (121, False)):
+            sweep.hurry()
+            asked = len(self.docker.calls)
+
+            def is_done(now: float = began + seconds, asked: int = asked) -> bool:
+                sweep.look(now)
+                return len(self.docker.calls) > asked and sweep._asked is None
+
+            eventually(is_done, 20)
+            self.assertEqual(own in self.docker.containers, stays)
+        self.assertIn(theirs, self.docker.containers)
+
     def test_an_engine_that_hangs_or_is_away_holds_nobody_up(self) -> None:
         self.docker.hangs = {"ps"}
         sweep = Stranded()

@@ -42,6 +42,8 @@ _FIRST = (
 )
 """The first process of a container, which outlives the step and so knows how it ended. As process 1 it hears no TERM;
 what is told to end is the step."""
+_LOCKED = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+"""Of every container: it has no rights but those of a plain user, and writes nothing but what is mounted for it."""
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the container's own
 
 
@@ -106,8 +108,18 @@ class Container:
             *("--name", self.name, "--pull", "never", "--tty", "--hostname", sandbox.HOST),
             *(word for item in self.labels.items() for word in ("--label", "=".join(_label(*item)))),
             *self.engine.user(),
-            *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--stop-signal", "KILL"),
-            *("--log-driver", "none", "--no-healthcheck", "--shm-size", f"{shared}m", "--oom-score-adj", "500"),
+            *_LOCKED,
+            *(
+                "--stop-signal",
+                "KILL",
+                "--log-driver",
+                "none",
+                "--no-healthcheck",
+                "--shm-size",
+                f"{shared}m",
+                "--oom-score-adj",
+                "500",
+            ),
             *(["--read-only-tmpfs=false", "--image-volume", "ignore"] if self.engine.kind == "podman" else []),
             *([] if self.network else ["--network", "none"]),
             *(["--memory", memory, "--memory-swap", memory] if limits.memory else []),
@@ -160,6 +172,16 @@ def owner(name: str) -> Owner | None:
     return Owner(found[0], found[1], int(found[2]), found[3]) if found else None
 
 
+def is_trial(name: str) -> bool:
+    """It is one of a worker of this machine which has tried whether there can be containers."""
+    return name.strip().startswith(_trials())
+
+
+def _trials() -> str:
+    """What such a name begins with: no build's, so that no other supervisor takes it for one that is left behind."""
+    return f"{PREFIX}-trial.{folder()}."
+
+
 def folder() -> str:
     """The workspaces of this machine, in a name."""
     return sha256(os.fsencode(workspace.folder())).hexdigest()[:12]
@@ -198,9 +220,9 @@ def _try(found: Engine) -> None:
         engine.ask(found.program, "image", "inspect", "--format", "{{.Id}}", default)
     except NoEngine:
         return  # the first step pulls it
-    name = _name({})
-    kept = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "none"]
-    options = ["--rm", "--name", name, "--pull", "never", *found.user(), *kept, *settings.BUILDBOARD_CONTAINER_OPTIONS]
+    name = f"{_trials()}{secrets.token_hex(8)}"
+    own = ["--rm", "--name", name, "--pull", "never", "--network", "none", *found.user(), *_LOCKED]
+    options = [*own, *settings.BUILDBOARD_CONTAINER_OPTIONS]
     try:
         engine.ask(found.program, "run", *options, "--entrypoint", "sh", default, "-c", "exit 0", seconds=TRY_SECONDS)
     except NoEngine as why:

@@ -32,6 +32,8 @@ class Stranded:
         self._asked: subprocess.Popen | None = None
         self._said: IO[bytes] | None = None
         self._lists = False
+        self._trials: dict[str, float] = {}
+        """By name, when each was first seen."""
         self._kill_at = 0.0
 
     def hurry(self) -> None:
@@ -83,9 +85,16 @@ class Stranded:
             said = file.read().decode("utf-8", "replace").split("\n")
         if code:
             logger.error("action=sweep what=containers state=failed exit=%d said=%s", code, said[0][:200])
-        elif self._lists and (left := stranded(said)):
+        elif self._lists and (left := stranded(said) + self._old_trials(said, now)):
             logger.warning("action=sweep containers=%s", ",".join(left))
             self._ask(containers.removal(*left), now, lists=False)
+
+    def _old_trials(self, names: list[str], now: float) -> list[str]:
+        """Those that have stood for longer than anyone waits for them."""
+        self._trials = {
+            name: self._trials.get(name, now) for name in map(str.strip, names) if containers.is_trial(name)
+        }
+        return [name for name, since in self._trials.items() if now - since > 2 * containers.TRY_SECONDS]
 
 
 def stranded(names: list[str]) -> list[str]:
