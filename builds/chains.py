@@ -61,7 +61,10 @@ def _start(number: int) -> Build | None:
     try:
         with transaction.atomic():
             found = FollowUp.objects.select_related("after__project", "build__project").filter(pk=number).first()
-            if found is None or not FollowUp.objects.filter(pk=number).delete()[0]:
+            if found is None:
+                return None
+            lifecycle.hold(found.after.project)
+            if not FollowUp.objects.filter(pk=number).delete()[0]:
                 return None  # somebody else was faster
             after = found.after
             build, note = None, ""
@@ -81,6 +84,8 @@ def _start(number: int) -> Build | None:
             return build
     except lifecycle.QueueFull:
         return None  # with a later look
+    except lifecycle.ProjectGone:
+        return None  # and this with it
 
 
 def _counts(after: After, build: Build) -> bool:

@@ -51,7 +51,7 @@ def take(hook: Hook, envelope: Envelope, asked: Wanted | Ignored, address: str =
     """Start what is asked for, if it is to be built and the same delivery has not started it before.
 
     Also when two of the same come at the same instant: the build's request key and the row are each unique, and both
-    are in one transaction. `lifecycle.Refused` is remembered, and raised again.
+    are in one transaction. `lifecycle.Refused` is remembered, and raised again; `ProjectGone` only the latter.
     """
     if isinstance(asked, Ignored):
         return _remember(hook, envelope, "ignored", asked.why, address=address)
@@ -137,6 +137,8 @@ def _start(hook: Hook, envelope: Envelope, wanted: Wanted, address: str) -> Deli
                 request_key=f"hook:{key}",
             )
             return _remember(hook, envelope, "started", "", wanted, build=build, address=address)
+    except lifecycle.ProjectGone:
+        raise  # and with it all that was delivered
     except lifecycle.Refused as refusal:
         _remember(hook, envelope, "refused", str(refusal), wanted, address=address)
         raise

@@ -71,6 +71,10 @@ def _start(number: int, since: datetime, now: datetime) -> Build | None:
         if schedule is None:
             return None  # somebody else was faster, or it was changed
         try:
+            lifecycle.hold(schedule.project)
+        except lifecycle.ProjectGone:
+            return None  # and this with it
+        try:
             count, newest = cron.passed(schedule.cron, schedule.zone, since, now)
             following = cron.following(schedule.cron, schedule.zone, now)
         except cron.CronError as error:  # a zone that this machine does not know, or does not know any more

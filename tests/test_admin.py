@@ -1,12 +1,15 @@
 """The admin as an operator uses it: start, cancel and retry by `lifecycle`, with an audit row; the rest read-only."""
 
 import re
+from typing import Any
+from unittest import mock
 
-from django.contrib.admin.models import LogEntry
+from django.contrib.admin.models import DELETION, LogEntry
 from django.test import Client, tag
 from django.urls import reverse
 
 from builds import access, beats, lifecycle, recipe
+from builds.admin.projects import ProjectAdmin
 from builds.models import ApiToken, Build, Project
 
 from .operating import RECIPE, AdminCase, rights
@@ -133,6 +136,21 @@ class ProjectTests(AdminCase):
         self.assertContains(answer, "typed by hand")
         self.project.refresh_from_db()
         self.assertEqual(self.project.recipe, RECIPE)
+
+    def test_a_project_of_which_a_build_starts_while_it_is_deleted_stays(self) -> None:
+        self.client.force_login(self.admin)
+        url = reverse("admin:builds_project_delete", args=[self.project.pk])
+        real = ProjectAdmin.log_deletions
+
+        def late(*asked: Any) -> Any:
+            lifecycle.enqueue(self.project, by="bob")
+            return real(*asked)
+
+        with mock.patch.object(ProjectAdmin, "log_deletions", late):
+            answer = self.client.post(url, {"post": "yes"}, follow=True)
+        self.assertContains(answer, "Somebody has just started a build of it")
+        self.assertTrue(Project.objects.filter(pk=self.project.pk).exists())
+        self.assertFalse(LogEntry.objects.filter(action_flag=DELETION).exists())
 
     def test_a_project_with_builds_cannot_be_deleted(self) -> None:
         self.client.force_login(self.admin)

@@ -20,6 +20,7 @@ MODULES = (
     "tests.test_lifecycle",
     "tests.test_lifecycle_starts",
     "tests.test_lifecycle_cancels",
+    "tests.test_lifecycle_gone",
     "tests.test_lifecycle_kept",
     "tests.test_lifecycle_again",
     "tests.test_deliveries",

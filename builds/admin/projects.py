@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, ProtectedError, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
@@ -98,6 +98,19 @@ class ProjectAdmin(Verbs, admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
         """A project with builds stays: they would go with it, for ever. Disable it instead."""
         return super().has_delete_permission(request, obj) and not (obj and obj.builds.exists())
+
+    def delete_model(self, request: HttpRequest, obj: Project) -> None:
+        """`ProtectedError`: somebody has just started a build of it. From here on nobody can."""
+        Project.objects.select_for_update().filter(pk=obj.pk).first()
+        super().delete_model(request, obj)
+
+    def delete_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, *args, **kwargs)
+        except ProtectedError:
+            said = "Somebody has just started a build of it, which would be deleted with it; disable it instead."
+            self.message_user(request, said, messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:builds_project_change", args=[object_id]))
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions = super().get_actions(request)

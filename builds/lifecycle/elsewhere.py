@@ -13,7 +13,7 @@ from ..source import Source
 from ..states import Status
 from .change import revise
 from .claims import begun
-from .refusals import check_asked
+from .refusals import check_asked, hold
 from .rows import source_columns
 
 
@@ -23,7 +23,7 @@ def begin_outside(
     """A build that runs elsewhere begins, leased to whoever has `token` (32 characters that were never used before): it
     is not queued, and has no recipe. Called again with the same token, it finds the build whose answer was lost.
 
-    `worker`: the name of where it runs. `Refused`: the project is disabled, or `ref` does not fit.
+    `worker`: the name of where it runs. `Refused`: the project is disabled or deleted, or `ref` does not fit.
     """
     since = time.monotonic()
     known = Build.objects.filter(lease_token=token).first()
@@ -32,6 +32,7 @@ def begin_outside(
     check_asked(project, ref)
     try:
         with transaction.atomic():
+            hold(project)
             now = timezone.now()
             build = Build.objects.create(
                 project=project,

@@ -1,6 +1,7 @@
 """Why a verb was not carried out, and what is checked before a build starts."""
 
 from django.conf import settings
+from django.db import connection
 
 from .. import models
 from ..models import Build, Project
@@ -15,6 +16,10 @@ class AlreadyFinished(Refused):
     pass
 
 
+class ProjectGone(Refused):
+    """The project was deleted meanwhile."""
+
+
 class QueueFull(Refused):
     """So many builds wait already that no other may: try again later."""
 
@@ -25,6 +30,19 @@ def check_start(project: Project, ref: str, request_key: str | None = None) -> N
     if project.repository:
         _check_repository(project)
         check_name(project, ref)
+
+
+def hold(project: Project) -> None:
+    """`ProjectGone`, or it stays until the transaction ends: what is stored of it can be committed. Before any other
+    lock is taken. Those who hold one project are not in each other's way."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM builds_project WHERE id = %s FOR KEY SHARE", [project.pk])
+            is_there = cursor.fetchone() is not None
+    else:  # whoever writes is alone
+        is_there = Project.objects.filter(pk=project.pk).exists()
+    if not is_there:
+        raise ProjectGone(f"There is no project {project.slug} any more: it was deleted.")
 
 
 def check_asked(project: Project, ref: str, request_key: str | None = None) -> None:

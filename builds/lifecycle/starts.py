@@ -12,7 +12,7 @@ from ..models import Build, Project, Step
 from ..source import Source
 from ..states import FINAL
 from .change import as_it_is, revise
-from .refusals import Refused, check_queue, check_start
+from .refusals import Refused, check_queue, check_start, hold
 from .rows import source_columns, step_rows
 
 NEARLY_FULL = 100
@@ -38,7 +38,8 @@ def enqueue(
     `by`: who asks, as it is shown; `source`: what is known of what is built, and what started it. A retry has the
     source of the build that it repeats, and runs its recipe, on workers with the labels that the project asks for now.
     `parent`: the build of another project that it comes after.
-    `Refused`: the project is disabled, its recipe is not valid, `ref` or `inputs` do not fit, or the queue is full.
+    `Refused`: the project is disabled or deleted, its recipe is not valid, `ref` or `inputs` do not fit, or the queue
+    is full.
     """
     known = request_key and Build.objects.filter(project=project, request_key=request_key).first()
     if known:
@@ -58,6 +59,7 @@ def enqueue(
     nearly_full = check_queue(room=1) > settings.BUILDBOARD_MAX_QUEUED - NEARLY_FULL
     try:
         with transaction.atomic():
+            hold(project)
             build = Build.objects.create(
                 project=project,
                 ref=ref,

@@ -87,6 +87,8 @@ def start(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
         made = lifecycle.enqueue(
             found, by=caller.name, ref=form.cleaned_data["ref"], inputs=form.values(), request_key=form.key()
         )
+    except lifecycle.ProjectGone as gone:
+        raise Http404(str(gone)) from gone
     except lifecycle.Refused as refused:
         messages.error(request, str(refused))
         return _project_page(request, caller, found, form, status=409)

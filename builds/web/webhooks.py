@@ -7,6 +7,7 @@ and whatever was wrong. The project's page of deliveries says it to those who ma
 import time
 
 from django.conf import settings
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -53,6 +54,10 @@ def _received(request: HttpRequest, slug: str) -> Delivery:
         raise Problem(400, str(error)) from error
     try:
         return deliveries.take(found, envelope, asked, address)
+    except (lifecycle.ProjectGone, IntegrityError) as gone:
+        if deliveries.hook_of(slug) is not None:
+            raise
+        raise Problem(401, STRANGER) from gone  # it was deleted meanwhile, and with it whom to tell of this
     except lifecycle.QueueFull as refusal:
         raise Problem(429, str(refusal)) from refusal
     except lifecycle.Refused as refusal:

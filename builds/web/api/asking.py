@@ -62,7 +62,8 @@ def refused(status: int, refusal: lifecycle.Refused) -> Problem:
             for one in refusal.__cause__.all
         ]
         return Problem(status, str(refusal), errors=wrong)
-    return Problem(429 if isinstance(refusal, lifecycle.QueueFull) else status, str(refusal))
+    known = {lifecycle.QueueFull: 429, lifecycle.ProjectGone: 404}
+    return Problem(known.get(type(refusal), status), str(refusal))
 
 
 def request_key(who: Caller, key: str | None) -> str | None:
