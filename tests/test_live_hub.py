@@ -1,6 +1,8 @@
 """The hub in this process, on a real database: wakes, looks, rights, and an end when nobody watches."""
 
 import asyncio
+import time
+from typing import Any
 from unittest.mock import patch
 
 from asgiref.sync import sync_to_async
@@ -116,6 +118,39 @@ class HubTest(TransactionTestCase):
         build = await sync_to_async(live.queued)("brand-new")
         found = await asyncio.wait_for(first.next(10), 10)
         self.assertEqual([frame.key for frame in found.frames], [build.pk])
+
+    async def test_a_project_that_came_while_a_viewer_was_asked_for_is_shown_to_them(self) -> None:
+        first = watch(BoardSource(), self.standing, 3, frozenset({self.project}))
+        self.assertIsNone(await first.next(0.01))
+        await sync_to_async(live.queued)("brand-new")
+        await asyncio.wait_for(first.next(10), 10)
+        second = watch(BoardSource(), self.standing, 4, frozenset({self.project}))  # as they were before it was there
+        build = await sync_to_async(live.queued)("brand-new")
+        found = await asyncio.wait_for(second.next(10), 10)
+        self.assertEqual([frame.key for frame in found.frames], [build.pk])
+
+    async def test_who_comes_while_the_others_are_asked_for_is_asked_for_too(self) -> None:
+        loop = asyncio.get_running_loop()
+        late: asyncio.Future[Viewer] = loop.create_future()
+        asked = access.visible_projects
+
+        def come() -> None:
+            late.set_result(watch(BoardSource(), self.standing, 3, frozenset({self.project})))
+
+        def slowly(standings: Any) -> Any:
+            found = asked(standings)
+            if not late.done():
+                loop.call_soon_threadsafe(come)
+                time.sleep(0.1)
+            return found
+
+        first = watch(BoardSource(), self.standing, 3, frozenset({self.project}))
+        self.assertIsNone(await first.next(0.01))
+        with patch("builds.access.visible_projects", slowly):
+            build = await sync_to_async(live.queued)("brand-new")
+            for viewer in (first, await late):
+                found = await asyncio.wait_for(viewer.next(10), 10)
+                self.assertEqual([frame.key for frame in found.frames], [build.pk])
 
     async def test_a_board_shows_only_builds_of_projects_that_the_viewer_may_see(self) -> None:
         viewer = watch(BoardSource(), Standing(None), 3, frozenset())

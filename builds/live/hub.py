@@ -38,6 +38,8 @@ LINGER_SECONDS = 5.0
 REJOIN_SECONDS = 3600.0
 """Group memberships expire in some layers; listening starts over before they do."""
 RETRY_SECONDS = 1.0
+ASKED_AGAIN = 3
+"""Where viewers of the board come one after the other, its news do not wait for all of them."""
 STALE_SECONDS = 3.0
 """Viewers are told when the database was not reached for so long: what they see may be old."""
 
@@ -101,6 +103,8 @@ class Hub:
         tail.hear(head)
         viewer = Viewer(tail, standing, cursor, kind, project, head)
         viewer.visible = visible
+        if project is None:
+            self._known_projects &= visible  # as they were asked: a project may have come since
         tail.viewers.add(viewer)
         self.viewers.add(viewer)
         self._per_user[standing.user] += 1
@@ -241,9 +245,16 @@ class Hub:
             await self.recheck()
 
     async def _learn(self, projects: set[int]) -> None:
-        """A project that is new here may be one that viewers of the board may see: ask before its first frame."""
-        if not projects <= self._known_projects and await self.recheck():
+        """A project that is new here may be one that viewers of the board may see: ask before its first frame, and once
+        more for those who come meanwhile."""
+        for _ in range(ASKED_AGAIN):
+            asked = set(self.viewers)
+            if projects <= self._known_projects or not await self.recheck():
+                return
             self._known_projects |= projects
+            for viewer in self.viewers - asked:
+                if viewer.project is None:
+                    self._known_projects &= viewer.visible
 
     async def recheck(self) -> bool:
         """Ask once for all viewers whether they may still see what they watch. A failed look denies nobody: False."""
