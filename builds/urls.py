@@ -13,6 +13,7 @@ from .web import (
     findings,
     health,
     notifications,
+    password,
     schedules,
     secrets,
     testpages,
@@ -51,6 +52,7 @@ urlpatterns = [
     path("builds/<int:build_id>/tests/", testpages.page, name="tests"),
     path("builds/<int:build_id>/preview/<path:path>", artifacts.preview, name="preview"),
     path("accounts/login/", views.Login.as_view(), name="login"),
+    path("accounts/password/", password.Password.as_view(), name="password"),
     path("accounts/logout/", auth.LogoutView.as_view(), name="logout"),
     # Machine-readable, by session or token.
     path("events/", stream.board_events, name="board-events"),

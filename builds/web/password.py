@@ -1,0 +1,59 @@
+"""Changing one's own password."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.password_validation import password_validators_help_texts
+from django.contrib.auth.views import PasswordChangeView
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse_lazy
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import cache_control
+
+_TEMPLATE = "registration/password.html"
+
+
+class PasswordForm(PasswordChangeForm):  # type: ignore[type-arg]
+    error_messages = {
+        **PasswordChangeForm.error_messages,
+        "password_incorrect": "This is not your password now. Nothing was changed.",
+        "password_mismatch": "The two are not the same. Nothing was changed.",
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = {"old_password": "Password now", "new_password1": "New password", "new_password2": "The same again"}
+        for name, label in names.items():
+            self.fields[name].label = label
+            self.fields[name].help_text = ""  # the rules are told once, for all three
+            self.fields[name].error_messages["required"] = "This is needed."
+
+
+@method_decorator(cache_control(no_store=True, private=True), name="dispatch")
+class Password(PasswordChangeView):
+    """One's own password. It ends all other sessions of the user, and none of their API tokens.
+
+    Who signs in by something outside of the board has none here: they are told so, and a form of theirs is refused.
+    """
+
+    form_class = PasswordForm
+    template_name = _TEMPLATE
+    success_url = reverse_lazy("board")
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated and not request.user.has_usable_password():
+            return render(request, _TEMPLATE, status=403 if request.method == "POST" else 200)
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(rules=password_validators_help_texts(), **kwargs)
+
+    def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
+        answer = super().form_valid(form)
+        messages.success(
+            self.request, "Your password is another one now. Wherever else you were signed in, you are not."
+        )
+        return answer
