@@ -15,6 +15,8 @@ from .source import Source
 
 logger = logging.getLogger(__name__)
 
+BY = "another project"
+"""Who starts what follows a build, as it is shown behind "started by"."""
 _MOST = 100
 """Started at one look; the others with the next."""
 
@@ -75,10 +77,10 @@ def _start(number: int) -> Build | None:
                 except (lifecycle.QueueFull, OperationalError, InterfaceError):
                     raise  # with a later look
                 except lifecycle.Refused as refusal:
-                    note = f"After build {found.build_id} it could not be started: {refusal}"[:500]
+                    note = f"It could not be started: {refusal}"[:500]
                 except Exception as error:  # none of them holds up the others, or whoever looks
                     logger.exception("action=start-due state=failed chain=%d build=%d", after.pk, found.build_id)
-                    note = f"After build {found.build_id} it could not be started: {type(error).__name__}."
+                    note = f"It could not be started: {type(error).__name__}."
                 if note != after.note:
                     After.objects.filter(pk=after.pk).update(note=note)
             return build
@@ -99,7 +101,7 @@ def _counts(after: After, build: Build) -> bool:
 def _enqueue(after: After, build: Build) -> Build:
     return lifecycle.enqueue(
         after.project,
-        by=f"build {build.pk}",  # no name: not everybody who sees this one may see that project
+        by=BY,  # no name and no number: not everybody who sees this one may see that project
         ref=build.ref or build.branch or build.tag if after.same_ref else "",
         source=Source("project"),
         request_key=f"after:{build.pk}",

@@ -35,7 +35,12 @@ _GLOB = re.compile(r"[^\s,\x00-\x1f\x7f]{1,200}\Z")
 
 
 class BadSecret(ValueError):
-    """It cannot be kept: a sentence that says why, never with the value."""
+    """It cannot be kept: a sentence that says why, never with the value. `at`: what of it is not as expected: `name`,
+    `value` or `branches`; empty: nothing of it by itself."""
+
+    def __init__(self, said: str, at: str = "") -> None:
+        super().__init__(said)
+        self.at = at
 
 
 class Withheld(Exception):
@@ -106,10 +111,11 @@ def check_name(name: str) -> None:
     if not NAME.match(name):
         raise BadSecret(
             "The name of a secret: expected up to 100 capital letters, digits and _, not beginning with a digit, "
-            "such as DEPLOY_TOKEN."
+            "such as DEPLOY_TOKEN.",
+            "name",
         )
     if name.startswith(_OWN):
-        raise BadSecret(f"The name of a secret: names that begin with {_OWN} are the board's own.")
+        raise BadSecret(f"The name of a secret: names that begin with {_OWN} are the board's own.", "name")
 
 
 @sensitive_variables()
@@ -118,17 +124,20 @@ def checked(value: str) -> str:
     value = value.replace("\r\n", "\n")
     size = len(value.encode(errors="replace"))
     if not value.strip():
-        raise BadSecret("The value is empty: expected the secret.")
+        raise BadSecret("The value is empty: expected the secret.", "value")
     if size > MAX_BYTES:
-        raise BadSecret(f"The value: expected at most {MAX_BYTES:,} bytes, not {size:,}.")
+        raise BadSecret(f"The value: expected at most {MAX_BYTES:,} bytes, not {size:,}.", "value")
     if value.count("\n") >= MAX_LINES:
-        raise BadSecret(f"The value: expected at most {MAX_LINES} lines.")
+        raise BadSecret(f"The value: expected at most {MAX_LINES} lines.", "value")
     if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        raise BadSecret("The value: expected text, without NUL characters: a variable of the environment has none.")
+        raise BadSecret(
+            "The value: expected text, without NUL characters: a variable of the environment has none.", "value"
+        )
     if not patterns(value):
         raise BadSecret(
             f"The value: expected a line of {LEAST} bytes or more. What is shorter could not be kept out of logs "
-            "without spoiling them."
+            "without spoiling them.",
+            "value",
         )
     return value
 
@@ -139,18 +148,20 @@ def globs(text: str) -> list[str]:
     found = [glob for glob in found if glob]
     for glob in found:
         if not _GLOB.match(glob) or not glob.isprintable():
-            raise BadSecret(f"Branches: expected names or patterns such as main or release/*, not {glob[:40]!r}.")
+            said = f"Branches: expected names or patterns such as main or release/*, not {glob[:40]!r}."
+            raise BadSecret(said, "branches")
     if len(" ".join(found)) > 500:
-        raise BadSecret("Branches: expected at most 500 characters.")
+        raise BadSecret("Branches: expected at most 500 characters.", "branches")
     if found and all(glob.startswith("!") for glob in found):
         raise BadSecret(
-            f"Branches: {found[0][:40]} takes back, and nothing is taken; begin with ** to mean all others."
+            f"Branches: {found[0][:40]} takes back, and nothing is taken; begin with ** to mean all others.",
+            "branches",
         )
     return found
 
 
 def _no_value(name: str) -> BadSecret:
-    return BadSecret(f"The secret {name} has no value yet: expected one.")
+    return BadSecret(f"The secret {name} has no value yet: expected one.", "value")
 
 
 @sensitive_variables("value")

@@ -152,6 +152,13 @@ class ProjectTests(AdminCase):
         self.assertTrue(Project.objects.filter(pk=self.project.pk).exists())
         self.assertFalse(LogEntry.objects.filter(action_flag=DELETION).exists())
 
+    def test_a_name_that_is_taken_is_told_in_the_boards_words(self) -> None:
+        self.client.force_login(self.admin)
+        form = {"name": "Another", "slug": "open", "recipe": RECIPE, "enabled": "on", "auto_retries": "0"}
+        answer = self.client.post(reverse("admin:builds_project_add"), form)
+        self.assertContains(answer, "There is a project of that name in addresses already.")
+        self.assertNotContains(answer, "already exists")
+
     def test_a_project_with_builds_cannot_be_deleted(self) -> None:
         self.client.force_login(self.admin)
         url = reverse("admin:builds_project_delete", args=[self.project.pk])

@@ -125,7 +125,10 @@ class StartTests(ApiCase):
             ({"inputs": []}, 422, "inputs"),
         ):
             with self.subTest(body=body if len(body) < 100 else "long"):
-                self.assert_problem(self.ask("POST", "/projects/open/builds", body), status, text)
+                found = self.assert_problem(self.ask("POST", "/projects/open/builds", body), status, text)
+                if text == "ref":
+                    self.assertEqual([one["at"] for one in found["errors"]], ["ref"])
+                    self.assertIn("expected", found["errors"][0]["expected"])
         self.assertFalse(Build.objects.exists())
 
     def test_inputs_that_do_not_fit_are_told_what_was_expected(self) -> None:

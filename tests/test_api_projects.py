@@ -94,7 +94,10 @@ class MakeTests(ProjectCase):
                          {"enabled", "depth", "slog", "slug", "name", "recipe"})  # fmt: skip
         self.assertIn("Expected a recipe", self.wrong(self.make(422, slug="new"))["recipe"])
         self.assertIn("slug", self.wrong(self.make(422, recipe=RECIPE)))
-        self.assertIn("already exists", self.wrong(self.make(422, slug="open", recipe=RECIPE))["slug"])
+        self.assertIn(
+            "There is a project of that name in addresses",
+            self.wrong(self.make(422, slug="open", recipe=RECIPE))["slug"],
+        )
         self.assertIn("NUL", self.wrong(self.make(422, slug="new", recipe="steps: []\0"))["recipe"])
         for never in ("\0", "\ud800"):
             wrong = self.wrong(self.make(422, slug="new", recipe=RECIPE, credential=never, groups=[never]))

@@ -48,8 +48,8 @@ class FollowTest(TransactionTestCase):
         self.assertEqual(FollowUp.objects.count(), 1)
         [build] = chains.start_due()
         self.assertEqual((build.project, build.parent, build.trigger, build.ref), (self.deploy, first, "project", ""))
-        self.assertEqual(build.started_by, f"build {first.pk}")
-        self.assertEqual(build.data()["parent"], first.pk)
+        self.assertEqual(build.started_by, "another project")
+        self.assertIsNone(build.data()["parent"], "an event is told to those, too, who may not see that one")
         self.assertEqual((chains.start_due(), FollowUp.objects.count()), ([], 0))
         with self.assertNumQueries(1):
             chains.start_due()
@@ -66,16 +66,30 @@ class FollowTest(TransactionTestCase):
         other.refresh_from_db()
         self.assertEqual(other.started_by, "build 7 of mine")
 
-    def test_one_that_cannot_be_started_at_all_holds_up_no_other(self) -> None:
+    def test_what_was_stored_with_a_number_loses_it(self) -> None:
         made = after(self.deploy, self.tests)
         first = ended(self.tests)
+        [build] = chains.start_due()
+        other = lifecycle.enqueue(self.tests, by=f"build {first.pk}")
+        Build.objects.filter(pk=build.pk).update(started_by=f"build {first.pk}")
+        After.objects.filter(pk=made.pk).update(note=f"After build {first.pk} it could not be started: TypeError.")
+        import_module("builds.migrations.0025_numberless").forget_numbers(apps, None)
+        build.refresh_from_db()
+        made.refresh_from_db()
+        other.refresh_from_db()
+        self.assertEqual((build.started_by, made.note), ("another project", "It could not be started: TypeError."))
+        self.assertEqual(other.started_by, f"build {first.pk}", "nobody's build of a chain")
+
+    def test_one_that_cannot_be_started_at_all_holds_up_no_other(self) -> None:
+        made = after(self.deploy, self.tests)
+        ended(self.tests)
         with (
             mock.patch.object(lifecycle, "enqueue", side_effect=TypeError),
             self.assertLogs("builds.chains", "ERROR"),
         ):
             self.assertEqual(chains.start_due(), [])
         made.refresh_from_db()
-        self.assertEqual(made.note, f"After build {first.pk} it could not be started: TypeError.")
+        self.assertEqual(made.note, "It could not be started: TypeError.")
         self.assertEqual(FollowUp.objects.count(), 0)
 
     def test_others_are_not(self) -> None:
@@ -117,14 +131,14 @@ class FollowTest(TransactionTestCase):
 
     def test_a_refusal_is_said_and_a_full_queue_is_waited_for(self) -> None:
         made = after(self.deploy, self.tests)
-        first = ended(self.tests)
+        ended(self.tests)
         with override_settings(BUILDBOARD_MAX_QUEUED=1):
             lifecycle.enqueue(self.tests, by="alice")
             self.assertEqual((chains.start_due(), FollowUp.objects.count()), ([], 1))
         Project.objects.filter(pk=self.deploy.pk).update(enabled=False)
         self.assertEqual((chains.start_due(), FollowUp.objects.count()), ([], 0))
         made.refresh_from_db()
-        self.assertIn(f"After build {first.pk} it could not be started: The project deploy is disabled", made.note)
+        self.assertIn("It could not be started: The project deploy is disabled", made.note)
 
     def test_of_a_restored_board_nothing_follows_what_had_passed(self) -> None:
         after(self.deploy, self.tests)

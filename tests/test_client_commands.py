@@ -120,7 +120,7 @@ class CommandTests(SimpleTestCase):
         self.assertIn("alice may not add projects", self.type(*given, code=4).stderr)
         self.env["BUILDBOARD_TOKEN"] = self.board.token("admin")
         self.assertEqual(self.type(*given).stdout, f"Made here: {self.web.url}/projects/made/\n")
-        self.assertIn("already exists", self.type(*given, code=4).stderr)
+        self.assertIn("There is a project of that name in addresses already", self.type(*given, code=4).stderr)
         self.assertIn("made", self.type("projects").stdout)
         piped = self.type("projects", "create", "piped", "--recipe", "-", "--json", typed=RECIPE).stdout
         self.assertEqual(json.loads(piped)["settings"]["recipe"], RECIPE)

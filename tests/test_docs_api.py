@@ -49,4 +49,4 @@ class ApiPageTest(SimpleTestCase):
             self.assertEqual((made["secret"], made["branches"]), (secret, ["main", "release/*"]))
             again = subprocess.run(["sh", "-ec", script], env=env, capture_output=True, text=True, check=False)
             self.assertNotEqual(again.returncode, 0)
-            self.assertIn("already exists", again.stdout)
+            self.assertIn("There is a project of that name in addresses already.", again.stdout)

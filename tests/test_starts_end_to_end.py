@@ -52,4 +52,4 @@ class StartsTest(SimpleTestCase):
                 [first], [build] = Build.objects.filter(project=tests), Build.objects.filter(project=deploy)
             self.assertEqual((build.parent_id, build.trigger, first.trigger), (first.pk, "project", "push"))
             page = board.get(f"/api/v1/builds/{build.pk}").json()
-            self.assertEqual((page["parent"], page["started_by"]), (first.pk, f"build {first.pk}"))
+            self.assertEqual((page["parent"], page["started_by"]), (first.pk, "another project"))

@@ -1,11 +1,12 @@
 """The page of what a project is built after, and the same for programs."""
 
+import json
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission, User
 from django.test import TransactionTestCase
 
-from builds import access, chains
+from builds import access, chains, events
 from builds.models import After
 
 from .racing import project
@@ -78,8 +79,25 @@ class PageTest(AfterCase):
         self.assertContains(self.client.get(f"/builds/{build.pk}/"), link)
         self.tests.groups.add(Group.objects.create(name="others"))
         self.assertNotContains(self.client.get(f"/builds/{build.pk}/"), f'href="/builds/{first.pk}/"')
-        for page in (f"/builds/{build.pk}/", "/", f"/api/v1/builds/{build.pk}"):
-            self.assertNotContains(self.client.get(page), f"build {first.pk} of tests")
+        for page in (f"/builds/{build.pk}/", "/", "/projects/deploy/", "/api/v1/builds", f"/api/v1/builds/{build.pk}"):
+            self.assertNotContains(self.client.get(page), f"build {first.pk}")
+
+    def test_its_number_is_told_to_those_alone_who_may_see_it(self) -> None:
+        after(self.deploy, self.tests)
+        first = ended(self.tests)
+        [build] = chains.start_due()
+        self.client.force_login(self.viewer)
+        one, many = f"/api/v1/builds/{build.pk}", "/api/v1/builds?project=deploy"
+        for may, parent in ((True, first.pk), (False, None)):
+            if not may:
+                self.tests.groups.add(Group.objects.create(name="others"))
+            self.assertEqual(self.client.get(one).json()["parent"], parent)
+            self.assertEqual([item["parent"] for item in self.client.get(many).json()["items"]], [parent])
+        told = [json.loads(record.data) for record in events.read(build.pk, 0) if record.kind == "build"]
+        self.assertEqual([(one["parent"], one["started_by"]) for one in told], [(None, "another project")])
+        page = self.client.get(f"/builds/{build.pk}/").content.decode()
+        self.assertIn("started by <b>another project</b>", page)
+        self.assertNotRegex(page, rf"\bbuild {first.pk}\b|builds/{first.pk}/|&quot;parent&quot;:{first.pk}\b")
 
 
 class ApiTest(AfterCase):

@@ -205,6 +205,10 @@ class ApiTests(SecretsCase):
                 answer = self.ask("PUT", path, body)
                 self.assertEqual(answer.status_code, 422, answer.content)
                 self.assertIn(said, answer.json()["detail"])
+                [wrong] = answer.json()["errors"]
+                at = {"/lower": "name"}.get(path) or next(iter(reversed(body)), "value")
+                self.assertEqual(wrong["at"].split(".")[0], at)
+                self.assertNotIn(VALUE, json.dumps(wrong))
         self.assertEqual(self.ask("PUT", "/TOKEN", VALUE.encode()).status_code, 400)
 
     def test_strangers_and_narrow_tokens_are_refused(self) -> None:

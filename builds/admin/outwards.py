@@ -33,7 +33,7 @@ class TargetAdmin(ReadOnly, OfVisible):
 
 @admin.register(Outgoing)
 class OutgoingAdmin(ReadOnly, OfVisible):
-    list_display = ("key", "target", "what", "state", "attempts", "answer", "created_at")
+    list_display = ("said", "target", "state", "attempts", "answer", "created_at")
     list_filter = ("state", "target__kind")
     list_select_related = ("target", "target__project")
     search_fields = ("key", "target__name", "target__project__slug")
@@ -47,6 +47,11 @@ class OutgoingAdmin(ReadOnly, OfVisible):
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("builds.change_project")
+
+    @admin.display(description="message", ordering="build")
+    def said(self, row: Outgoing) -> str:
+        """What it tells of: its key is as long as the rest of the row, and stands on its own page."""
+        return f"build {row.build_id} {row.what}" if row.build_id else row.what
 
     @admin.action(description="Try again", permissions=["retry"])
     def try_again(self, request: HttpRequest, rows: QuerySet[Outgoing]) -> None:

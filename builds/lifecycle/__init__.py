@@ -22,12 +22,13 @@ from .claims import claim, leases, renew
 from .elsewhere import begin_outside, outside
 from .endings import finish, lose, void
 from .kept import deleted, keep
-from .refusals import AlreadyFinished, ProjectGone, QueueFull, Refused, check_name, check_start, hold
+from .refusals import AlreadyFinished, BadRef, ProjectGone, QueueFull, Refused, check_name, check_start, hold
 from .starts import enqueue, retry
 from .steps import begin_attempt, begin_step, end_step, report_progress, skip_steps
 
 __all__ = [
     "AlreadyFinished",
+    "BadRef",
     "ProjectGone",
     "QueueFull",
     "Refused",

@@ -12,6 +12,10 @@ class Refused(Exception):
     """The verb was not carried out and nothing was changed. The text says why, for people."""
 
 
+class BadRef(Refused):
+    """As `ref: expected …`: no branch, tag or commit can have this name."""
+
+
 class AlreadyFinished(Refused):
     pass
 
@@ -55,18 +59,18 @@ def check_asked(project: Project, ref: str, request_key: str | None = None) -> N
 
 
 def check_name(project: Project, ref: str) -> None:
-    """`Refused`, as `ref: …`: no branch, tag or commit of that project can have this name. Empty is its own branch."""
+    """`BadRef`: no branch, tag or commit of that project can have this name. Empty is its own branch."""
     _check_plain(ref)
     try:
         if ref and project.repository:
             check_ref(ref)
     except RepositoryError as error:
-        raise Refused(f"ref: {error}.") from error
+        raise BadRef(f"ref: {error}.") from error
 
 
 def _check_plain(ref: str) -> None:
     if len(ref) > 200 or not ref.isprintable() or ref.startswith("-") or ref != ref.strip():
-        raise Refused("ref: expected a branch, tag or commit: up to 200 printable characters, not beginning with '-'.")
+        raise BadRef("ref: expected a branch, tag or commit: up to 200 printable characters, not beginning with '-'.")
 
 
 def _check_repository(project: Project) -> None:

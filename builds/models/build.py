@@ -259,7 +259,8 @@ class Build(models.Model):
     def data(self, steps: list["Step"] | None = None) -> dict[str, Any]:
         """The whole current state: the `data` of a `build` event, and what the API gives for a build.
 
-        `steps`: in their order, where the caller has them already.
+        `parent` is always None here: an event is told to all who may see the build, and not each of them may see the
+        other project. The API says it to those who may. `steps`: in their order, where the caller has them already.
         """
         steps = list(self.steps.all()) if steps is None else steps
         now = self.estimate(steps)
@@ -291,7 +292,7 @@ class Build(models.Model):
             "started_by": self.started_by,
             "cancelled_by": self.cancelled_by,
             "retry_of": self.retry_of_id,
-            "parent": self.parent_id,
+            "parent": None,
             "attempt": self.attempt,
             "outside": self.outside,
             "runs_on": self.runs_on,

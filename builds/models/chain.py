@@ -8,14 +8,16 @@ from django.utils import timezone
 from .build import Build
 from .hook import validate_patterns
 from .project import Project
-from .shared import rule
+from .shared import SaysWhatIsTaken, rule
 
 MAX_AFTERS = 50
 """Of one project: so many others it comes after, and so many come after it."""
 
 
-class After(models.Model):
+class After(SaysWhatIsTaken, models.Model):
     """`project` is built whenever a build of `upstream` has passed. `chains.py` stores them, and refuses circles."""
+
+    taken = "The project is built after that one already."
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="afters")
     upstream = models.ForeignKey(

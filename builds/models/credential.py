@@ -8,7 +8,7 @@ from django.utils import timezone
 from .. import vault
 from ..repository import RepositoryError, parse_scope
 from .sealed import SealedField
-from .shared import rule
+from .shared import SaysWhatIsTaken, rule
 
 TOKEN, DEPLOY_KEY = "token", "key"
 KINDS = ((TOKEN, "Token or password, for https"), (DEPLOY_KEY, "Deploy key, for ssh"))
@@ -21,8 +21,10 @@ def validate_scope(text: str) -> None:
         raise ValidationError(f"{str(error)[0].upper()}{str(error)[1:]}.") from error
 
 
-class Credential(models.Model):
+class Credential(SaysWhatIsTaken, models.Model):
     """Its secret is stored sealed, and shown nowhere any more once it was given."""
+
+    taken = "There is a credential of that name already."
 
     name = models.CharField(max_length=100, unique=True, help_text="What people call it.")
     kind = models.CharField(max_length=10, choices=KINDS, default=TOKEN)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from .. import labels, recipe, repository
 from ..repository import MAX_ADDRESS, MAX_PATH, MAX_REF, RECIPE_PATH
 from .credential import Credential
-from .shared import rule
+from .shared import SaysWhatIsTaken, rule
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
@@ -77,8 +77,10 @@ def _said() -> Iterator[None]:
         raise ValidationError(f"{str(error)[0].upper()}{str(error)[1:]}.") from error
 
 
-class Project(models.Model):
+class Project(SaysWhatIsTaken, models.Model):
     """What is built."""
+
+    taken = "There is a project of that name in addresses already."
 
     name = models.CharField(max_length=100)
     slug = models.SlugField(max_length=100, unique=True, help_text="Its name in addresses: letters, digits, - and _.")

@@ -8,7 +8,7 @@ from django.utils import timezone
 from ..cron import MAX_CRON, MAX_ZONE, CronError, check, check_zone, zones
 from .build import Build
 from .project import Project
-from .shared import rule
+from .shared import SaysWhatIsTaken, rule
 
 MAX_SCHEDULES = 50
 """Of one project."""
@@ -19,8 +19,10 @@ def validate_ref(text: str) -> None:
         raise ValidationError("Expected a branch, tag or commit: printable characters, not beginning with '-'.")
 
 
-class Schedule(models.Model):
+class Schedule(SaysWhatIsTaken, models.Model):
     """A time that comes again and again, and what is started then. `schedules.py` alone writes when it is next."""
+
+    taken = "The project has a schedule of that name already."
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="schedules")
     name = models.CharField(

@@ -1,7 +1,9 @@
 """What several tables need: names of statuses for their constraints, times as readers get them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -24,6 +26,16 @@ FINAL_IS_FINISHED = Q(status__in=FINAL_NAMES, finished_at__isnull=False) | (
 def rule(name: str, condition: Q) -> models.CheckConstraint:
     """What the database itself refuses where it does not hold."""
     return models.CheckConstraint(name=name, condition=condition)
+
+
+class SaysWhatIsTaken:
+    """Of a table whose rows have a name each: two of the same are refused in the product's words."""
+
+    taken = ""
+    """The sentence."""
+
+    def unique_error_message(self, model_class: type[models.Model], unique_check: Sequence[str]) -> ValidationError:
+        return ValidationError(self.taken, code="unique")
 
 
 def seconds_between(started_at: datetime | None, finished_at: datetime | None) -> float | None:

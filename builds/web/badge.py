@@ -104,7 +104,8 @@ def draw(label: str, status: str | None) -> SafeString:
     right = width(word) + 2 * _PAD + room
     text = 'y="14" textLength="{}" lengthAdjust="spacingAndGlyphs"'
     return format_html(
-        '<svg xmlns="http://www.w3.org/2000/svg" width="{total}" height="{height}" role="img" aria-label="{said}">'
+        '<svg xmlns="http://www.w3.org/2000/svg" width="{total}" height="{height}" viewBox="0 0 {total} {height}" '
+        'role="img" aria-label="{said}">'
         "<title>{said}</title>"
         '<path fill="{label_fill}" d="M3 0h{left_path}v20H3a3 3 0 0 1-3-3V3a3 3 0 0 1 3-3z"/>'
         '<path fill="{fill}" d="M{left} 0h{right_path}a3 3 0 0 1 3 3v14a3 3 0 0 1-3 3h-{right_path}z"/>'

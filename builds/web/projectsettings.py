@@ -74,7 +74,7 @@ def store(project: Project, given: Mapping[str, Any], by: Caller, unfit: Sequenc
                 project.groups.set(groups)
             _remember(project, ADDITION if new else CHANGE, sorted(given), by)
     except IntegrityError as error:
-        raise Unfit([("slug", "There is a project of that name in addresses already.")]) from error
+        raise Unfit([("slug", Project.taken)]) from error
 
 
 def delete(project: Project, by: Caller) -> None:

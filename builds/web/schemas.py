@@ -123,7 +123,10 @@ class BuildItem(Schema):
     started_by: str
     cancelled_by: str
     retry_of: int | None
-    parent: Annotated[int | None, Field(description="the build of another project that this one came after")]
+    parent: Annotated[
+        int | None,
+        Field(description="what it came after, of another project; null in events, and if you may not see it"),
+    ]
     attempt: Annotated[int, Field(description="1, and one more for each time it was retried by itself")]
     outside: Annotated[bool, Field(description="no worker of this board runs it, but `buildboard run` elsewhere")]
     runs_on: Annotated[str, Field(description="labels that its worker needs, separated by spaces")]

@@ -1,7 +1,7 @@
 """What operations share: the project or build that is named, rights, one-time keys, answers."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -46,6 +46,13 @@ def build(who: Caller, build_id: int, *, reading: bool = False) -> Build:
     return found
 
 
+def told(who: Caller, builds: Sequence[Build]) -> list[dict[str, Any]]:
+    """What is told of each build: its data, with `parent` where that is one that `who` may see."""
+    parents = {one.parent_id for one in builds if one.parent_id}
+    seen = set(who.builds().filter(pk__in=parents).values_list("pk", flat=True)) if parents else set()
+    return [one.data() | {"parent": one.parent_id if one.parent_id in seen else None} for one in builds]
+
+
 def require(who: Caller, allowed: bool, scope: str, what: str) -> None:
     """`Problem` 403 where it is not `allowed`; it says whether the token's `scope` or the user's rights are short."""
     if allowed:
@@ -62,6 +69,8 @@ def refused(status: int, refusal: lifecycle.Refused) -> Problem:
             for one in refusal.__cause__.all
         ]
         return Problem(status, str(refusal), errors=wrong)
+    if isinstance(refusal, lifecycle.BadRef):
+        return Problem(status, str(refusal), errors=[{"at": "ref", "expected": str(refusal).removeprefix("ref: ")}])
     known = {lifecycle.QueueFull: 429, lifecycle.ProjectGone: 404}
     return Problem(known.get(type(refusal), status), str(refusal))
 

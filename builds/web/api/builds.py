@@ -35,14 +35,17 @@ def builds(
     if status is not None:
         found = found.filter(status=status)
     page, older = asking.newest(request, found, limit)
-    return asking.answer({"items": [one.data(list(one.steps.all())) for one in page], "next": older})
+    return asking.answer({"items": asking.told(asking.caller(request), page), "next": older})
 
 
 @router.get("/builds/{int:build_id}", response={200: schemas.BuildDetail, 404: schemas.Details})
 def build(request: HttpRequest, build_id: int) -> Any:
-    found = asking.build(asking.caller(request), build_id, reading=True)
+    caller = asking.caller(request)
+    found = asking.build(caller, build_id, reading=True)
     place = queue.place(found)
-    return asking.answer(found.data() | {"queue": place and {"position": place.position, "reason": place.reason}})
+    return asking.answer(
+        asking.told(caller, [found])[0] | {"queue": place and {"position": place.position, "reason": place.reason}}
+    )
 
 
 @router.get("/builds/{int:build_id}/annotations", response={200: schemas.AnnotationList, 404: schemas.Details})
@@ -72,7 +75,7 @@ def cancel(request: HttpRequest, build_id: int) -> Any:
         lifecycle.cancel(build_id, by=caller.name)
     except lifecycle.Refused as refusal:
         raise Problem(409, str(refusal)) from refusal
-    return asking.answer(asking.build(caller, build_id).data())
+    return asking.answer(asking.told(caller, [asking.build(caller, build_id)])[0])
 
 
 @router.post("/builds/{int:build_id}/keep", response={200: schemas.BuildItem, 409: schemas.Details})
@@ -95,4 +98,4 @@ def _keep(request: HttpRequest, build_id: int, kept: bool) -> HttpResponse:
         lifecycle.keep(build_id, kept)
     except lifecycle.Refused as refusal:
         raise Problem(409, str(refusal)) from refusal
-    return asking.answer(asking.build(caller, build_id).data())
+    return asking.answer(asking.told(caller, [asking.build(caller, build_id)])[0])

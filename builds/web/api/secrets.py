@@ -61,7 +61,8 @@ def put(request: HttpRequest, slug: str, name: str, body: Annotated[SecretGiven,
     try:
         new = safe.put(found, name, body.value, by=by, for_forks=body.for_forks, branches=branches)
     except safe.BadSecret as refusal:
-        raise Problem(422, str(refusal)) from refusal
+        wrong = {"errors": [{"at": refusal.at, "expected": str(refusal)}]} if refusal.at else {}
+        raise Problem(422, str(refusal), **wrong) from refusal
     return (201 if new else 200), _item(Secret.objects.defer("value").get(project=found, name=name))
 
 
