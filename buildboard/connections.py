@@ -16,6 +16,8 @@ UNBRAKED_BYTES = 8 * 1024 * 1024
 
 _CHUNKED_BY_UVICORN = "uvicorn.protocols.http.httptools_impl"
 """Of uvicorn's implementations the one whose parts depend on nothing that was sent before."""
+_CHUNKED_BY_TWISTED = "twisted.web.http.HTTPChannel"
+"""Of Twisted's the same."""
 
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -24,11 +26,12 @@ Send = Callable[[Message], Awaitable[None]]
 class Connection:
     """A server's `send`, and what it lets us do to the connection behind it. This one: nothing but send."""
 
-    first: bytes | None = None
-    """The first part of a body that was sent."""
+    __slots__ = ("first", "send")
 
     def __init__(self, send: Send) -> None:
         self.send = send
+        self.first: bytes | None = None
+        """The first part of a body that was sent."""
 
     def direct(self, part: bytes) -> Callable[[bytes], bool] | None:
         """Hands the next part of a body to the server at once, in the caller's own turn: for whoever sent `part` first,
@@ -61,26 +64,33 @@ class Connection:
 class _Uvicorn(Connection):
     """Its `send` waits for slow readers by itself."""
 
+    __slots__ = ("_cycle",)
+
+    def __init__(self, send: Send) -> None:
+        super().__init__(send)
+        self._cycle: Any = send.__self__  # type: ignore[attr-defined]
+
     def _can_push(self) -> bool:
-        cycle: Any = self.send.__self__  # type: ignore[attr-defined]
+        cycle = self._cycle
         return type(cycle).__module__ == _CHUNKED_BY_UVICORN and cycle.chunked_encoding is True
 
     def _push(self, body: bytes) -> bool:
         """What `send` does with a part where it has not to wait."""
-        cycle: Any = self.send.__self__  # type: ignore[attr-defined]
-        if cycle.flow.write_paused or cycle.disconnected or cycle.response_complete or self.is_gone:
+        cycle = self._cycle
+        transport = cycle.transport
+        if cycle.flow.write_paused or cycle.disconnected or cycle.response_complete or transport.is_closing():
             return False
-        cycle.transport.write(_chunks.of(body))
+        transport.write(_last.chunk if body is _last.body else _last.of(body))
         return True
 
     @property
     def is_gone(self) -> bool:
         """Of one that has sent its next request already, uvicorn tells that one alone."""
-        closing: bool = self.send.__self__.transport.is_closing()  # type: ignore[attr-defined]
+        closing: bool = self._cycle.transport.is_closing()
         return closing
 
     def abort(self) -> None:
-        transport = self.send.__self__.transport  # type: ignore[attr-defined]
+        transport = self._cycle.transport
         connection = None if transport.is_closing() else transport.get_extra_info("socket")
         if connection is not None:
             with contextlib.suppress(OSError, ValueError):  # else the system would go on trying to deliver what it has
@@ -88,23 +98,28 @@ class _Uvicorn(Connection):
         transport.abort()
 
 
-class _Chunks:
+class _Chunk:
     """The last part of a body, as HTTP/1.1 has it: the same bytes for all who are sent it in a row."""
 
+    __slots__ = ("body", "chunk")
+
     def __init__(self) -> None:
-        self._body = self._chunk = b""
+        self.body = self.chunk = b""
 
     def of(self, body: bytes) -> bytes:
-        if body is not self._body:
-            self._body, self._chunk = body, b"%x\r\n%b\r\n" % (len(body), body)
-        return self._chunk
+        """Not empty: that would be the end of the response."""
+        if body is not self.body:
+            self.body, self.chunk = body, b"%x\r\n%b\r\n" % (len(body), body)
+        return self.chunk
 
 
-_chunks = _Chunks()
+_last = _Chunk()
 
 
 class _Daphne(Connection):
     """Its `send` never waits. Twisted tells a push producer when to pause, and that is what the sender waits for."""
+
+    __slots__ = ("_is_braked", "_is_prompt", "_may_send", "_reply", "_request", "_sent")
 
     def __init__(self, send: partial) -> None:
         super().__init__(self._send_and_wait)
@@ -112,7 +127,7 @@ class _Daphne(Connection):
         self._request = send.args[0]
         self._may_send = asyncio.Event()
         self._may_send.set()
-        self._is_braked = False
+        self._is_braked = self._is_prompt = False
         self._sent = 0
 
     async def _send_and_wait(self, message: Message) -> None:
@@ -127,17 +142,23 @@ class _Daphne(Connection):
                 self.abort()
 
     def _can_push(self) -> bool:
+        channel = self._request.channel
+        # What that one is given it hands to its transport as it is: not so HTTP/2's, nor TLS'.
+        if f"{type(channel).__module__}.{type(channel).__name__}" == _CHUNKED_BY_TWISTED:
+            self._is_prompt = bool(self._request.startedWriting) and hasattr(channel.transport, "write_promptly")
         return self._is_braked
 
     def _push(self, body: bytes) -> bool:
         request = self._request
-        if not self._is_braked or not self._may_send.is_set() or request.finished or request.channel is None:
+        channel = request.channel
+        if not self._is_braked or not self._may_send.is_set() or request.finished or channel is None:
             return False
-        promptly = getattr(request.channel.transport, "write_promptly", None)  # TLS has another transport
-        if promptly is None:
-            request.write(body)
+        if self._is_prompt:
+            chunk = body if not request.chunked else _last.chunk if body is _last.body else _last.of(body)
+            channel.transport.write_promptly(chunk)
+            request.sentLength += len(body)
         else:
-            promptly(request.write, body)
+            request.write(body)
         return True
 
     def brake(self) -> None:

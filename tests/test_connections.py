@@ -51,7 +51,8 @@ Cycle.__module__ = connections._CHUNKED_BY_UVICORN
 class Request:
     """As daphne's of a response that has begun."""
 
-    finished = 0
+    finished = sentLength = 0  # noqa: N815 - Twisted's names
+    startedWriting = chunked = 1  # noqa: N815
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
@@ -155,12 +156,53 @@ class DaphneTest(SimpleTestCase):
             self.assertFalse(push(b"x"))
         self.assertEqual(self.request.written, [])
 
-    def test_a_transport_that_can_is_written_to_promptly(self) -> None:
-        prompt = []
-        self.request.channel.transport.write_promptly = lambda write, body: prompt.append(write(body))
+    def channel(self) -> list[bytes]:
+        """From now on the request has Twisted's own of HTTP/1.1. What is written past it."""
+        written: list[bytes] = []
+        kind = type("HTTPChannel", (), {"__module__": "twisted.web.http"})
+        self.request.channel = kind()
+        self.request.channel.transport = SimpleNamespace(write_promptly=written.append)
+        return written
+
+    def test_a_transport_that_can_is_written_to_promptly_in_chunks_of_http_1_1(self) -> None:
+        written = self.channel()
+        self.connection.brake()
+        push = self.connection.direct(b"first")
+        self.assertTrue(push(b"x" * 26))
+        self.assertEqual((written, self.request.written), ([b"1a\r\n" + b"x" * 26 + b"\r\n"], []))
+        self.assertEqual(self.request.sentLength, 26)
+
+    def test_one_that_knows_no_chunks_is_written_the_body_alone(self) -> None:
+        written = self.channel()
+        self.request.chunked = 0
         self.connection.brake()
         self.assertTrue(self.connection.direct(b"first")(b"one"))
-        self.assertEqual((len(prompt), self.request.written), (1, [b"one"]))
+        self.assertEqual(written, [b"one"])
+
+    def test_what_is_not_http_1_1_or_has_not_begun_is_written_by_twisted(self) -> None:
+        for what in ("another channel", "no head yet"):
+            with self.subTest(what):
+                written = self.channel()
+                if what == "no head yet":
+                    self.request.startedWriting = 0
+                else:
+                    type(self.request.channel).__name__ = "H2Stream"
+                self.connection.brake()
+                self.assertTrue(self.connection.direct(b"first")(what.encode()))
+                self.assertEqual((written, self.request.written[-1]), ([], what.encode()))
+
+    def test_the_channel_of_twisteds_that_is_meant_is_there_and_hands_on_what_it_is_given(self) -> None:
+        from twisted.web.http import HTTPChannel, Request
+
+        self.assertEqual(f"{HTTPChannel.__module__}.{HTTPChannel.__name__}", connections._CHUNKED_BY_TWISTED)
+        names = {*Request.write.__code__.co_names, *Request.__init__.__code__.co_names}
+        for name in ("finished", "chunked", "startedWriting", "sentLength"):
+            self.assertIn(name, names)
+        given: list = []
+        channel = HTTPChannel()
+        channel.transport = SimpleNamespace(writeSequence=given.extend)
+        channel.writeSequence((b"1\r\n", b"x", b"\r\n"))
+        self.assertEqual(b"".join(given), b"1\r\nx\r\n")
 
 
 @tag("fast")

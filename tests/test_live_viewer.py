@@ -267,7 +267,7 @@ class PushTest(SimpleTestCase):
                 while not all(client.got for client in clients):
                     turns += any(client.got for client in clients)
                     await asyncio.sleep(0)
-            self.assertGreater(turns, 100)
+            self.assertGreater(turns, 200 // tail_module.TOGETHER - 2)
             self.assertEqual([client.ids for client in clients], [[2]] * 200)
             for one in waiting:
                 one.cancel()

@@ -15,7 +15,7 @@ from ..access import Standing
 from ..gauges import streams
 from .frames import Frame, Slice
 from .pages import Reading
-from .tail import Tail
+from .tail import News, Tail
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class Viewer:
         "_told_stale",
         "_until",
         "_waiter",
+        "_way",
         "cursor",
         "ending",
         "kind",
@@ -76,43 +77,40 @@ class Viewer:
         self._page: Reading | None = None
         self._page_again_at = 0.0
         self._waiter: asyncio.Future[None] | None = None
+        self._way: Push | None = None
+        """While it waits: `push`, where what it waits for is news and nothing else."""
 
-    def offer(self, now: float) -> int:
+    def offer(self, news: "News") -> int:
         """How many frames this one, who waits for news, was handed without being woken. It is woken where that is not
         possible, or not all that there is to say."""
         waiter = self._waiter
         if waiter is None or waiter.done():
             return 0
-        push = self.push
-        found = self._next_slice() if push is not None else None
-        if push is None or found is None or (found.frames and not self._handed(push, found.body)):
+        way = self._way
+        found = news[self.cursor] if way is not None else None
+        if way is None or found is None:
             waiter.set_result(None)
             return 0
-        self.cursor = found.upto
-        if found.frames:
-            self._bytes_left -= len(found.body)
-            self._pushed_at = now
-        if self.cursor < self.tail.head or self.tail.is_final:
+        part, more = found
+        if self.project is None:
+            part = self._allowed(part)
+        body = part.body
+        if body:
+            try:
+                taken = way(body)
+            except Exception as error:  # a connection that cannot be written to is its own affair, not of those behind
+                logger.debug("action=push topic=%s error=%r", self.tail.topic, error)
+                self.push = None
+                taken = False
+            if not taken:
+                waiter.set_result(None)
+                return 0
+            self._bytes_left -= len(body)
+            self._pushed_at = news.now
+        self.cursor = part.upto
+        if more or self._bytes_left <= 0:
             waiter.set_result(None)
-        return len(found.frames)
-
-    def _handed(self, push: Push, body: bytes) -> bool:
-        """A connection that cannot be written to is its own viewer's affair, not that of those behind it."""
-        try:
-            return push(body)
-        except Exception as error:
-            logger.debug("action=push topic=%s error=%r", self.tail.topic, error)
-            self.push = None
-            return False
-
-    def _next_slice(self) -> Slice | None:
-        """None: what there is to say is something else, or there is nothing."""
-        tail = self.tail
-        if self.ending is not None or self._bytes_left <= 0 or self._page is not None or self._told_stale:
-            return None
-        if tail.gone or not self._is_ready or not tail.floor <= self.cursor < tail.head or tail.is_void(self.cursor):
-            return None
-        return self._allowed(tail.after(self.cursor))
+        return len(part.frames)
 
     def wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -214,6 +212,7 @@ class Viewer:
     async def _wait(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         self._waiter = loop.create_future()
+        self._way = self.push if self._page is None and not self._told_stale and self._is_ready else None
         timer = loop.call_later(max(seconds, 0.0), self.wake)
         try:
             await self._waiter
