@@ -60,9 +60,15 @@ def candidates(own: str) -> list[Candidate]:
 def hold(candidate: Candidate, own: str, *, wait: bool) -> int | None:
     """Inside a transaction: lock the project, so that its limit holds, and look again; the build to take.
 
-    None: there is none for this worker any more, or the project runs as many as it may. `Busy`, unless told to `wait`:
-    another worker has the project locked, or has taken one of its builds since it was looked at.
+    None: there is none for this worker any more, or the project runs as many as it may. `Busy`: another worker has the
+    project locked, or has taken one of its builds since it was looked at; told to `wait`, only where it has changed.
+
+    Whoever waits for a project without a limit only sees to it that it has none, and locks the first build that
+    nobody else has: a crowd that waited for one row would be let in one after the other, each with all that a claim
+    writes, and the last of two hundred after longer than a lease.
     """
+    if wait and _has_no_limit(candidate.project_id):
+        return _first_free(candidate.project_id, own)
     project = Project.objects.select_for_update(no_key=True, skip_locked=not wait).filter(pk=candidate.project_id)
     limit = project.values_list("max_running").first()
     if limit is None:
@@ -73,6 +79,27 @@ def hold(candidate: Candidate, own: str, *, wait: bool) -> int | None:
     if running > candidate.running and not wait:
         raise Busy
     return _oldest(own, _lanes(candidate.project_id)).get(candidate.project_id)
+
+
+def _has_no_limit(project_id: int) -> bool:
+    """Nor gets one before this transaction ends, where others may say the same of it meanwhile. `Busy`: it just has."""
+    if not Project.objects.filter(pk=project_id, max_running__isnull=True).exists():
+        return False
+    if connection.vendor == "postgresql":  # else a transaction is alone
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT max_running FROM builds_project WHERE id = %s FOR SHARE", [project_id])
+            if cursor.fetchone() != (None,):
+                raise Busy  # to lock it now, as others would who have the same lock, could end with none of them
+    return True
+
+
+def _first_free(project_id: int, own: str) -> int | None:
+    """The oldest build of that project for this worker that no other is about to take."""
+    fitting = [lane.runs_on for lane in _lanes(project_id) if labels.fits(lane.runs_on, own)]
+    queued = Build.objects.queued().filter(project=project_id)
+    queued = queued.filter(runs_on=fitting[0]) if len(fitting) == 1 else queued.filter(runs_on__in=fitting)
+    free = queued.select_for_update(no_key=True, skip_locked=True).order_by("pk")
+    return free.values_list("pk", flat=True).first()
 
 
 def check_total() -> None:
