@@ -2,26 +2,29 @@
 
 A piece that has come is a file of its own in the storage until all are there: any process of the board may answer for
 it, and what a restart cuts off is one piece. Each file has a row as long as it is there, so that none is forgotten: a
-row for what was announced, with the size and the SHA-256 that it is to have, and one for each piece, whose name is that
-of the former and, behind a dot, where it begins.
+row for what was announced, with the size and the SHA-256 that it is to have, and one for each attempt at a piece, whose
+name is that of the former and, behind dots, where it begins and a word of its own. It has a SHA-256 once it is whole;
+an attempt never touches what another one has stored.
 """
 
 import hashlib
 import re
-import threading
+import secrets
 import time
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 from django.conf import settings
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.db import transaction
-from django.db.models import Count, F, QuerySet, Sum
+from django.db.models import Count, DateTimeField, ExpressionWrapper, F, QuerySet, Sum
+from django.db.models.functions import Now
 
 from buildboard.bodies import PIECE_BYTES
 
-from . import artifacts, filestore, lifecycle
+from . import artifacts, events, filestore, lifecycle
 from .artifacts import HEAD_BYTES, MAX_PATH, Done, Intent
 from .events import Lease, LeaseLost
 from .models import Artifact, Build
@@ -33,11 +36,10 @@ MOST_ANNOUNCED = 50
 """At a time."""
 _MEGABYTE = 1024 * 1024
 _RENEW_SECONDS = 5.0
+_AT_IT = timedelta(seconds=30)
+"""Whoever puts a file together has said so within this, by the database's clock; else it is taken for dead."""
 _ANEW = 5
 """Times as much as a build may have is there at most, with what is on its way: its pieces, and it put together."""
-_at_it: set[int] = set()
-"""Numbers of files that are put together just now."""
-_lock = threading.Lock()
 _WRONG = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\\]")
 
 
@@ -76,43 +78,32 @@ def receive(build_id: int, token: str, number: int, offset: int, data: bytes) ->
         raise OutOfStep(f"offset: expected a multiple of {PIECE_BYTES:,} below {whole.size:,}, not {offset:,}.")
     if len(data) != expected:
         raise OutOfStep(f"Expected {expected:,} bytes from byte {offset:,} on, not {len(data):,}.")
-    name = f"{whole.name}.{offset}"
     with transaction.atomic():
         _hold(build_id, token)
-        piece, new = Artifact.objects.get_or_create(
-            name=name, defaults={"build_id": build_id, "step": whole.step, "path": whole.path, "size": len(data)}
-        )
-    if not piece.sha256:
-        if not new:
-            filestore.delete(name)  # of an attempt that was cut off
+        if offset in _there(whole):
+            return _have(whole)
+        name = f"{whole.name}.{offset}.{secrets.token_hex(8)}"
+        piece = Artifact.objects.create(build_id=build_id, name=name, step=whole.step, path=whole.path, size=len(data))
+    try:
         filestore.save(name, ContentFile(data))
-        Artifact.objects.filter(pk=piece.pk).update(sha256=hashlib.sha256(data).hexdigest())
+    except Exception:
+        Artifact.objects.filter(pk=piece.pk).update(state=GOING)
+        raise
+    if not Artifact.objects.filter(pk=piece.pk).update(sha256=hashlib.sha256(data).hexdigest()):
+        filestore.delete(name)  # given up and swept, before it was there
     return _have(whole)
 
 
 def complete(lease: Lease, number: int) -> None:
     """All pieces have come: from now on it is shown. `OutOfStep`: they have not, or are not what was announced.
-    `filestore.Failed`: also where this process is at it already. Whoever was not answered in time asks again, and a
-    large file that is put together several times at once takes so many times as long, and as much room."""
-    with _lock:
-        if number in _at_it:
-            raise filestore.Failed("It is being put together; ask again in a while.")
-        _at_it.add(number)
-    try:
-        _complete(lease, number)
-    finally:
-        with _lock:
-            _at_it.discard(number)
-
-
-def _complete(lease: Lease, number: int) -> None:
+    `filestore.Failed`: also where some process of the board is at it already. Whoever was not answered in time asks
+    again, and a large file that is put together several times at once takes so many times as long, and as much room."""
     whole = _announced(lease.build_id, number)
     have = _have(whole)
     if have < whole.size:
         raise OutOfStep(f"From byte {have:,} on it has not come.")
-    name = filestore.new_name()  # of this attempt alone: another may have been cut off, or still be on its way
-    artifacts.intend(lease, [Intent(whole.step, whole.path, whole.size, name)])
-    content = _Whole(whole, lease)
+    name = _begin(lease, whole)
+    content = _Whole(whole, lease, name)
     try:
         filestore.save(name, content)
         if content.sha256 != whole.sha256:
@@ -133,6 +124,25 @@ def _hold(build_id: int, token: str) -> None:
     mine = Build.objects.filter(pk=build_id, lease_token=token, outside=True)
     if not mine.update(renewal=F("renewal") + 1):
         raise LeaseLost(build_id)
+
+
+def _begin(lease: Lease, whole: Artifact) -> str:
+    """The name of an attempt to put it together, which has a row from now on: the only one that has neither a SHA-256
+    nor a dot in its name. `filestore.Failed`: there is one already."""
+    name = filestore.new_name()  # of this attempt alone: another may have been cut off, or still be on its way
+    with transaction.atomic():
+        events.hold(lease)  # the build's row is locked: of two who begin at once one finds the other's
+        since = ExpressionWrapper(Now() - _AT_IT, output_field=DateTimeField())
+        attempts = Artifact.objects.filter(build_id=lease.build_id, path=whole.path, state=STORING, sha256="")
+        if attempts.exclude(name__contains=".").filter(created_at__gt=since).exists():
+            raise filestore.Failed("It is being put together; ask again in a while.")
+        artifacts.intend(lease, [Intent(whole.step, whole.path, whole.size, name)])
+        _say_at_it(name)
+    return name
+
+
+def _say_at_it(name: str) -> None:
+    Artifact.objects.filter(name=name).update(created_at=Now())
 
 
 def _place(build_id: int, one: Announced, steps: int) -> Place:
@@ -190,11 +200,17 @@ def _pieces(whole: Artifact) -> QuerySet[Artifact]:
     return of_path.filter(name__startswith=f"{whole.name}.")
 
 
+def _there(whole: Artifact) -> dict[int, str]:
+    """Where the pieces begin that have come, and the names of their files."""
+    came = _pieces(whole).filter(state=STORING).exclude(sha256="").order_by("-pk").values_list("name", flat=True)
+    return {int(name.split(".")[1]): name for name in came}  # of two attempts the first, as it was read before
+
+
 def _have(whole: Artifact) -> int:
     """How many bytes have come, without a gap."""
-    there = set(_pieces(whole).filter(state=STORING).exclude(sha256="").values_list("name", flat=True))
+    there = _there(whole)
     have = 0
-    while have < whole.size and f"{whole.name}.{have}" in there:
+    while have < whole.size and have in there:
         have += PIECE_BYTES
     return min(have, whole.size)
 
@@ -209,10 +225,12 @@ class _Whole(File):
     """The pieces, one after the other, read once; what they are together becomes known meanwhile. The lease is renewed
     while that lasts."""
 
-    def __init__(self, whole: Artifact, lease: Lease) -> None:
+    def __init__(self, whole: Artifact, lease: Lease, name: str) -> None:
+        """`name`: of the attempt, which is said to go on meanwhile."""
         super().__init__(None, "artifact")
         self._parts = self._read(whole)
         self._lease = lease
+        self._attempt = name
         self._renew_at = time.monotonic() + _RENEW_SECONDS
         self._digest = hashlib.sha256()
         self._head = b""
@@ -228,8 +246,9 @@ class _Whole(File):
         return artifacts.content_type(self._head, whole=self._size <= HEAD_BYTES)
 
     def _read(self, whole: Artifact) -> Iterator[bytes]:
+        there = _there(whole)
         for offset in range(0, whole.size, PIECE_BYTES):
-            yield from filestore.read(f"{whole.name}.{offset}", 0, min(PIECE_BYTES, whole.size - offset))
+            yield from filestore.read(there[offset], 0, min(PIECE_BYTES, whole.size - offset))
 
     def read(self, count: int = -1) -> bytes:
         """So many bytes, but at the end: an S3 client takes fewer for the end."""
@@ -246,6 +265,7 @@ class _Whole(File):
         """The next bytes; False: there are none."""
         if time.monotonic() >= self._renew_at:
             lifecycle.renew(self._lease)
+            _say_at_it(self._attempt)
             self._renew_at = time.monotonic() + _RENEW_SECONDS
         self._left = next(self._parts, b"")
         self._digest.update(self._left)

@@ -32,6 +32,7 @@ MODULES = (
     "tests.test_worlds",
     "tests.test_caches",
     "tests.test_uploads",
+    "tests.test_uploads_between",
     "tests.test_api_projects",
     "tests.test_blocks",
     "tests.test_live_text",
