@@ -1,6 +1,9 @@
 """Who is it, may they, and from which cursor: asked by requests of every shape."""
 
+from django.conf import settings as django_settings
+from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.auth.models import AnonymousUser, Group, User
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest
 from django.test import AsyncRequestFactory, TestCase, override_settings
@@ -127,6 +130,28 @@ class OpeningTest(TestCase):
         many = [asked[place] for place in (0, 1, 2, 4)] * 20
         with self.assertNumQueries(7):  # whose the tokens are, where the board stands, and what all may see
             opening._boards(many)
+
+    def test_whom_a_middleware_knows_by_something_else_is_nobody_else(self) -> None:
+        """Such as a proxy's header: neither cookie nor token tells them apart."""
+        private = Group.objects.create(name="insiders")
+        private.user_set.add(self.alice)
+        self.build.project.groups.add(private)
+        asked = []
+        for user in (self.alice, self.stranger, self.alice):
+            one = AsyncRequestFactory().get("/", headers={"remote-user": user.username})
+            one.user, one.session = user, SessionStore()
+            one.session.create()
+            one.session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+            asked.append(one)
+        remote = "django.contrib.auth.middleware.RemoteUserMiddleware"
+        with override_settings(MIDDLEWARE=[*django_settings.MIDDLEWARE, remote]):
+            found = [told(one) for one in admitted(*(opening.Asked(one, self.build.pk) for one in asked))]
+            seen = [one.visible for one in opening._boards(asked)]
+        self.assertEqual([one == 404 for one in found], [False, True, False])
+        self.assertEqual(seen, [{self.build.project_id}, frozenset(), {self.build.project_id}])
+
+    def test_only_middleware_of_the_boards_own_lets_those_with_the_same_cookie_be_the_same(self) -> None:
+        self.assertEqual(opening._OWN_MIDDLEWARE, {*django_settings.MIDDLEWARE})
 
     def test_one_whose_question_cannot_be_read_is_refused_alone(self) -> None:
         """Whoever is not even signed in could turn away all who come in the same moment."""
