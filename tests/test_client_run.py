@@ -230,6 +230,19 @@ class SpoolTests(SimpleTestCase):
         self.assertEqual(taken[kept], f"[{missing:,} lines are left out here: the board was away for too long]")
         self.assertEqual(taken[-3:], ["line 997", "line 998", "line 999"])
 
+    def test_its_file_does_not_grow_with_what_was_taken(self) -> None:
+        """A command that prints for days, to a board that is never quite there with it."""
+        held, taken = Spool(max_bytes=2_000), []
+        for number in range(5_000):
+            held.put(f"line {number}")
+            if held.waiting > 1_000 and (batch := held.take(200, 0)) is not None:
+                taken += batch.lines
+        self.assertLess(os.stat(held._file.fileno()).st_size, 6_000)
+        held.close()
+        while (batch := held.take(200, 0)) is not None:
+            taken += batch.lines
+        self.assertEqual(taken, [f"line {number}" for number in range(5_000)])
+
     def test_it_goes_on_once_there_is_room_again(self) -> None:
         held = Spool(max_bytes=200)
         for number in range(100):

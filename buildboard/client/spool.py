@@ -13,6 +13,7 @@ MAX_BYTES = 256 * 1024 * 1024
 TAIL_LINES = 1_000
 """Of what is left out, so many newest lines come after all: what a command says last is what it failed of."""
 _BATCH_LINES = 1_000
+_BITE = 1024 * 1024
 
 
 class Batch(NamedTuple):
@@ -80,9 +81,8 @@ class Spool:
                 cut = len(data)
             rows = data[:cut].split(b"\n")[:-1][:_BATCH_LINES]
             self._begin += sum(map(len, rows)) + len(rows)
-            if not self.waiting:
-                self._file.truncate(0)
-                self._begin = self._end = 0
+            if not self.waiting or self._begin > max(self._max, self.waiting):
+                self._move_up()
             first = self._next
             self._next += len(rows)
             return Batch(first, [json.loads(row) for row in rows])
@@ -93,6 +93,17 @@ class Spool:
         self._file.write(data)
         self._file.flush()
         self._end += len(data)
+
+    def _move_up(self) -> None:
+        """What was taken leaves the file, which would grow else for as long as something waits."""
+        waiting = self.waiting
+        for at in range(0, waiting, _BITE):
+            self._file.seek(self._begin + at)
+            data = self._file.read(min(_BITE, waiting - at))
+            self._file.seek(at)
+            self._file.write(data)
+        self._file.truncate(waiting)
+        self._begin, self._end = 0, waiting
 
     def _take_up(self) -> None:
         """The board takes lines again, or nothing more will be put."""
