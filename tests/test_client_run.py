@@ -1,5 +1,6 @@
 """`buildboard run` against a real board: shown here unchanged, told there losslessly, whatever dies in between."""
 
+import errno
 import os
 import pty
 import signal
@@ -226,8 +227,8 @@ class SpoolTests(SimpleTestCase):
             taken += batch.lines
         kept = len(taken) - 4
         self.assertEqual(taken[:kept], [f"line {number}" for number in range(kept)])
-        missing = 1000 - kept - 3
-        self.assertEqual(taken[kept], f"[{missing:,} lines are left out here: the board was away for too long]")
+        missing, why = 1000 - kept - 3, "the board was away for too long, or the disk here is full"
+        self.assertEqual(taken[kept], f"[{missing:,} lines are left out here: {why}]")
         self.assertEqual(taken[-3:], ["line 997", "line 998", "line 999"])
 
     def test_its_file_does_not_grow_with_what_was_taken(self) -> None:
@@ -242,6 +243,30 @@ class SpoolTests(SimpleTestCase):
         while (batch := held.take(200, 0)) is not None:
             taken += batch.lines
         self.assertEqual(taken, [f"line {number}" for number in range(5_000)])
+
+    def test_a_disk_that_is_full_stops_nothing(self) -> None:
+        """The command that runs here is told of what is printed to it, and of nothing else."""
+        with mock.patch.object(spool, "TAIL_LINES", 3):
+            held = Spool()
+        write = os.pwrite
+
+        def full(file: int, data: bytes, at: int) -> int:
+            if at + len(data) > 500:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return write(file, data[:7], at)
+
+        with mock.patch("os.pwrite", full):
+            for number in range(1000):
+                held.put(f"line {number}")
+            held.close()
+            taken = []
+            while (batch := held.take(100, 0)) is not None:
+                taken += batch.lines
+        kept = len(taken) - 4
+        self.assertGreater(kept, 10)
+        self.assertEqual(taken[:kept], [f"line {number}" for number in range(kept)])
+        self.assertIn(f"[{1000 - kept - 3} lines are left out here", taken[kept])
+        self.assertEqual(taken[-3:], ["line 997", "line 998", "line 999"])
 
     def test_it_goes_on_once_there_is_room_again(self) -> None:
         held = Spool(max_bytes=200)

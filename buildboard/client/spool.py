@@ -1,9 +1,11 @@
 """Lines on their way to the board: numbered, on disk, bounded, and gone when they are delivered.
 
-A board that is away for long fills it. Then what is printed is left out, but for the newest lines; a line says so.
+A board that is away for long fills it, or the disk is full. Then what is printed is left out, but for the newest
+lines; a line says so.
 """
 
 import json
+import os
 import tempfile
 import threading
 from collections import deque
@@ -26,7 +28,7 @@ class Spool:
     """One thread puts, another one takes."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
-        self._file = tempfile.TemporaryFile(prefix="buildboard-")  # noqa: SIM115 - open for as long as the command runs
+        self._file = tempfile.TemporaryFile(prefix="buildboard-", buffering=0)  # noqa: SIM115 - while the command runs
         self._max = max_bytes
         self._changed = threading.Condition()
         self._begin = self._end = 0  # of what is in the file and not taken
@@ -47,13 +49,11 @@ class Spool:
 
     def put(self, line: str) -> None:
         with self._changed:
-            if self._dropped or self.waiting >= self._max:
+            if self._dropped or self.waiting >= self._max or not self._written(line):
                 self._dropped += 1
                 self._left.append(line)
                 if self.waiting < self._max // 2:
                     self._take_up()
-            else:
-                self._write(line)
             self._changed.notify()
 
     def close(self) -> None:
@@ -68,17 +68,16 @@ class Spool:
         """The next lines, of up to so many bytes as JSON, at least one; waited for. None: there are none. They are the
         caller's now, who delivers them however often that has to be tried."""
         with self._changed:
+            if not self.waiting and self._dropped:
+                self._take_up()
             if not self.waiting and not self._closed:
                 self._changed.wait(seconds)
             if not self.waiting:
                 return None
-            self._file.seek(self._begin)
-            data = self._file.read(min(most, self.waiting))
-            cut = data.rfind(b"\n") + 1
-            if not cut:  # a line that is longer
-                self._file.seek(self._begin)
-                data = self._file.readline()
-                cut = len(data)
+            data, cut = b"", 0
+            while not cut:  # a line may be longer
+                data += self._read(self._begin + len(data), min(most, self.waiting - len(data)))
+                cut = data.rfind(b"\n") + 1
             rows = data[:cut].split(b"\n")[:-1][:_BATCH_LINES]
             self._begin += sum(map(len, rows)) + len(rows)
             if not self.waiting or self._begin > max(self._max, self.waiting):
@@ -87,30 +86,38 @@ class Spool:
             self._next += len(rows)
             return Batch(first, [json.loads(row) for row in rows])
 
-    def _write(self, line: str) -> None:
+    def _written(self, line: str) -> bool:
+        """False: the disk is full."""
         data = json.dumps(line).encode() + b"\n"
-        self._file.seek(self._end)
-        self._file.write(data)
-        self._file.flush()
+        try:
+            self._write(self._end, data)
+        except OSError:
+            return False
         self._end += len(data)
+        return True
+
+    def _write(self, at: int, data: bytes) -> None:
+        while data:
+            done = os.pwrite(self._file.fileno(), data, at)
+            at, data = at + done, data[done:]
+
+    def _read(self, at: int, size: int) -> bytes:
+        return os.pread(self._file.fileno(), size, at)
 
     def _move_up(self) -> None:
         """What was taken leaves the file, which would grow else for as long as something waits."""
         waiting = self.waiting
         for at in range(0, waiting, _BITE):
-            self._file.seek(self._begin + at)
-            data = self._file.read(min(_BITE, waiting - at))
-            self._file.seek(at)
-            self._file.write(data)
+            self._write(at, self._read(self._begin + at, min(_BITE, waiting - at)))
         self._file.truncate(waiting)
         self._begin, self._end = 0, waiting
 
     def _take_up(self) -> None:
         """The board takes lines again, or nothing more will be put."""
         missing = self._dropped - len(self._left)
-        if missing:
-            self._write(f"[{missing:,} lines are left out here: the board was away for too long]")
-        for line in self._left:
-            self._write(line)
-        self._left.clear()
-        self._dropped = 0
+        why = "the board was away for too long, or the disk here is full"
+        if missing and self._written(f"[{missing:,} lines are left out here: {why}]"):
+            self._dropped -= missing
+        while self._dropped == len(self._left) > 0 and self._written(self._left[0]):
+            self._left.popleft()
+            self._dropped -= 1
