@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.models import Session
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -206,6 +206,7 @@ def _by_token(text: str) -> Caller:
     if token is None or not token.user.is_active or (token.expires_at is not None and token.expires_at <= now):
         raise BadToken("this API token is unknown or expired, or its user is deactivated")
     if token.last_used_at is None or now - token.last_used_at > _USED_EVERY:
-        with contextlib.suppress(DatabaseError):  # only a note for people: no reader is turned away for it
+        # Only a note for people: no reader is turned away for it, or waits until another has written.
+        with contextlib.suppress(DatabaseError), getattr(connection, "without_waiting", contextlib.nullcontext)():
             ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
     return Caller(token.user, token)

@@ -1,15 +1,18 @@
 """Who is asking, and what they may do: with a stranger in the room."""
 
+import threading
+import time
 from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
-from django.test import RequestFactory, TestCase, override_settings, tag
+from django.db import connection, connections, transaction
+from django.test import RequestFactory, TestCase, TransactionTestCase, override_settings, tag
 from django.utils import timezone
 
 from builds import access, lifecycle
 from builds.access import BadToken, Caller
-from builds.models import ApiToken, Project
+from builds.models import ApiToken, Board, Project
 
 RECIPE = "steps: [{name: compile, run: 'true'}]"
 
@@ -134,3 +137,36 @@ class TokenTests(AccessCase):
     def test_unknown_scopes_are_refused_by_name(self) -> None:
         with self.assertRaisesMessage(ValueError, "root"):
             access.new_token(self.alice, scopes=("read", "root"))
+
+
+@tag("fast")
+class BusyTest(TransactionTestCase):
+    def test_who_reads_does_not_wait_for_who_writes(self) -> None:
+        """SQLite has one writer: whoever comes with a token would wait for it only to note that."""
+        text = access.new_token(User.objects.create_user("alice"))
+        wrote, over = threading.Event(), threading.Event()
+
+        def write() -> None:
+            with transaction.atomic():
+                Board.objects.update_or_create(pk=1)
+                wrote.set()
+                over.wait(15)
+            connections.close_all()
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        self.addCleanup(writer.join)
+        self.addCleanup(over.set)
+        self.assertTrue(wrote.wait(10))
+        request = RequestFactory().get("/", headers={"Authorization": f"Bearer {text}"})
+        request.user = AnonymousUser()
+        began = time.monotonic()
+        self.assertEqual(access.identify(request).user.get_username(), "alice")
+        self.assertLess(time.monotonic() - began, 10)
+        over.set()
+        writer.join()
+        ApiToken.objects.update(name="it waits again where it has to")
+        if connection.vendor == "sqlite":
+            with connection.cursor() as cursor:
+                cursor.execute("PRAGMA busy_timeout")
+                self.assertEqual(cursor.fetchone(), (20_000,))

@@ -3,6 +3,7 @@ by it (`builds/worlds.py`)."""
 
 import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from django.db.backends.sqlite3 import base
@@ -21,6 +22,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection = super().get_new_connection(conn_params)
         self.opened_file = before or self.file()
         return connection
+
+    @contextlib.contextmanager
+    def without_waiting(self) -> Iterator[None]:
+        """What is written in it fails at once where another writes just now."""
+        self.ensure_connection()
+        self.connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            yield
+        finally:
+            usual = float(self.settings_dict["OPTIONS"]["timeout"])  # seconds
+            self.connection.execute(f"PRAGMA busy_timeout = {usual * 1000:.0f}")
 
     def file(self) -> File | None:
         """What stands at its place now."""
