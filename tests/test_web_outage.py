@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
 from django.test import Client, TestCase
 
 from builds.models import Build, Project
@@ -56,6 +56,11 @@ class OutageTest(TestCase):
             self.assertEqual(self.client.get("/", headers=HTML).status_code, 503)
         with self.away(error=ZeroDivisionError()):
             self.assertEqual(self.client.get("/", headers=HTML).status_code, 500)
+        for error in (ZeroDivisionError(), IntegrityError("not of an outage")):
+            with self.away("builds.access.identify", error=error):
+                answer = self.client.get("/api/v1/projects")
+            self.assertEqual((answer.status_code, answer["Content-Type"]), (500, "application/problem+json"))
+            self.assertEqual(answer.json()["detail"], outage.MISTAKE)
 
     def test_a_missing_table_is_a_mistake_and_a_locked_database_is_an_outage(self) -> None:
         missing, locked = OperationalError("no such table: builds_build"), OperationalError("database is locked")

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 AGAIN_SECONDS = (4, 9)
 """A page loads itself again after this: not all who look at one at once."""
 DETAIL = "The board cannot reach its database just now; try again."
+MISTAKE = "Something failed here: it was this board's mistake. The log of its web process says what it was."
 _KEY = "request_key"
 _MOST_FIELDS = 20
 _MOST_TEXT = 10_000
@@ -35,6 +36,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """The 500 page, or this one where it is the database that is away: for what fails outside of a view."""
     if _is_outage(sys.exc_info()[1]):
         return unavailable(request)
+    if _is_for_programs(request):
+        return problem(500, MISTAKE)
     return defaults.server_error(request)
 
 

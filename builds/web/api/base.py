@@ -8,8 +8,7 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
-from django.db import DataError
-from django.db import Error as DatabaseError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import RawPostDataException
 from django.urls import URLPattern, re_path
@@ -148,8 +147,9 @@ def _on_misfit(request: HttpRequest, error: DataError) -> HttpResponse:
     return problem(422, "A value is none that the database keeps; expected text without NUL characters.")
 
 
-@api.exception_handler(DatabaseError)
-def _on_database_error(request: HttpRequest, error: DatabaseError) -> HttpResponse:
+@api.exception_handler(OperationalError)
+@api.exception_handler(InterfaceError)
+def _on_outage(request: HttpRequest, error: Exception) -> HttpResponse:
     if not database.is_away:  # that has been said once for all
         logger.error("action=api path=%s error=%r", request.path, error)
     return problem(503, "The database does not answer; try again.", headers={"Retry-After": "5"})
