@@ -160,6 +160,13 @@ class ChangeTests(ProjectCase):
         found = Project.objects.get(slug="open")
         self.assertEqual((found.description, found.branch), ("mine", "main"))
 
+    def test_one_that_is_deleted_meanwhile_is_not_there(self) -> None:
+        def deleted(project: Project, **_: Any) -> None:
+            Project.objects.filter(pk=project.pk).delete()
+
+        with mock.patch.object(Project, "full_clean", deleted):
+            self.assert_problem(self.ask("PATCH", "/projects/open", {"description": "x"}), 404, "open")
+
     def test_what_is_wrong_changes_nothing(self) -> None:
         wrong = self.wrong(self.change("open", 422, name="", recipe="", slug="secret"))
         self.assertEqual(set(wrong), {"name", "slug", "recipe"})

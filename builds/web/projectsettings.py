@@ -43,7 +43,7 @@ def of(project: Project) -> dict[str, Any]:
 
 def store(project: Project, given: Mapping[str, Any], by: Caller, unfit: Sequence[tuple[str, str]] = ()) -> None:
     """Make or change it: `given` are the fields that are to be as they are there; `unfit` is told with what else is
-    wrong, of values that `given` therefore has not. `Unfit`."""
+    wrong, of values that `given` therefore has not. `Unfit`; `Project.DoesNotExist`: it was deleted meanwhile."""
     wrong = list(unfit)
     for name in PLAIN:
         if name in given:
@@ -68,6 +68,8 @@ def store(project: Project, given: Mapping[str, Any], by: Caller, unfit: Sequenc
     new = project.pk is None
     try:
         with transaction.atomic():
+            if not new:
+                Project.objects.select_for_update().get(pk=project.pk)
             # Of one that is there only what is given: another may be changing the rest.
             project.save(update_fields=None if new else [name for name in (*PLAIN, "credential") if name in given])
             if groups is not None:

@@ -33,8 +33,12 @@ def project(who: Caller, slug: str, *, reading: bool = False) -> Project:
     visible = who.projects() if reading else Project.objects.visible_to(who.user)
     found = visible.filter(slug=slug).first()
     if found is None:
-        raise Problem(404, f"There is no project {slug!r} that you may see.")
+        raise no_project(slug)
     return found
+
+
+def no_project(slug: str) -> Problem:
+    return Problem(404, f"There is no project {slug!r} that you may see.")
 
 
 def build(who: Caller, build_id: int, *, reading: bool = False) -> Build:

@@ -180,6 +180,8 @@ def _store(project: Project, given: dict[str, Any], caller: Caller, body: Projec
     except projectsettings.Unfit as unfit:
         errors = [{"at": field, "expected": text} for field, text in unfit.wrong]
         raise Problem(422, f"Not as expected: {unfit}", errors=errors) from unfit
+    except Project.DoesNotExist:
+        raise asking.no_project(project.slug) from None
 
 
 def _detail(request: HttpRequest, caller: Caller, found: Project) -> dict[str, Any]:
