@@ -26,6 +26,7 @@ this order.
     cuts.py        what stands in a log for a stretch of it that is not kept
     landmarks.py   groups and annotations: what output says about itself
     logrows.py     chunks of a log as rows: nothing is written as often
+    telling.py     events as readers get them: compact JSON, made of rows
     events.py      the log: gapless numbers, fenced by the lease; its only reader and writer
     junit.py       test reports in JUnit's XML
     testcases.py   the tests of builds, and which of them are flaky

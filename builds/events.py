@@ -8,20 +8,21 @@ that lost its lease writes nothing more, and one whose commit landed while its a
 
 import json
 import time
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from . import cuts, landmarks, logbytes, logrows, wakes
+from . import cuts, landmarks, logrows, telling, wakes
 from .landmarks import Landmark
-from .models import Board, Build, Event, Step, iso
+from .models import Board, Build, Event, Step
 from .states import FINAL, Status
+from .telling import Around
 
 MAX_CHUNK_LINES = 1_000
 """At most so many lines in one `log` event: `printed.lines` looks no further back for the chunk that holds a line."""
@@ -203,50 +204,16 @@ def read(
 ) -> list[Record]:
     """Up to `limit` events above `after`, in order. `names`: the build's step names, where the caller has them.
     `kinds`: of these alone."""
-    return [Record(*one) for one in told(build_id, after, limit, names, kinds)]
+    found = telling.told(build_id, after, limit, lambda: names or step_names(build_id), kinds, _SIZE)
+    return [Record(*one) for one in found]
 
 
-def told(
-    build_id: int,
-    after: int,
-    limit: int = PAGE,
-    names: Sequence[str] | None = None,
-    kinds: Collection[str] | None = None,
-    size: int = _SIZE,
-) -> Generator[tuple[int, str, str], None, None]:
-    """The same, one after the other, as plain (seq, kind, data), and no further than the event that passes `size` bytes
-    of text. To be read at once, and to be closed: its query is open meanwhile.
-
-    Every viewer's replay comes through here, a hundred thousand events at a time: no model, no parsing of times.
-    """
-    known = [json.dumps(name, ensure_ascii=False) for name in names or ()]
-    last_at, moment = None, ""
-    with connection.cursor() as cursor:
-        cursor.execute(*logbytes.query(build_id, after, limit, kinds, size))
-        for seq, kind, at, step, line, is_open, body in cursor:
-            if kind == "log":
-                if names is None:
-                    names = step_names(build_id)
-                    known = [json.dumps(name, ensure_ascii=False) for name in names]
-                if at != last_at:
-                    last_at, moment = at, _moment(at)
-                end = ',"open":true}' if is_open else "}"
-                data = f'{{"step":{known[step]},"line":{line},"text":{_quoted(body)},"at":"{moment}"{end}'
-                yield seq, kind, data
-            else:
-                yield seq, kind, body
-            size -= len(body)
-            if size < 0:
-                return
-
-
-_quoted = json.encoder.encode_basestring  # type: ignore[attr-defined]
-"""As `compact` has a text. What the database has is without halves of surrogate pairs."""
-
-
-def _moment(at: datetime | str) -> str:
-    """As `iso` has it. SQLite gives the text that Django has put there: in UTC, its fraction left out where it is 0."""
-    return f"{at[:10]}T{at[11:19]}{at[19:23] or '.000'}Z" if isinstance(at, str) else iso(at) or ""
+def written(
+    build_id: int, after: int, limit: int, names: Sequence[str] | None, size: int, log: Around, other: telling.Other
+) -> tuple[list[str], int]:
+    """The same as texts, `log` being what stands around a `log` event, and no further than the event that passes `size`
+    bytes of text; and the seq of the last one. See `telling.written`."""
+    return telling.written(build_id, after, limit, lambda: names or step_names(build_id), size, log, other)
 
 
 def step_names(build_id: int) -> list[str]:

@@ -14,7 +14,8 @@ from .support import ROOT
 FLOORS = [
     "states", "inputs", "source", "recipe", "hooks", "repository", "progress", "gauges", "labels", "cron",
     "vault", "wakes",
-    "models", "plans", "rotation", "safe", "logbytes", "blocks", "blocktext", "cuts", "landmarks", "logrows", "events",
+    "models", "plans", "rotation", "safe", "logbytes", "blocks", "blocktext", "cuts", "landmarks", "logrows",
+    "telling", "events",
     "junit", "testcases",
     "filestore", "artifacts", "caches", "printed", "lookout", "loglimit", "silences", "beats", "queue",
     "outbox",

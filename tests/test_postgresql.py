@@ -16,6 +16,7 @@ MODULES = (
     "tests.test_landmarks",
     "tests.test_logrows",
     "tests.test_logbytes",
+    "tests.test_telling",
     "tests.test_events",
     "tests.test_lifecycle",
     "tests.test_lifecycle_starts",

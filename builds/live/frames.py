@@ -8,6 +8,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, overload
 
+from ..telling import Around
+
+LOG = Around("id: ", "\nevent: log\ndata: ", "\n\n")
+"""What makes a message of a `log` event, in whose data there can be no line break."""
 _BREAKS = re.compile(r"\r\n|\r|\n")
 _FORBIDDEN = re.compile(r"[\r\n\0]")
 

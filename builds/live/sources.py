@@ -4,7 +4,6 @@ Both answer the same questions: where it stands, and the next page of frames abo
 """
 
 from collections.abc import Collection, Iterable
-from contextlib import closing
 from typing import NamedTuple, Protocol
 
 from .. import events, wakes
@@ -88,17 +87,9 @@ class BuildSource:
     def behind(self, after: int) -> Slice | None:
         if self._names is None:
             self._names = events.settled_names(self.build_id)
-        found: list[str] = []
-        first = last = after
-        rows = events.told(self.build_id, after, after_which(after) - after, self._names, size=SLICE_TEXT)
-        with closing(rows):
-            for last, kind, data in rows:
-                if kind == "log":  # as `encode` has it, where there can be no line break
-                    found.append(f"id: {last}\nevent: log\ndata: {data}\n\n")
-                else:
-                    found.append(frames.text(last, kind, data))
-                first = first if len(found) > 1 else last
-        if (not found or first != after + 1 or last - first != len(found) - 1) and self._is_void(after):
+        limit = after_which(after) - after
+        found, last = events.written(self.build_id, after, limit, self._names, SLICE_TEXT, frames.LOG, frames.text)
+        if (not found or last - after != len(found)) and self._is_void(after):
             return None
         body = "".join(found).encode("utf-8", "replace")
         return Slice(Packed(body, len(found), self.project), body, last)
