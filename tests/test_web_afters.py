@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission, User
-from django.test import TransactionTestCase
+from django.test import TransactionTestCase, override_settings
 
 from builds import access, chains, events
 from builds.models import After
@@ -137,6 +137,9 @@ class ApiTest(AfterCase):
 
     def test_who_may(self) -> None:
         given = {"project": "tests"}
+        after(self.deploy, self.tests)
+        with override_settings(BUILDBOARD_PUBLIC=True):
+            self.assertEqual(self.client.get(self.path).json(), {"items": []})
         self.assertEqual(self.ask("post", self.path, given, scopes=("read",)).status_code, 403)
         self.tests.groups.add(Group.objects.create(name="others"))
         self.assertEqual(self.ask("post", self.path, given).status_code, 404)

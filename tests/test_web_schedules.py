@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission, User
-from django.test import SimpleTestCase, TestCase
+from django.test import SimpleTestCase, TestCase, override_settings
 from django.utils import timezone
 
 from builds import access
@@ -159,6 +159,8 @@ class ApiTest(TestCase):
         ):
             self.assertEqual(self.ask(method, path, given).status_code, 403)
         self.assertEqual(self.ask("get", self.path).status_code, 200)
+        with override_settings(BUILDBOARD_PUBLIC=True):
+            self.assertEqual(self.client.get(self.path).json(), {"items": []})
         Project.objects.get().groups.add(Group.objects.create(name="others"))
         self.assertEqual(self.ask("get", self.path).status_code, 404)
         self.assertEqual(self.ask("post", self.path, given).status_code, 404)

@@ -44,9 +44,11 @@ _WRONG = {403: schemas.Details, 404: schemas.Details, 409: schemas.Details, 422:
 
 @router.get(_PATH, response={200: AfterList, 404: schemas.Details})
 def listed(request: HttpRequest, slug: str) -> Any:
-    """Those that the caller may see."""
+    """Those that the caller may see; nobody who is not known."""
     caller = asking.caller(request)
-    found = After.objects.filter(project=asking.project(caller, slug, reading=True), upstream__in=caller.projects())
+    project = asking.project(caller, slug, reading=True)
+    seen = After.objects.filter(project=project, upstream__in=caller.projects())
+    found = seen if caller.is_known else seen.none()
     return asking.answer({"items": [_item(one) for one in found.select_related("upstream")]})
 
 

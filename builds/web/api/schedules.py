@@ -53,9 +53,11 @@ _PATH = "/projects/{slug:slug}/schedules"
 
 @router.get(_PATH, response={200: ScheduleList, 404: schemas.Details})
 def listed(request: HttpRequest, slug: str) -> Any:
-    """When a project is built by itself."""
-    found = asking.project(asking.caller(request), slug, reading=True)
-    return asking.answer({"items": [_item(one) for one in Schedule.objects.filter(project=found)]})
+    """When a project is built by itself. To nobody who is not known."""
+    caller = asking.caller(request)
+    project = asking.project(caller, slug, reading=True)
+    found = Schedule.objects.filter(project=project) if caller.is_known else Schedule.objects.none()
+    return asking.answer({"items": [_item(one) for one in found]})
 
 
 @router.post(_PATH, response={201: ScheduleItem} | {key: _CHANGED[key] for key in (403, 404, 422)})
