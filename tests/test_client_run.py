@@ -75,6 +75,7 @@ class RunTests(RunCase):
         self.run_here(f'echo "[$BUILDBOARD_TOKEN]"; echo {token}; echo "$BUILDBOARD_BUILD_ID"')
         number = self.newest()
         self.assertEqual(self.board.lines(number), ["[]", "***", str(number)])
+        self.assertIn("echo ***", self.board.build(number)["steps"][0]["name"])
 
     def test_a_no_of_the_board_runs_nothing(self) -> None:
         for more, text in (

@@ -46,7 +46,8 @@ def run(options: Namespace) -> int:
         )
     keeping.check(options.artifact)
     board = open_board(options)
-    report = Report(board, slug(project), facts(argv, options.name, options.ref), tell)
+    shown = [board.hide_token(word) for word in argv]
+    report = Report(board, slug(project), facts(shown, board.hide_token(options.name), options.ref), tell)
     report.start()
     report.begun.wait(BEGIN_SECONDS)
     if report.refused is not None:
