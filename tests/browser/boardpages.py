@@ -32,12 +32,10 @@ class BoardPageCase(BrowserCase):
         cls.board.workers(2)
 
     def setUp(self) -> None:
-        from playwright.sync_api import Expect
+        from playwright.sync_api import expect
 
         super().setUp()
-        self.expect = Expect()
-        self.expect.set_options(timeout=20_000)
-        self.context.set_default_timeout(20_000)
+        self.expect = expect
         self.sign_in(self.board)
 
     def tearDown(self) -> None:

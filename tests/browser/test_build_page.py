@@ -55,7 +55,7 @@ class ReadTest(BuildPageCase):
         expect(row.locator(".mark")).to_have_text("running")
         expect(row.locator("small")).to_have_text("count · step 1 of 2")
         self.board.post(f"/api/v1/builds/{build_id}/cancel")
-        expect(row.locator(".mark")).to_have_text("cancelled", timeout=15_000)
+        expect(row.locator(".mark")).to_have_text("cancelled")
         expect(self.page.locator("section[data-live=recent]")).to_contain_text("Cancelled by alice")
         self.assertTrue(self.page.evaluate("window.sameDocument"))
 
@@ -97,7 +97,7 @@ class ReadTest(BuildPageCase):
         self.page.route("**/projects/slow/", fail_twice)
         build_id = self.board.start("slow")
         row = self.page.locator(f"[data-key='build-{build_id}']")
-        expect(row.locator(".mark")).to_have_text("running", timeout=15_000)
+        expect(row.locator(".mark")).to_have_text("running")
         self.assertGreater(asked[2] - asked[1], 1, "it does not ask in a hurry")
         self.board.post(f"/api/v1/builds/{build_id}/cancel")
 
@@ -121,5 +121,5 @@ class ReadTest(BuildPageCase):
         self.context.clear_cookies()
         self.web.kill()
         self.web.start()
-        expect(self.page.locator("#pill")).to_contain_text("Signed out", timeout=20_000)
+        expect(self.page.locator("#pill")).to_contain_text("Signed out")
         self.board.post(f"/api/v1/builds/{build_id}/cancel")

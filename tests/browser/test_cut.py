@@ -75,7 +75,7 @@ class CutTest(BrowserCase):
         with self.away():
             self.print(41, 60)
             self.cut(11, 55)
-        expect(self.page.locator(".ln", has_text="line 60")).to_be_visible(timeout=20_000)
+        expect(self.page.locator(".ln", has_text="line 60")).to_be_visible()
         rows = [*map(str, range(1, 41)), said(45, 11, 55), *map(str, range(56, 61))]
         self.assertEqual(self.rows(), rows)
         with self.board.database():
@@ -173,7 +173,7 @@ class CutTest(BrowserCase):
         with self.away():
             self.print(61, 70)
             self.cut(11, 65)
-        expect(self.page.locator(".ln", has_text="line 70")).to_be_visible(timeout=20_000)
+        expect(self.page.locator(".ln", has_text="line 70")).to_be_visible()
         whole = said(55, 11, 65)
         rows = [*map(str, range(1, 11)), whole, *map(str, range(21, 61)), whole, *map(str, range(66, 71))]
         self.assertEqual(

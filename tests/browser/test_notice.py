@@ -64,7 +64,7 @@ class NoticeTest(BrowserCase):
         self.page.set_viewport_size({"width": 390, "height": 800})
         self.screenshot("notify-390")
         self.let_go(build_id)
-        expect(button).to_be_hidden(timeout=20_000)
+        expect(button).to_be_hidden()
         told = self.page.evaluate("told.map(one => one.args)")
         self.assertEqual(len(told), 1)
         self.assertRegex(told[0][0], rf"^Build {build_id} of Compiler & more failed after \d+ (s|m \d\d s)$")

@@ -29,7 +29,7 @@ class DatabaseAwayTest(BrowserCase):
             expect(self.page.locator(".ln", has_text="line 5 of it")).to_be_attached()
             self.page.evaluate("window.sameDocument = true")
             postgres.pause()
-            expect(pill).to_contain_text("Database away", timeout=15_000)
+            expect(pill).to_contain_text("Database away")
             expect(pill).to_contain_text("what is shown may be old")
             self.screenshot("database-away-build")
             other = self.context.new_page()
@@ -39,12 +39,12 @@ class DatabaseAwayTest(BrowserCase):
             expect(other.get_by_role("heading", name="The database is away")).to_be_visible()
             shown = int(self.page.locator(".ln > a").last.inner_text())
             postgres.resume()
-            expect(pill).to_contain_text("Live", timeout=15_000)
-            expect(self.page.locator(f"[id='1:{shown + 20}']")).to_be_attached(timeout=20_000)
+            expect(pill).to_contain_text("Live")
+            expect(self.page.locator(f"[id='1:{shown + 20}']")).to_be_attached()
             self.assertTrue(self.page.evaluate("window.sameDocument"), "the page was not loaded again")
             numbers = [int(row.split(":")[1]) for row, _ in read_log(self.page)]
             self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
-            expect(other.get_by_role("button", name="Start build")).to_be_visible(timeout=20_000)
+            expect(other.get_by_role("button", name="Start build")).to_be_visible()
 
 
 class RightsTest(BrowserCase):
@@ -93,7 +93,7 @@ class RightsTest(BrowserCase):
         with self.board.database():
             Session.objects.filter(session_key=self.session).delete()
         for page in (self.page, other):
-            expect(page.locator("#pill")).to_contain_text("Signed out", timeout=15_000)
+            expect(page.locator("#pill")).to_contain_text("Signed out")
         self.assert_falls_silent()
         self.page.set_viewport_size({"width": 390, "height": 800})
         expect(self.page.get_by_role("link", name="sign in")).to_be_visible()
@@ -118,7 +118,7 @@ class RightsTest(BrowserCase):
         self.watch(f"/builds/{build_id}/")
         with self.board.database():
             Project.objects.get(slug="closed").groups.add(Group.objects.create(name="others"))
-        expect(self.page.locator("#pill")).to_contain_text("Gone", timeout=15_000)
+        expect(self.page.locator("#pill")).to_contain_text("Gone")
         expect(self.page.get_by_role("link", name="to the board")).to_be_visible()
         self.assert_falls_silent()
         self.assertIn(settings.SESSION_COOKIE_NAME, [cookie["name"] for cookie in self.context.cookies()])

@@ -144,7 +144,7 @@ class LiveTest(ProjectCase):
         self.board.workers(1)
         build = self.board.start("p")
         self.board.wait(build)
-        expect(plot.locator(f"[data-href='/builds/{build}/']")).to_have_count(1, timeout=20_000)
+        expect(plot.locator(f"[data-href='/builds/{build}/']")).to_have_count(1)
         expect(said).to_contain_text(f"Build {self.builds[-2]} · ")
         self.assertEqual((stick.get_attribute("aria-valuenow"), stick.get_attribute("aria-valuemax")), ("19", "21"))
         expect(plot.locator("td a").first).to_have_text(str(build))

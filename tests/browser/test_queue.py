@@ -40,7 +40,7 @@ class QueueTest(BrowserCase):
         self.web.kill()
         expect(place).to_be_hidden()
         self.web.start()
-        expect(place).to_have_text("1st in the queue: next free worker", timeout=30_000)
+        expect(place).to_have_text("1st in the queue: next free worker")
         self.cancel(first)
         expect(self.page.locator("[data-slot=phrase]")).to_have_text("running wait, step 1 of 1")
         expect(place).to_be_hidden()
@@ -60,7 +60,7 @@ class QueueTest(BrowserCase):
         hung: list[Any] = []
         self.page.route(url, lambda route: route.continue_() if hung else hung.append(route))
         self.cancel(first)
-        expect(place).to_have_text("1st in the queue: no worker is running", timeout=20_000)
+        expect(place).to_have_text("1st in the queue: no worker is running")
         self.assertTrue(hung)
 
     def test_a_build_that_nothing_is_known_of_draws_no_axis_and_no_empty_log_and_never_had_a_worker(self) -> None:
@@ -90,7 +90,7 @@ class QueueTest(BrowserCase):
         row = self.page.locator(f"[data-key=build-{build_id}] .at")
         expect(row).to_have_text("1st · no worker is running")
         self.board.workers(1)
-        expect(row).to_have_text("1st · no living worker has the label gpu (1 worker lives)", timeout=20_000)
+        expect(row).to_have_text("1st · no living worker has the label gpu (1 worker lives)")
         self.page.goto(f"{self.web.url}/projects/gpu/")
         expect(self.page.locator(".meta")).to_contain_text("runs on gpu")
         expect(row).to_have_text("1st · no living worker has the label gpu (1 worker lives)")

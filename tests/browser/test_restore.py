@@ -37,10 +37,10 @@ class RestoreTest(BrowserCase):
         board.manage("restore", str(board.data / "backup"), check=True)
         web.start()
 
-        expect(of_build.locator("[data-slot=phrase]")).to_have_text("lost in talk", timeout=20_000)
+        expect(of_build.locator("[data-slot=phrase]")).to_have_text("lost in talk")
         expect(of_build.locator("[data-slot=reason]")).to_contain_text("The board was restored from a backup of")
         expect(of_build.locator("#pill")).to_contain_text("Complete")
-        expect(of_board.locator(f'[data-key="build-{later}"]')).to_have_count(0, timeout=20_000)
+        expect(of_board.locator(f'[data-key="build-{later}"]')).to_have_count(0)
         expect(of_board.locator("#pill")).to_contain_text("Live")
         expect(of_board.locator(f'[data-key="build-{build_id}"]').get_by_text("lost").first).to_be_visible()
         last = len(board.lines(build_id))

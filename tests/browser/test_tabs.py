@@ -182,7 +182,7 @@ class BackTest(TabsCase):
         numbers = [int(row.split(":")[1]) for row, _ in read_log(self.page)]
         self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
         self.board.post(f"/api/v1/builds/{build_id}/cancel")
-        expect(self.page.locator("[data-slot=phrase]")).to_have_text(re.compile("^cancelled"), timeout=20_000)
+        expect(self.page.locator("[data-slot=phrase]")).to_have_text(re.compile("^cancelled"))
         return same
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 SCREENSHOTS = ROOT / "var" / "screenshots"
+PATIENCE = 30_000
+"""Milliseconds until a page that does not come to what is expected of it has failed: on a busy machine it takes long to
+draw, and to ask again at the pace that a busy server can bear."""
 
 
 @tag("browser")
@@ -49,7 +52,7 @@ class BrowserCase(SimpleTestCase):
         """Another browser profile, watched for problems as the first: `java_script_enabled=False`, `viewport=…`."""
         own = {"viewport": {"width": 1280, "height": 800}} | options
         context = browser(self.as_people_have_it).new_context(**own)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         context.on("weberror", lambda error: self.problems.append(str(error.error)))
         context.on("console", self._hear)
         self.addCleanup(context.close)
@@ -95,7 +98,11 @@ READ_LOG = """
 async (root) => {
   const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
   const found = new Map();
-  root.scrollTop = 0;
+  for (let turn = 0; turn < 20 && (turn === 0 || root.scrollTop > 0); turn += 1) { // a view that grows is drawn first
+    await frame();
+    root.scrollTop = 0;
+    await frame();
+  }
   for (let turn = 0; turn < 5000; turn += 1) {
     await frame();
     for (let fold; (fold = root.querySelector(".fold[aria-expanded=false]")); await frame()) fold.click();
@@ -150,9 +157,10 @@ _SWITCHED_OFF = (
 def browser(as_people_have_it: bool = False) -> "Browser":
     """This run's Chromium: the system's, else the one that Playwright has downloaded."""
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
     except ImportError:
         missing("playwright")
+    expect.set_options(timeout=PATIENCE)
     # Playwright's event loop runs in this thread, and Django would refuse every query beside it.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     playwright = sync_playwright().start()

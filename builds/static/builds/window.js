@@ -44,6 +44,8 @@ export class Window {
     this.bar = 0;
     this.wraps = false;
     this.widest = 0;
+    /** The view as it was when it was last drawn, in pixels. */
+    this.drawnAs = [0, 0];
     /** @type {ReturnType<typeof setTimeout>|undefined} */
     this.idle = undefined;
     root.addEventListener("scroll", () => this.moved(), { passive: true });
@@ -82,6 +84,8 @@ export class Window {
   }
 
   moved() {
+    // A view of another size is scrolled by the browser itself, by WebKit to its top. It is about to be drawn where it was.
+    if (this.root.clientWidth !== this.drawnAs[0] || this.view !== this.drawnAs[1]) return;
     const { scrollTop } = this.root;
     const delta = scrollTop - this.bar;
     if (Math.abs(delta) < 0.5) return;
@@ -170,6 +174,7 @@ export class Window {
     const bar = this.top - this.shift;
     if (Math.abs(this.root.scrollTop - bar) >= 0.5) this.root.scrollTop = bar;
     this.bar = this.root.scrollTop;
+    this.drawnAs = [this.root.clientWidth, this.view];
   }
 
   /** Rows that wrap are as high as they are. @returns {boolean} whether anything moves by that */
