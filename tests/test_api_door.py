@@ -34,6 +34,8 @@ class DoorTests(ApiCase):
         for path in ("/projects/open/builds", f"/builds/{build.pk}/cancel", f"/builds/{build.pk}/retry"):
             self.assert_problem(self.ask("POST", path, token=None), 401)
         self.assert_problem(self.ask("GET", "/builds", token="wrong"), 401)
+        for kept in ("secrets", "targets", "messages"):
+            self.assert_problem(self.ask("GET", f"/projects/open/{kept}", token=None), 401, "Sign in")
 
     def test_a_session_reads_and_changes_only_with_its_csrf_token(self) -> None:
         browser = Client(enforce_csrf_checks=True)

@@ -20,6 +20,8 @@ from .problems import Problem
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
+STRANGER = "Sign in, or send Authorization: Bearer TOKEN."
+
 View = Callable[..., HttpResponse]
 
 
@@ -63,7 +65,7 @@ class Door(AuthBase):
         self._check_rate(request, caller)
         safe = request.method in _SAFE
         if not caller.is_known and not (safe and settings.BUILDBOARD_PUBLIC):
-            raise Problem(401, "Sign in, or send Authorization: Bearer TOKEN.")
+            raise Problem(401, STRANGER)
         if not safe and caller.token is None and check_csrf(request) is not None:
             raise Problem(403, "A change by session needs its CSRF token in the X-CSRFToken header.")
         if safe and self._reads and not caller.may_read():

@@ -15,6 +15,7 @@ from ... import lifecycle
 from ...access import Caller
 from ...inputs import InputError
 from ...models import Build, Project
+from ..door import STRANGER
 from ..problems import Problem
 
 _KEY_NOTE = "One-time key, 1 to 255 printable characters: asked again with it, the same build is answered."
@@ -58,9 +59,12 @@ def told(who: Caller, builds: Sequence[Build]) -> list[dict[str, Any]]:
 
 
 def require(who: Caller, allowed: bool, scope: str, what: str) -> None:
-    """`Problem` 403 where it is not `allowed`; it says whether the token's `scope` or the user's rights are short."""
+    """`Problem` 403 where it is not `allowed`; it says whether the token's `scope` or the user's rights are short. 401
+    for nobody who is known: signed in they might."""
     if allowed:
         return
+    if not who.is_known:
+        raise Problem(401, STRANGER)
     if who.token is not None and scope not in who.token.scopes.split():
         raise Problem(403, f"This API token has no scope {scope!r}.")
     raise Problem(403, f"{who.user.get_username()} may not {what}.")
