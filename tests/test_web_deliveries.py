@@ -1,6 +1,8 @@
 """A project's page of deliveries, and the same for programs: who sees what, and who may change it."""
 
 import re
+from typing import Any
+from unittest import mock
 
 from django.contrib.auth.models import Group, Permission, User
 from django.test import TestCase, override_settings
@@ -38,6 +40,24 @@ class DeliveriesTest(TestCase):
         self.assertContains(page, "Make a new secret")
         self.assertContains(self.client.post(f"{URL}secret/"), "The one before it is good for nothing any more.")
         self.assertNotEqual(vault.unseal(Hook.objects.get().secret), found[1])
+
+    def test_a_change_takes_no_new_secret_back(self) -> None:
+        """One that was made while the form was checked, here or in the admin: the old one may have leaked."""
+        admin = User.objects.create_superuser("admin")
+        deliveries.make_secret(self.project, by="editor")
+        hook = Hook.objects.get()
+        for user, page in ((self.editor, URL), (admin, f"/admin/builds/hook/{hook.pk}/change/")):
+            made: list[str] = []
+
+            def meanwhile(hook: Hook, *args: Any, made: list[str] = made, **kwargs: Any) -> None:
+                made.append(deliveries.make_secret(self.project, by="bob"))
+
+            self.client.force_login(user)
+            with mock.patch.object(Hook, "clean_fields", meanwhile):
+                self.assertEqual(self.client.post(page, {"branches": user.username}).status_code, 302)
+            hook.refresh_from_db()
+            self.assertEqual((vault.unseal(hook.secret), hook.made_by), (made[0], "bob"))
+            self.assertEqual((hook.branches, hook.tags), (user.username, False))
 
     def test_others_may_look_and_change_nothing(self) -> None:
         deliveries.make_secret(self.project, by="editor")

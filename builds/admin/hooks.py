@@ -34,9 +34,11 @@ class HookAdmin(OfVisible):
         return field
 
     def save_model(self, request: HttpRequest, obj: Hook, form: Any, change: bool) -> None:
-        if not change:
-            obj.shown_once, obj.secret = deliveries.new_secret()
-            obj.made_by = request.user.get_username()
+        if change:  # nothing else: a new secret may have been made since
+            Hook.objects.filter(pk=obj.pk).update(**form.cleaned_data)
+            return
+        obj.shown_once, obj.secret = deliveries.new_secret()
+        obj.made_by = request.user.get_username()
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: Hook, post_url_continue: str | None = None) -> HttpResponse:

@@ -41,7 +41,7 @@ def page(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
     form = HookForm(request.POST, instance=hook)
     if not form.is_valid():
         return _page(request, caller, project, hook, form, status=422)
-    form.save()
+    Hook.objects.filter(pk=hook.pk).update(**form.cleaned_data)  # nothing else: a new secret may have been made since
     return redirect("deliveries", slug)
 
 
