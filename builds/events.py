@@ -246,6 +246,18 @@ def extent(build_id: int) -> Extent | None:
     return Extent(row[0], row[1], row[2] in FINAL) if row else None
 
 
+def near(build_id: int, extent: Extent, most: int, lines: int) -> int:
+    """The seq that is so many events below the head, and no more lines than that; what comes above it is stored. The
+    event that passes the lines counts, so that there is one, where there is any."""
+    lowest = max(extent.head - most, extent.horizon - 1, 0)
+    newest = Event.objects.filter(build_id=build_id, seq__gt=lowest, seq__lte=extent.head).order_by("-seq")
+    for seq, count in newest.values_list("seq", "lines"):
+        lines -= count or 0
+        if lines <= 0:
+            return int(seq) - 1
+    return lowest
+
+
 def heads(build_ids: Iterable[int]) -> dict[int, Extent]:
     """The extents of many builds in one query; those that are gone are absent."""
     rows = Build.objects.filter(pk__in=list(build_ids)).values_list("pk", "horizon", "head", "status")

@@ -31,6 +31,21 @@ class BuildSourceTest(TransactionTestCase):
         self.assertTrue(page.more)
         self.assertLess(sum(len(frame.body) for frame in page.frames), 2 * sources.PAGE_BYTES)
 
+    def test_a_tail_begins_so_many_events_below_the_head_or_so_many_lines(self) -> None:
+        lease = live.running()
+        source = BuildSource(lease.build_id, 1)
+        self.assertEqual(source.recent(source.extent()), 0)
+        for number in range(12):
+            live.printed(lease, 1 + number * 1_000, *["x"] * 1_000)
+        extent = source.extent()
+        self.assertEqual(source.recent(extent), extent.head - 5)
+        for number in range(70):
+            live.printed(lease, 12_001 + number, "x")
+        extent = source.extent()
+        self.assertEqual(source.recent(extent), extent.head - sources.PRELOAD)
+        self.assertEqual(source.recent(extent._replace(horizon=extent.head - 3)), extent.head - 4)
+        self.assertEqual(source.recent(extent._replace(horizon=extent.head + 1)), extent.head, "nothing is stored")
+
     def test_extents_come_in_one_query_and_a_build_that_is_gone_is_absent(self) -> None:
         first, second = live.queued(), live.queued()
         with self.assertNumQueries(1):

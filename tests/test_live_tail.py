@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from builds.access import Standing
 from builds.events import Extent
-from builds.live import frames, tail
+from builds.live import frames, sources, tail
 from builds.live.frames import Frame, Slice
 from builds.live.hub import Viewer
 from builds.live.pages import Pages
@@ -42,6 +42,9 @@ class Written:
         if self.failing:
             raise OSError("away")
         return Extent(1, self.head, self.final)
+
+    def recent(self, extent: Extent) -> int:
+        return max(extent.head - sources.PRELOAD, 0)
 
     def page(self, after: int) -> Page:
         if self.failing:
@@ -107,7 +110,7 @@ class TailTest(SimpleTestCase):
     async def test_a_viewer_gets_everything_whether_it_is_stored_in_memory_or_still_to_come(self) -> None:
         source = Written(head=300)
         async with Running(source) as one:
-            self.assertEqual(one.floor, 300 - tail.PRELOAD)
+            self.assertEqual(one.floor, 300 - sources.PRELOAD)
             late, near = viewer(one, 0), viewer(one, 290)
             self.assertEqual(await seen(late, 300), list(range(1, 301)))
             self.assertEqual(await seen(near, 300), list(range(291, 301)))

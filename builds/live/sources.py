@@ -18,6 +18,8 @@ _BITE = 8
 SLICE_TEXT = 128 * 1024
 """Of a log, in what viewers who are behind get in one write; as frames it is up to twice as much."""
 _ALIGNED = (16, 128, 1024)
+PRELOAD, PRELOAD_LINES = 64, 5_000
+"""A new tail begins so many events below the head, or so many lines: most of those who come back are that near."""
 BOARD_CHANGES = 500
 """A viewer of the board that missed more loads the page again: that is one query, and this would be many rows."""
 
@@ -38,6 +40,9 @@ class Source(Protocol):
 
     def extent(self) -> Extent | None: ...
 
+    def recent(self, extent: Extent) -> int:
+        """Above which number a new tail begins."""
+
     def page(self, after: int) -> Page | None: ...
 
     def behind(self, after: int) -> Slice | None:
@@ -57,6 +62,10 @@ class BuildSource:
     def extent(self) -> Extent | None:
         """None: the build is gone."""
         return events.extent(self.build_id)
+
+    def recent(self, extent: Extent) -> int:
+        """Sixty-four events of a flood are four megabytes, for which whoever comes first would wait."""
+        return events.near(self.build_id, extent, PRELOAD, PRELOAD_LINES)
 
     def page(
         self, after: int, size_limit: int = PAGE_BYTES, kinds: Collection[str] | None = None, head: int = 0
@@ -106,6 +115,9 @@ class BoardSource:
 
     def extent(self) -> Extent:
         return board_extent()
+
+    def recent(self, extent: Extent) -> int:
+        return max(extent.head - PRELOAD, extent.horizon - 1, 0)
 
     def page(self, after: int) -> Page | None:
         """None: more changed than one page holds, or a build was deleted since."""

@@ -34,8 +34,6 @@ SLICE_BYTES = 256 * 1024
 SLICE_EVENTS = 1_000
 SLICES = 64
 """Kept at a time for those who stand at the same cursors; the others' are made again."""
-PRELOAD = 64
-"""A new tail begins so many events below the head: most of those who come back are that near."""
 REST, REST_SECONDS = 3.0, 0.04
 """A tail rests so many times what its last flush cost the event loop, and so long at most: its price is by the write,
 whatever is in it. A thousand viewers of a hundred events a second then get three or four in each."""
@@ -190,7 +188,7 @@ class Tail:
         extent = self.source.extent()
         if extent is None:
             return None
-        above = max(extent.head - PRELOAD, extent.horizon - 1, 0) if head is None else head
+        above = self.source.recent(extent) if head is None else head
         return extent, above, self.source.page(above) if extent.head > above else None
 
     def _keep(self, page: Page | None, extent: Extent) -> None:
