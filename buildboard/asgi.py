@@ -24,7 +24,7 @@ import re
 import signal
 import threading
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -39,7 +39,7 @@ from builds.live import frames, hub, stream  # noqa: E402 - they need Django's s
 from builds.live.logs import CutShort  # noqa: E402
 
 from . import bodies, connections, direct, postgresql  # noqa: E402
-from .connections import Message, Send  # noqa: E402
+from .connections import Message, Receive, Send  # noqa: E402
 
 logger = logging.getLogger(__name__)
 gc.set_threshold(20_000, 20, 50)  # with a thousand viewers the default makes the slowest deliveries three times slower
@@ -56,8 +56,6 @@ PAGES = 32
 FAREWELL_SECONDS = 3.0
 STALLED_SECONDS = 60.0
 
-Receive = Callable[[], Awaitable[Message]]
-
 _one_thread = ThreadPoolExecutor(1, thread_name_prefix="live-requests")
 _places: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = weakref.WeakKeyDictionary()
 live = direct.Handler()
@@ -66,7 +64,9 @@ postgresql.guard()
 
 async def application(scope: Message, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
-        await _Request(scope, receive, send).serve()
+        request = _Request(scope, receive, send)
+        del scope, receive, send  # an open stream has what is made of them
+        await request.serve()
     elif scope["type"] == "lifespan":
         await _lifespan(receive, send)
     elif scope["type"] == "websocket":
@@ -130,10 +130,10 @@ class _Request:
     def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
         self._farewell = asyncio.get_running_loop().create_future()
         """Done when this request is to end on purpose: its stream looks for it in the scope."""
-        self._receive = receive
         self._connection = connections.behind(send)
         self._scope = scope | {stream.FAREWELL: self._farewell, stream.DIRECT: self._connection.direct}
         self._is_live = LIVE_PATHS.fullmatch(scope["path"]) is not None
+        self._receive = self._connection.listen(receive) if self._is_live else receive
         self._needs_place = not self._is_live and scope["path"] not in PLACELESS
         self._place: asyncio.Semaphore | None = None
         self._hung_up = False
@@ -266,6 +266,7 @@ class _Request:
             self._ended = True
             self._hang_up()
             return
+        begins = False
         if message["type"] == "http.response.start":
             self._began = True
             self._give_place_back()  # the answer is made; one who takes it slowly takes nobody's place
@@ -277,6 +278,7 @@ class _Request:
         elif message["type"] == "http.response.body":
             if self._connection.first is None:
                 self._connection.first = message.get("body", b"")
+                begins = self._is_stream
             if not message.get("more_body", False):
                 self._ended = True
                 self._connection.release()
@@ -286,6 +288,9 @@ class _Request:
         except TimeoutError:
             logger.info("action=cut-off path=%s: nothing was read for %d s", self._scope["path"], STALLED_SECONDS)
             self._abort()
+        if begins:
+            self._connection.shed()
+            self._scope["headers"].clear()  # the server's own list: nobody reads it any more
 
     async def _break_off(self) -> None:
         """A response that began and will not be completed. A stream says so; anything else is seen to be cut short."""

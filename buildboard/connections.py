@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from .inbox import Inbox
+
 logger = logging.getLogger(__name__)
 
 UNBRAKED_BYTES = 8 * 1024 * 1024
@@ -20,6 +22,7 @@ _CHUNKED_BY_TWISTED = "twisted.web.http.HTTPChannel"
 """Of Twisted's the same."""
 
 Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
@@ -50,6 +53,13 @@ class Connection:
     def is_gone(self) -> bool:
         """The client is, though the server has not said so: nothing can be sent any more."""
         return False
+
+    def listen(self, receive: Receive) -> Receive:
+        """`receive`, or another one that brings the same and takes less memory. Before anything is received."""
+        return receive
+
+    def shed(self) -> None:
+        """The first part of a stream was sent: what is kept of the heads of request and response is dropped."""
 
     def brake(self) -> None:
         """From now on `send` returns when the client has taken enough of what was sent."""
@@ -119,27 +129,31 @@ _last = _Chunk()
 class _Daphne(Connection):
     """Its `send` never waits. Twisted tells a push producer when to pause, and that is what the sender waits for."""
 
-    __slots__ = ("_is_braked", "_is_prompt", "_may_send", "_reply", "_request", "_sent")
+    __slots__ = ("_is_braked", "_is_prompt", "_paused", "_reply", "_request", "_sent")
 
     def __init__(self, send: partial) -> None:
         super().__init__(self._send_and_wait)
         self._reply = send
         self._request = send.args[0]
-        self._may_send = asyncio.Event()
-        self._may_send.set()
+        self._paused: asyncio.Event | None = None
+        """Set when the client has taken enough; None: it has. Made only where one is slow: it takes nearly a KiB."""
         self._is_braked = self._is_prompt = False
         self._sent = 0
 
     async def _send_and_wait(self, message: Message) -> None:
         if self._is_braked:
-            await self._may_send.wait()  # a part that was pushed may have been one too many
+            await self._taken()  # a part that was pushed may have been one too many
         await self._reply(message)
         if self._is_braked:
-            await self._may_send.wait()
+            await self._taken()
         elif message.get("more_body", False):
             self._sent += len(message["body"])
             if self._sent > UNBRAKED_BYTES:
                 self.abort()
+
+    async def _taken(self) -> None:
+        while (paused := self._paused) is not None:
+            await paused.wait()
 
     def _can_push(self) -> bool:
         channel = self._request.channel
@@ -151,7 +165,7 @@ class _Daphne(Connection):
     def _push(self, body: bytes) -> bool:
         request = self._request
         channel = request.channel
-        if not self._is_braked or not self._may_send.is_set() or request.finished or channel is None:
+        if not self._is_braked or self._paused is not None or request.finished or channel is None:
             return False
         if self._is_prompt:
             chunk = body if not request.chunked else _last.chunk if body is _last.body else _last.of(body)
@@ -160,6 +174,20 @@ class _Daphne(Connection):
         else:
             request.write(body)
         return True
+
+    def listen(self, receive: Receive) -> Receive:
+        queue = getattr(receive, "__self__", None)
+        if type(queue) is not asyncio.Queue or getattr(self._request, "application_queue", None) is not queue:
+            return receive
+        inbox = Inbox(queue.get_nowait() for _ in range(queue.qsize()))
+        self._request.application_queue = inbox  # of which daphne knows `put_nowait`
+        return inbox.get
+
+    def shed(self) -> None:
+        if self._request.startedWriting:
+            for headers in (self._request.requestHeaders, self._request.responseHeaders):
+                for name, _ in tuple(headers.getAllRawHeaders()):
+                    headers.removeHeader(name)
 
     def brake(self) -> None:
         try:
@@ -176,24 +204,32 @@ class _Daphne(Connection):
 
     def abort(self) -> None:
         self.release()
-        channel = self._request.channel
-        if channel is not None and channel.transport is not None:  # else the client has gone already
+        channel = self._request.channel  # None, or without a transport: the client has gone already
+        if hasattr(channel, "abortConnection"):  # a stream of HTTP/2, of which there may be others on its transport
+            channel.abortConnection()
+        elif channel is not None and channel.transport is not None:
             channel.transport.abortConnection()
 
     # Twisted's IPushProducer
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
-        self._may_send.clear()
+        if self._paused is None:
+            self._paused = asyncio.Event()
 
     def resumeProducing(self) -> None:  # noqa: N802
-        self._may_send.set()
+        paused, self._paused = self._paused, None
+        if paused is not None:
+            paused.set()
 
-    def stopProducing(self) -> None:  # noqa: N802
-        self._may_send.set()
+    stopProducing = resumeProducing  # noqa: N815
 
 
 def behind(send: Send) -> Connection:
-    if isinstance(send, partial) and any(one.__module__.startswith("daphne.") for one in type(send.args[0]).__mro__):
+    if (
+        isinstance(send, partial)
+        and send.args
+        and any(one.__module__.startswith("daphne.") for one in type(send.args[0]).__mro__)
+    ):
         return _Daphne(send)
     if type(getattr(send, "__self__", None)).__module__.startswith("uvicorn."):
         return _Uvicorn(send)

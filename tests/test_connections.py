@@ -1,6 +1,8 @@
 """What is handed to a server past Django: only where it can be, and where the client takes what it is sent."""
 
 import asyncio
+import inspect
+import re
 from functools import partial
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -8,6 +10,7 @@ from unittest.mock import patch
 from django.test import SimpleTestCase, tag
 
 from buildboard import connections
+from buildboard.inbox import Inbox
 from builds.live import stream
 from tests.test_asgi import START, Served, part
 
@@ -139,11 +142,22 @@ class DaphneTest(SimpleTestCase):
 
     async def test_a_part_that_is_sent_waits_for_one_too_many_that_was_pushed(self) -> None:
         self.connection.brake()
+        for _ in range(3):  # a client that takes a little, and no more
+            self.connection.pauseProducing()
+            sending = asyncio.create_task(self.connection.send(part(b"one")))
+            await asyncio.sleep(0.01)
+            self.assertEqual(self.request.written, [])
+            self.connection.resumeProducing()
+            self.connection.pauseProducing()
+            await asyncio.sleep(0.01)
+            self.assertEqual(self.request.written, [])
+            self.connection.resumeProducing()
+            await sending
+            self.assertEqual(self.request.written.pop(), b"one")
         self.connection.pauseProducing()
         sending = asyncio.create_task(self.connection.send(part(b"one")))
-        await asyncio.sleep(0.01)
-        self.assertEqual(self.request.written, [])
-        self.connection.resumeProducing()
+        await asyncio.sleep(0)
+        self.connection.stopProducing()
         await sending
         self.assertEqual(self.request.written, [b"one"])
 
@@ -156,6 +170,42 @@ class DaphneTest(SimpleTestCase):
             self.assertFalse(push(b"x"))
         self.assertEqual(self.request.written, [])
 
+    async def test_what_the_server_says_comes_from_a_smaller_place_of_its_own_and_nothing_is_lost(self) -> None:
+        queue: asyncio.Queue = asyncio.Queue()
+        self.request.application_queue = queue
+        for number in range(3):
+            queue.put_nowait({"type": "http.request", "body": b"%d" % number})
+        receive = self.connection.listen(queue.get)
+        self.assertIsInstance(self.request.application_queue, Inbox)
+        self.request.application_queue.put_nowait({"type": "http.disconnect"})
+        self.assertEqual([(await receive()).get("body") for _ in range(4)], [b"0", b"1", b"2", None])
+
+    def test_a_queue_that_is_another_than_daphnes_is_left_as_it_is(self) -> None:
+        for known in (None, asyncio.Queue()):
+            self.request.application_queue = known
+            receive = asyncio.Queue().get
+            self.assertEqual(self.connection.listen(receive), receive)
+            self.assertIs(self.request.application_queue, known)
+
+    def test_daphne_says_what_it_has_to_say_by_nothing_that_the_smaller_place_has_not(self) -> None:
+        from daphne import http_protocol
+
+        source = inspect.getsource(http_protocol.WebRequest)
+        used = set(re.findall(r"application_queue\.(\w+)", source))
+        self.assertEqual(used, {"put_nowait"})
+        self.assertTrue(Inbox(), "it is asked whether there is one")
+
+    def test_the_heads_are_dropped_once_they_were_written(self) -> None:
+        from twisted.web.http_headers import Headers
+
+        for began in (0, 1):
+            self.request.startedWriting = began
+            self.request.requestHeaders = Headers({"cookie": ["x" * 500], "host": ["here"]})
+            self.request.responseHeaders = Headers({"content-type": ["text/event-stream"]})
+            self.connection.shed()
+            left = [*self.request.requestHeaders.getAllRawHeaders(), *self.request.responseHeaders.getAllRawHeaders()]
+            self.assertEqual(len(left), 0 if began else 3)
+
     def channel(self) -> list[bytes]:
         """From now on the request has Twisted's own of HTTP/1.1. What is written past it."""
         written: list[bytes] = []
@@ -163,6 +213,19 @@ class DaphneTest(SimpleTestCase):
         self.request.channel = kind()
         self.request.channel.transport = SimpleNamespace(write_promptly=written.append)
         return written
+
+    def test_a_stream_of_http_2_is_broken_off_alone(self) -> None:
+        broken = []
+        self.request.channel = SimpleNamespace(transport=None, abortConnection=lambda: broken.append("stream"))
+        self.connection.abort()
+        self.request.channel = SimpleNamespace(
+            transport=SimpleNamespace(abortConnection=lambda: broken.append("connection"))
+        )
+        self.connection.abort()
+        for gone in (None, SimpleNamespace(transport=None)):
+            self.request.channel = gone
+            self.connection.abort()
+        self.assertEqual(broken, ["stream", "connection"])
 
     def test_a_transport_that_can_is_written_to_promptly_in_chunks_of_http_1_1(self) -> None:
         written = self.channel()

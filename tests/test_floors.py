@@ -185,6 +185,7 @@ class FloorsTest(SimpleTestCase):
                 "builds/wakes.py",
                 "buildboard/asgi.py",
                 "buildboard/connections.py",
+                "buildboard/inbox.py",
                 "buildboard/serve.py",
             ),
             "channels": ("builds/wakes.py",),
