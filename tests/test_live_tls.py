@@ -1,5 +1,6 @@
 """Streams over TLS that a server speaks itself: what is handed to it past Django goes through its own encryption."""
 
+import json
 import shutil
 import socket
 import ssl
@@ -18,6 +19,7 @@ from tests import live
 from tests.serving import ids, is_event
 from tests.support import ROOT, missing
 from tests.support.board import Board
+from tests.support.http2 import Http2Stream
 from tests.support.processes import Process, eventually, free_port
 from tests.support.sse import Message, SseClient
 
@@ -89,3 +91,35 @@ class TlsTest(SimpleTestCase):
                 reading.join(40)
                 self.assertEqual(ids(messages), list(range(head + 1, lease.head + 1)))
                 self.assertEqual([one.data for one in got if one.id], [one.data for one in messages if one.id])
+
+    def test_http_2_has_each_event_whole_and_once_also_for_one_who_reads_slowly(self) -> None:
+        """As daphne speaks it to whoever asks for it, which browsers do."""
+        token = self.board.token("alice")
+        with self.served("daphne") as port, self.board.database():
+            lease = live.running("http-2")
+            path = f"/builds/{lease.build_id}/events/"
+            fast, slow = (Http2Stream(port, path, token, self.tls, window=size) for size in (65_535, 4_096))
+            got: dict[Http2Stream, bytes] = {fast: b"", slow: b""}
+
+            def read(one: Http2Stream, rest: float) -> None:
+                for part in one.parts(rest):
+                    got[one] += part
+
+            reading = [threading.Thread(target=read, args=of) for of in ((fast, 0), (slow, 0.002))]
+            for one in reading:
+                one.start()
+            eventually(lambda: all(f"id: {lease.head}\n".encode() in body for body in got.values()), 30)
+            for number in range(120):
+                live.printed(lease, 1 + number, f"{number} ".ljust(14_000 if number % 20 < 10 else 100, "z"))
+                time.sleep(0.01 * (number % 20 == 0))
+            live.ended(lease)
+            for one in reading:
+                one.join(60)
+            for one in (fast, slow):
+                one.close()
+                self.assertEqual((one.headers[b":status"], one.reset), (b"200", False))
+                events = [part for part in got[one].split(b"\n\n") if part.startswith(b"id: ")]
+                self.assertEqual([int(part[4 : part.index(b"\n")]) for part in events], list(range(1, lease.head + 1)))
+                whole = [line for part in events for line in part.split(b"\n")[2:]]
+                self.assertTrue(all(json.loads(line.removeprefix(b"data: ")) for line in whole))
+                self.assertIn(b"event: end\n", got[one])
