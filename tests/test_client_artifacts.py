@@ -86,6 +86,14 @@ class DownloadTests(SimpleTestCase):
                 self.assertEqual(store.asked[1], "bytes=100000-")
                 self.assertEqual([path.name for path in (self.folder / "dist").iterdir()], ["a.whl"])
 
+    def test_what_was_left_of_another_build_is_not_gone_on_with(self) -> None:
+        for left in (b"of another build", b"x" * len(CONTENT)):
+            (self.folder / "a.whl.part").write_bytes(left)
+            (self.folder / "a.whl").unlink(missing_ok=True)
+            self.assertEqual(self.download(Store({"a.whl": CONTENT})), 0)
+            self.assertEqual((self.folder / "a.whl").read_bytes(), CONTENT)
+            self.assertEqual([path.name for path in self.folder.iterdir()], ["a.whl"])
+
     def test_what_is_there_already_is_not_fetched_again(self) -> None:
         self.assertEqual(self.download(Store({"a": b"1", "b": b"2", "c/d": b"3"})), 0)
         store = Store({"a": b"1", "b": b"changed", "c/d": b"3"})

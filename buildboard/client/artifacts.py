@@ -54,19 +54,28 @@ def fetch(board: Board, artifact: dict[str, Any], path: Path) -> bool:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + _PART)
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            _go_on(board, str(artifact["url"]), part, size)
-            break
-        except Unreachable as error:
-            if attempt == ATTEMPTS:
-                raise
-            time.sleep(min(max(error.after or 0.0, 0.25 * 2**attempt), 10.0))
+    was_there = part.exists()
+    _bring(board, artifact, part)
+    if was_there and _digest(part) != digest:  # it was left of another build's
+        part.unlink()
+        _bring(board, artifact, part)
     if part.stat().st_size != size or _digest(part) != digest:
         part.unlink()
         raise CouldNot(f"{plain(artifact['path'])}: what came is not what was kept (its SHA-256 is another).")
     os.replace(part, path)
     return True
+
+
+def _bring(board: Board, artifact: dict[str, Any], part: Path) -> None:
+    """As much as there is to come, in as many attempts as it takes. `Refused`, `Unreachable`."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            _go_on(board, str(artifact["url"]), part, int(artifact["size"]))
+            return
+        except Unreachable as error:
+            if attempt == ATTEMPTS:
+                raise
+            time.sleep(min(max(error.after or 0.0, 0.25 * 2**attempt), 10.0))
 
 
 def _artifacts(board: Board, options: Namespace) -> int:
