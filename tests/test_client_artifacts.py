@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildboard.client import artifacts
+from buildboard.client.__main__ import main
 from buildboard.client.artifacts import matches, place
-from buildboard.client.talk import CouldNot
+from buildboard.client.talk import COULD_NOT, CouldNot
 
 from .support.stub import Request, Stub
 
@@ -129,6 +130,17 @@ class DownloadTests(SimpleTestCase):
         except CouldNot:
             return
         self.assertTrue(Path(os.path.normpath(found)).is_relative_to(folder))
+
+    def test_a_folder_that_cannot_be_written_to_is_told_and_is_no_failed_build(self) -> None:
+        (self.folder / "file").write_text("no folder")
+        with (
+            Stub(Store({"a": b"1"})) as stub,
+            mock.patch.dict("os.environ", {"BUILDBOARD_URL": stub.url, "BUILDBOARD_TOKEN": "bb_x"}),
+            mock.patch("buildboard.client.__main__.tell") as tell,
+        ):
+            code = main(["artifacts", "7", "--download", "*", "--to", str(self.folder / "file")])
+        self.assertEqual(code, COULD_NOT)
+        self.assertRegex(tell.call_args.args[0], r"\Abuildboard: /.*/file.*: (Not a directory|File exists)\.\Z")
 
     def test_globs(self) -> None:
         for path, glob, expected in (

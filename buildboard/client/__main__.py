@@ -115,6 +115,9 @@ def main(given: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         forget_stdout()
         return BROKEN_PIPE
+    except OSError as error:  # of a file: what sockets raise is told by then
+        where = f"{error.filename}: " if error.filename else ""
+        tell(f"buildboard: {where}{error.strerror or error}.")
     except KeyboardInterrupt:
         tell("")
         return INTERRUPTED
