@@ -33,7 +33,7 @@ class ReportFilesTest(RunnerCase):
     def test_a_step_that_collects_tells_what_is_nobodys(self) -> None:
         build = self.run_build(write("a.xml"), {"run": "true", "reports": "*.xml"}, {"run": "true", "reports": "a.xml"})
         self.assertEqual(self.told(build), [[], ["a.xml-0"], []])
-        self.assertIn("Of its reports' patterns: 1 file that they mean is left to other steps.", self.log(build, 2))
+        self.assertIn("Test reports: 1 file is left to another step.", self.log(build, 2))
 
     def test_what_is_moved_or_copied_into_a_workspace_of_its_own_is_the_same(self) -> None:
         build = self.run_build(

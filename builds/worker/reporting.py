@@ -53,10 +53,12 @@ class Reports(Hook):
     def after(self, step: Running, ending: Ending) -> Iterable[Start]:
         if not step.step.reports:
             return
-        own = self._files.end(step.position, shared=_shares(step))
         teller = Teller(step, "Test report")
         look = Look(step, step.step.reports)
-        yield look.start
+        try:
+            yield look.start
+        finally:  # also where nothing could be looked at: then it tells nothing, and nothing is to be left to it
+            own = self._files.end(step.position, shared=_shares(step))
         look.tell(teller, quiet=ending.status != Status.PASSED)
         # A copy: other steps may add secrets of their own while the thread reads.
         reading = Reading(step, look.found.files, copy.deepcopy(self._masks).text, own)
@@ -67,8 +69,8 @@ class Reports(Hook):
             teller.say(f"{shown(path)} is no whole report yet: left to a step that still runs, and may be writing it.")
         others = reading.others + len(reading.unfinished[NAMED:])
         if others:
-            told = "1 file that they mean is" if others == 1 else f"{others:,} files that they mean are"
-            teller.say(f"Of its reports' patterns: {told} left to other steps.")
+            told = "1 file is left to another step" if others == 1 else f"{others:,} files are left to other steps"
+            teller.say(f"Test reports: {told}.")
         if not reading.read:
             return
         self._store(testcases.begin, self._lease, step.position)

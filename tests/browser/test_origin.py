@@ -46,7 +46,11 @@ class OriginTest(BrowserCase):
 
         expect(self.page.locator("#origin")).to_be_hidden()
         expect(self.page.locator("#changes")).to_be_hidden()
+        recipe, image = (self.page.locator(f"dd[data-slot={name}]") for name in ("recipe", "image"))
+        expect(recipe).to_be_hidden()
         self.page.evaluate("window.same = true")
+        with self.board.database():
+            Build.objects.filter(pk=self.build_id).update(recipe="image: debian:12\n" + OWN)
         self.check_out(None)
         expect(self.page.locator("#origin")).to_contain_text("Mend it")
         expect(self.page.locator("#origin a")).to_have_attribute(
@@ -54,6 +58,8 @@ class OriginTest(BrowserCase):
         )
         expect(self.page.locator("#changes")).to_contain_text("1 commit since fffffffff, which passed")
         expect(self.page.get_by_text("the first line of the recipe's own")).to_be_visible()
+        expect(recipe).to_have_text("the project's own")
+        expect(image).to_have_text("debian:12")
         self.assertTrue(self.page.evaluate("window.same"))
 
     def test_other_steps_than_were_expected_are_there_with_their_lines(self) -> None:
