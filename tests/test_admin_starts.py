@@ -75,6 +75,7 @@ class StartsTest(TestCase):
         self.client.post(add("schedule"), given | {"enabled": "on"})
         made = Schedule.objects.get()
         self.assertIsNotNone(made.next_at)
+        self.assertContains(self.client.get(listed("schedule")), "30 3 * * * Europe/Berlin")
         self.assertEqual(made.made_by, "admin")
         self.assertContains(self.client.post(add("schedule"), given | {"name": "m", "cron": "x"}), "is no time of cron")
         self.client.post(changed("schedule", made.pk), given)

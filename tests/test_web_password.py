@@ -55,6 +55,8 @@ class PasswordTest(PagesCase):
                 self.assertContains(answer, said)
                 self.assertNotContains(answer, f'value="{OLD}"')
                 self.assertTrue(self.is_alices(OLD))
+        refused = self.client.post(PATH, form(new="short")).content.decode()
+        self.assertLess(refused.index("too short"), refused.index("The same again"), "at its first field")
 
     def test_nobody_is_asked_to_sign_in_and_changes_nothing(self) -> None:
         self.as_user(None)

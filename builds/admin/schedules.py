@@ -12,13 +12,17 @@ from .verbs import OfVisible
 
 @admin.register(Schedule)
 class ScheduleAdmin(OfVisible):
-    list_display = ("name", "project", "cron", "zone", "enabled", "next_at", "last_build", "missed")
+    list_display = ("name", "project", "when", "enabled", "next_at", "last_build", "missed")
     list_select_related = ("project", "last_build")
     list_filter = ("enabled", ("project", admin.RelatedOnlyFieldListFilter))
     search_fields = ("name", "project__name", "project__slug", "note")
     _SEEN = ("next_at", "last_at", "last_build", "note", "missed", "missed_at", "made_by", "made_at")
     fields = ("project", "name", "cron", "zone", "ref", "inputs", "enabled", *_SEEN)
     readonly_fields = _SEEN
+
+    @admin.display(ordering="cron")
+    def when(self, schedule: Schedule) -> str:
+        return f"{schedule.cron} {schedule.zone}"
 
     def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:
         if not change:

@@ -31,6 +31,10 @@ class PasswordForm(PasswordChangeForm):  # type: ignore[type-arg]
             self.fields[name].help_text = ""  # the rules are told once, for all three
             self.fields[name].error_messages["required"] = "This is needed."
 
+    def validate_password_for_user(self, user: Any, password_field_name: str = "") -> None:
+        """What is wrong with the new one is said where it is typed first."""
+        super().validate_password_for_user(user, "new_password1")
+
 
 @method_decorator(cache_control(no_store=True, private=True), name="dispatch")
 class Password(PasswordChangeView):
