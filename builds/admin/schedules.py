@@ -12,7 +12,7 @@ from .verbs import OfVisible
 
 @admin.register(Schedule)
 class ScheduleAdmin(OfVisible):
-    list_display = ("name", "project", "when", "enabled", "next_at", "last_build", "missed")
+    list_display = ("name", "project", "when", "enabled", "next_at", "last_build")
     list_select_related = ("project", "last_build")
     list_filter = ("enabled", ("project", admin.RelatedOnlyFieldListFilter))
     search_fields = ("name", "project__name", "project__slug", "note")
