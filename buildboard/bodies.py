@@ -1,7 +1,8 @@
-"""How much of a request's body is taken, by its path; and that daphne takes no more of a webhook either.
+"""How much of a request's body is taken, by its path; and that daphne receives not much more either.
 
-Daphne receives a whole body before it asks the application, which could only drop it then. What anybody may send, to
-paths that need no signing in, is not even received.
+Daphne receives a whole body, and has it in memory, before it asks the application, which could only drop it then, and
+who may not send it is known no sooner. Of a webhook nothing beyond the bound is received; elsewhere something is, so
+that whoever sends a little too much has a page that says so.
 """
 
 import re
@@ -13,6 +14,8 @@ HOOKS = "/hooks/"
 """Below it anybody may send."""
 PIECE_BYTES = 4 * 1024 * 1024
 """Files from outside come in pieces of so many bytes, so that a board that restarts loses one of them."""
+BEYOND = 4
+"""So many times the bound is received where it is no webhook."""
 _PIECE = re.compile(r"/api/v1/runs/[0-9]+/artifacts/[0-9]+\Z")
 LINGER_SECONDS = 5.0
 """For so long what still comes is dropped, so that a client that is busy sending comes to read its answer."""
@@ -38,23 +41,25 @@ def bound_daphne() -> None:
     from twisted.internet import reactor
 
     class Request(http_protocol.WebRequest):
-        """Answers a webhook with too large a body itself, when its length is known or exceeded."""
+        """Answers too large a body itself, when its length is known or exceeded."""
 
-        _most: int | None = None
+        _most = 0
+        _bound = 0
         _received = 0
         _is_refused = False
 
         def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
-            path = self.channel._path.decode("ascii", "replace")
-            self._most = most(path) if path.startswith(HOOKS) else None
-            is_too_long = self._most is not None and (length or 0) > self._most
+            path = self.channel._path.decode("ascii", "replace").partition("?")[0]
+            self._bound = most(path)
+            self._most = self._bound if path.startswith(HOOKS) else self._bound * BEYOND
+            is_too_long = (length or 0) > self._most
             super().gotLength(0 if is_too_long else length)
             if is_too_long:
                 self._refuse()
 
         def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
             self._received += len(data)
-            if self._most is not None and self._received > self._most and not self._is_refused:
+            if self._received > self._most and not self._is_refused:
                 self._refuse()
             if not self._is_refused:
                 super().handleContentChunk(data)
@@ -64,7 +69,7 @@ def bound_daphne() -> None:
 
         def _refuse(self) -> None:
             self._is_refused = True
-            said = f"The body is larger than {settings.BUILDBOARD_MAX_HOOK_KB:,} KiB.\n".encode()
+            said = f"The body is larger than {self._bound // 1024:,} KiB.\n".encode()
             transport = self.channel.transport
             transport.write(_REFUSAL % (len(said), said))
             transport.loseWriteConnection()

@@ -85,6 +85,19 @@ class BodyTest(LiveCase):
                 answer = connection.recv(4096)
                 self.assertRegex(answer, rb"\AHTTP/1.1 413 ")
 
+    def test_nor_does_anything_else_take_one_from_strangers(self) -> None:
+        """Daphne would have all of it in its memory before anybody asks who sends it."""
+        for path in ("/accounts/login/", "/", "/api/v1/projects", "/api/v1/runs/1/artifacts/1?offset=0"):
+            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 209715200\r\n\r\n"
+            for web in self.webs:
+                with (
+                    self.subTest(web.server, path=path),
+                    socket.create_connection(("127.0.0.1", web.port), 10) as connection,
+                ):
+                    connection.sendall(head.encode() + b"x" * 1000)
+                    connection.settimeout(20)
+                    self.assertRegex(connection.recv(4096), rb"\AHTTP/1.1 4[01][0-9] ")
+
     def test_so_is_one_whose_length_nobody_said(self) -> None:
         head = (
             "POST /hooks/lantern/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
