@@ -21,15 +21,22 @@ logger = logging.getLogger(__name__)
 
 PUNCTUAL = timedelta(minutes=1)
 """So late is not late: whoever looks does so every few seconds."""
+_SET = ("project", "name", "cron", "zone", "ref", "inputs", "enabled", "next_at")
 _MOST = 100
 """Due schedules that are started at one look; the others with the next."""
 
 
 def save(schedule: Schedule) -> None:
-    """Store a schedule that was made or changed: its next time is the first one from now on. `CronError`."""
+    """Store a schedule that was made or changed: its next time is the first one from now on. Of one that is there only
+    what is set: it may just have started a build. `CronError`; `Schedule.DoesNotExist`: it was deleted meanwhile."""
     cron.check(schedule.cron, schedule.zone)
     schedule.next_at = cron.following(schedule.cron, schedule.zone, timezone.now()) if schedule.enabled else None
-    schedule.save()
+    if schedule.pk is None:
+        schedule.save()
+        return
+    if not Schedule.objects.filter(pk=schedule.pk).update(**{name: getattr(schedule, name) for name in _SET}):
+        raise Schedule.DoesNotExist
+    schedule.refresh_from_db()
 
 
 def start_due(now: datetime | None = None) -> list[Build]:

@@ -39,6 +39,20 @@ class DueTest(TestCase):
         self.assertEqual((made.last_build, made.note, made.missed), (build, "", 0))
         self.assertEqual(schedules.start_due(at("2026-01-06T03:30:03")), [])
 
+    def test_a_change_takes_nothing_back_that_came_meanwhile(self) -> None:
+        made = nightly(cron="* * * * *")
+        Schedule.objects.update(next_at=timezone.now() - timedelta(seconds=5))
+        mine = Schedule.objects.get()
+        [build] = schedules.start_due()
+        mine.name = "by day"
+        schedules.save(mine)
+        found = Schedule.objects.get()
+        self.assertEqual((found.name, found.last_build, mine.last_build), ("by day", build, build))
+        made.delete()
+        with self.assertRaises(Schedule.DoesNotExist):
+            schedules.save(mine)
+        self.assertFalse(Schedule.objects.exists())
+
     def test_inputs_are_given(self) -> None:
         of = project(recipe="inputs: {target: {default: all}}\nsteps: [{name: a, run: b}]")
         nightly(project=of, inputs={"target": "docs"})

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 
 from .. import schedules
 from ..models import Schedule
@@ -27,4 +27,7 @@ class ScheduleAdmin(OfVisible):
     def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:
         if not change:
             obj.made_by = request.user.get_username()
-        schedules.save(obj)
+        try:
+            schedules.save(obj)
+        except Schedule.DoesNotExist:
+            raise Http404 from None

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
@@ -112,7 +112,10 @@ def _posted(request: HttpRequest, caller: Caller, project: Project, form: Schedu
         return _page(request, caller, project, form, status=422)
     if "preview" in request.POST:
         return _page(request, caller, project, form, runs=_runs(made.cron, made.zone))
-    form.save()
+    try:
+        form.save()
+    except Schedule.DoesNotExist:
+        raise Http404 from None
     return redirect("schedules", project.slug)
 
 

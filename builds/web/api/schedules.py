@@ -94,8 +94,12 @@ def _changing(caller: Caller, slug: str) -> Project:
 def _one(project: Project, number: int) -> Schedule:
     found = Schedule.objects.filter(project=project, pk=number).first()
     if found is None:
-        raise Problem(404, f"The project {project.slug} has no schedule {number}.")
+        raise _gone(project, number)
     return found
+
+
+def _gone(project: Project, number: int) -> Problem:
+    return Problem(404, f"The project {project.slug} has no schedule {number}.")
 
 
 def _store(schedule: Schedule, body: ScheduleGiven) -> Schedule:
@@ -125,7 +129,10 @@ def _store(schedule: Schedule, body: ScheduleGiven) -> Schedule:
         if not errors:
             raise Problem(422, wrong[0][1])  # there are as many as there may be
         raise Problem(422, f"Not as expected: {joined(wrong)}.", errors=errors)
-    schedules.save(schedule)
+    try:
+        schedules.save(schedule)
+    except Schedule.DoesNotExist:
+        raise _gone(schedule.project, schedule.pk) from None
     return schedule
 
 
