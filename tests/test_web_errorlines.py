@@ -107,6 +107,22 @@ class ErrorLinesTest(SimpleTestCase):
         self.assertEqual(earliest(["ok", "error: b", "error: a", "ok"]), 2)
         self.assertIsNone(earliest(["ok", "0 errors"]))
 
+    def test_of_a_traceback_it_is_what_it_ends_with(self) -> None:
+        first = ["Traceback (most recent call last):", '  File "x.py", line 1, in <module>', "    tide()", "    ~~~~^^"]
+        second = [
+            "",
+            "During handling of the above exception, another exception occurred:",
+            "",
+            *first,
+            "ValueError: no",
+        ]
+        for said in ("KeyError: 'north'", "harbour.Closed: not before noon"):
+            lines = ["ok", *first, said, *second, "make: *** [Makefile:3: tides] Error 1"]
+            self.assertEqual(lines[len(lines) - 1 - (earliest(lines[::-1]) or 0)], said)
+        cut = ["ok", *first, *["  in it"] * 300, "not of it", "error: other"]
+        self.assertEqual(earliest(cut[::-1]), len(cut) - 2)
+        self.assertEqual(earliest(["  tide()", "Traceback (most recent call last):"]), 1)
+
     def test_of_long_lines_the_last_ones_are_looked_at(self) -> None:
         json = '{"error": null, ' + '"level": 3, ' * 170
         lines = ["error: b", *[json] * 2_000, "error: a"]

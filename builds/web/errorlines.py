@@ -16,6 +16,8 @@ MOST_TEXT = 256 * 1024
 """Characters of all lines together, of each as many as are looked at."""
 MOST_SECONDS = 0.3
 """Of a processor, with what it takes to get the lines."""
+_LONGEST_TRACEBACK = 200
+"""Lines."""
 _SLICE = 50
 """After so many lines other threads get a turn."""
 
@@ -46,6 +48,7 @@ _ERROR = re.compile(
     """,
     re.VERBOSE,
 )
+_TRACEBACK = "Traceback (most recent call last):"
 _HARMLESS = re.compile(
     r"""
       \b(?i:no|zero|without|any)\s(?:\w+\s)?(?i:errors?|failures?|exceptions?)\b
@@ -73,19 +76,27 @@ def looks_like_an_error(text: str) -> bool:
 def earliest(newest_first: Iterable[str]) -> int | None:
     """Which of the last lines of a log is the first that looks like an error; None: none of them does.
 
-    The lines come from the end, and so does their index. Where they are too many for the bounds above, the first
-    error is the first among those that were looked at: the end of a log tells most about its failure.
+    The lines come from the end, and so does their index. Of a Python traceback it is the line that it ends with. Where
+    they are too many for the bounds above, the first error is the first among those that were looked at: the end of a
+    log tells most about its failure.
     """
     found, size = None, 0
+    flush = None  # the line below that is not indented: behind a traceback's heading, what it says
     until = time.thread_time() + MOST_SECONDS
     for at, text in enumerate(newest_first):
         if at % _SLICE == 0:
             time.sleep(0)  # whoever waits for the interpreter gets it
             if at and time.thread_time() > until:
                 break
-        if looks_like_an_error(text):
+        text = text[:MOST_CHARACTERS]
+        is_heading = _TRACEBACK in text and plain(text).rstrip() == _TRACEBACK
+        if is_heading and flush is not None and at - flush < _LONGEST_TRACEBACK:
+            found = flush
+        elif looks_like_an_error(text):
             found = at
-        size += min(len(text), MOST_CHARACTERS)
+        if text.strip() and not text[0].isspace():
+            flush = at
+        size += len(text)
         if size >= MOST_TEXT:
             break
     return found
