@@ -17,6 +17,7 @@ def project(slug: str = "tide") -> Project:
     return Project.objects.get_or_create(slug=slug, defaults={"name": slug, "recipe": RECIPE})[0]
 
 
+@transaction.atomic  # no worker of the board sees it queued
 def build(
     lines: list[str], *, status: str = "failed", seconds: float = 30, slug: str = "tide", ref: str = "", gap: float = 0
 ) -> Build:
@@ -29,8 +30,7 @@ def build(
     made = Build.objects.create(project=project(slug), recipe=RECIPE, ref=ref, started_by="alice")
     drafts: list[Chunk | Fact] = [Chunk(0, 1, ["fetched"])]
     drafts += [Chunk(1, number, [text]) for number, text in enumerate(lines, start=1)]
-    with transaction.atomic():
-        events.put_unleased(made.pk, drafts)  # type: ignore[arg-type]
+    events.put_unleased(made.pk, drafts)  # type: ignore[arg-type]
     logged = began + timedelta(seconds=1)
     for event in made.events.order_by("seq"):
         if event.seq > 2:
@@ -56,6 +56,5 @@ def build(
         started_at=began,
         finished_at=ended,
     )
-    with transaction.atomic():
-        events.put_unleased(made.pk, [Fact("build", Build.objects.get(pk=made.pk).data())])
+    events.put_unleased(made.pk, [Fact("build", Build.objects.get(pk=made.pk).data())])
     return Build.objects.select_related("project").get(pk=made.pk)

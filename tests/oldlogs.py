@@ -58,10 +58,10 @@ def drafts(draw: Any, steps: int = 2) -> list[Chunk | Fact]:
 
 def over(chunks: list[Chunk | Fact] | None = None, *, days: float = 0, slug: str = "hello", passed: bool = True) -> int:
     """A build that ended so long ago, with this log: its number. Each event has a time of its own."""
-    build = live.queued(slug)
     ended = timezone.now() - timedelta(days=days)
     status = Status.PASSED if passed else Status.FAILED
-    with transaction.atomic():
+    with transaction.atomic():  # no worker of the board sees it queued
+        build = live.queued(slug)
         events.put_unleased(build.pk, chunks or [])  # type: ignore[arg-type]
         build.steps.update(status=status, started_at=ended, finished_at=ended, exit_code=0 if passed else 1)
         Build.objects.filter(pk=build.pk).update(
