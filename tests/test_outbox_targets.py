@@ -101,6 +101,23 @@ class TargetsTest(TargetsCase):
         hook.address = "https://elsewhere.example"  # a key that signs is not sent
         targets.save(hook)
 
+    def test_a_change_takes_no_new_secret_back_or_elsewhere_and_brings_nothing_back(self) -> None:
+        make(self.project, "matrix")
+        mine, theirs = Target.objects.get(), Target.objects.get()
+        targets.save(theirs, "syt_new")
+        mine.name = "Room"
+        self.assert_late(mine)
+        found = Target.objects.get()
+        self.assertEqual((found.name, found.opened()), ("Matrix", "syt_new"))
+        Target.objects.all().delete()
+        self.assert_late(mine)
+        self.assertFalse(Target.objects.exists())
+
+    def assert_late(self, target: Target) -> None:
+        with self.assertRaises(BadTarget) as caught:
+            targets.save(target)
+        self.assertIn("changed or deleted meanwhile", caught.exception.wrong["target"])
+
     def test_a_token_of_a_forge_does_not_follow_a_repository_that_moves(self) -> None:
         forge = make(self.project, "github")
         Project.objects.update(repository="https://evil.example/octocat/hello")

@@ -3,13 +3,14 @@
 import html
 import json
 from typing import Any
+from unittest import mock
 
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models.functions import Now
 from django.test import Client, TestCase, override_settings, tag
 from django.urls import reverse
 
-from builds import access, hooks, lifecycle, outbox
+from builds import access, hooks, lifecycle, outbox, vault
 from builds.models import Outgoing, Project, Target
 from builds.web import news, targetforms
 
@@ -121,6 +122,19 @@ class PageTest(NotificationsCase):
         self.assertEqual(target.opened(), GOOD["slack"]["secret"])
         self.assertIn("Told of failed and fixed builds of main, release/*, pull requests too", self.page())
         self.assertIn("switched off", self.page())
+
+    def test_one_that_another_has_changed_meanwhile_is_not_stored_over_it(self) -> None:
+        target = make(self.project, "slack")
+
+        def meanwhile(mine: Target, secret: str | None = None) -> str:
+            Target.objects.update(secret=vault.seal("another"))
+            return ""
+
+        with mock.patch("builds.outbox.targets.check", meanwhile):
+            answer = self.client.post(f"{PAGE}{target.pk}/", {"name": "mine", "tells": ["failed"]})
+        self.assertContains(answer, "changed or deleted meanwhile", status_code=422)
+        target.refresh_from_db()
+        self.assertEqual((target.name, target.opened()), ("Slack", "another"))
 
     def test_it_is_deleted_with_its_messages(self) -> None:
         target = make(self.project, "slack")

@@ -28,6 +28,10 @@ MOST_TARGETS = 50
 """Of one project."""
 MOST_RECIPIENTS = 20
 MOST_SECRET = 2_000
+_SET = (
+    *("name", "enabled", "address", "place", "label", "tells", "branches", "pull_requests"),
+    *("secret", "secret_for"),
+)
 _KEPT = "It was given for another address: expected it once more for this one."
 _ROOM = re.compile(r"!\S{1,254}\Z")
 _NAME_EXPECTED = "expected 1 to 100 printable characters"
@@ -62,12 +66,16 @@ def check(target: Target, secret: str | None = None) -> str:
 
 
 def save(target: Target, secret: str | None = None) -> None:
-    """Store it as it is now, if it is good: see `check`."""
-    secret = secret.strip() if secret else None
+    """Store it as it is now, if it is good: see `check`. Of one that is there, only if it still has the secret that it
+    was read with: another's would go where this one went."""
+    secret, known = secret.strip() if secret else None, target.secret
     api = check(target, secret)
     if secret is not None:
         target.secret, target.secret_for = vault.seal(secret), api
-    target.save()
+    if target.pk is None:
+        target.save()
+    elif not Target.objects.filter(pk=target.pk, secret=known).update(**{name: getattr(target, name) for name in _SET}):
+        raise BadTarget({"target": "It was changed or deleted meanwhile: look at it again."})
 
 
 def needs_secret(kind: str) -> bool:

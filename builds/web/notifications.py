@@ -108,8 +108,7 @@ def retry(request: HttpRequest, caller: Caller, slug: str, number: int) -> HttpR
 
 def _form(request: HttpRequest, project: Project, target: Target) -> HttpResponse:
     form = TargetForm(request.POST or None, instance=target)
-    if request.method == "POST" and form.is_valid():
-        form.save()
+    if request.method == "POST" and form.is_valid() and form.store():
         messages.success(request, f"{target.name} is kept. Send it a test to see whether messages arrive.")
         return redirect("notifications", project.slug)
     context: dict[str, Any] = {

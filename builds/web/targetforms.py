@@ -114,9 +114,14 @@ class TargetForm(forms.ModelForm):
         """Which builds it is told of."""
         return [self[name] for name in ("branches", "pull_requests", "enabled") if name in self.fields]
 
-    def save(self, commit: bool = True) -> Target:
-        targets.save(self.instance, self.cleaned_data.get("secret") or None)
-        return self.instance
+    def store(self) -> bool:
+        """False: another was faster, which is said."""
+        try:
+            targets.save(self.instance, self.cleaned_data.get("secret") or None)
+        except targets.BadTarget as error:
+            self.add_error(None, " ".join(error.wrong.values()))
+            return False
+        return True
 
     def _post_clean(self) -> None:
         """By the rules that programs have as well; what is wrong is said at its field."""
