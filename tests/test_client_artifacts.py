@@ -131,6 +131,18 @@ class DownloadTests(SimpleTestCase):
             return
         self.assertTrue(Path(os.path.normpath(found)).is_relative_to(folder))
 
+    def test_programs_are_told_of_the_files_that_are_there(self) -> None:
+        store = Store({"a": CONTENT, "b": b"2"}, cuts=[0] * artifacts.ATTEMPTS)
+        options = Namespace(build=7, download="*", to=str(self.folder), json=True, ca=None)
+        with (
+            Stub(store) as stub,
+            mock.patch.dict("os.environ", {"BUILDBOARD_URL": stub.url, "BUILDBOARD_TOKEN": "bb_x"}),
+            mock.patch.object(artifacts, "tell"),
+            mock.patch.object(artifacts.looks, "as_json") as told,
+        ):
+            self.assertEqual(artifacts.artifacts(options), COULD_NOT)
+        self.assertEqual([one["file"] for one in told.call_args.args[0]], [str(self.folder / "b")])
+
     def test_a_folder_that_cannot_be_written_to_is_told_and_is_no_failed_build(self) -> None:
         (self.folder / "file").write_text("no folder")
         with (

@@ -93,7 +93,7 @@ def _artifacts(board: Board, options: Namespace) -> int:
     if not wanted:
         raise CouldNot(f"No artifact of build {options.build} is like {options.download!r}; it has {len(found):,}.")
     folder = Path(options.to)
-    kept = 0
+    kept: list[dict[str, Any]] = []
     for one in wanted:
         path = place(folder, one["path"])
         try:
@@ -101,12 +101,12 @@ def _artifacts(board: Board, options: Namespace) -> int:
                 tell(f"{plain(one['path'])}  {looks.size(one['size'])}")
             else:
                 tell(f"{plain(one['path'])}  is there already")
-            kept += 1
+            kept.append(one | {"file": str(path)})
         except (Refused, Unreachable) as error:
             tell(f"{plain(one['path'])}  could not be fetched: {error}")
     if options.json:
-        looks.as_json([one | {"file": str(place(folder, one["path"]))} for one in wanted])
-    return PASSED if kept == len(wanted) else COULD_NOT
+        looks.as_json(kept)
+    return PASSED if len(kept) == len(wanted) else COULD_NOT
 
 
 def _go_on(board: Board, url: str, part: Path, size: int) -> None:
