@@ -156,7 +156,7 @@ class BoardTests(SimpleTestCase):
         self.board.wait(build, 60, status="passed")
         self.assertEqual(self.board.lines(build), ["hi"])
         page = self.board.get(f"/builds/{build}/", token=None).text
-        self.assertRegex(page, r'>Sandbox</dt><dd class="cut" data-slot="sandbox">container</dd>')
+        self.assertRegex(page, r'>Sandbox</dt><dd class="cut" data-slot="sandbox" title="container">container</dd>')
 
     def test_a_build_that_is_cancelled_leaves_no_container(self) -> None:
         self.board.web()

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.files.base import ContentFile
 from django.db import connection
 from django.test import TransactionTestCase
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
@@ -101,7 +101,9 @@ class PageTest(CachesCase):
             self.assertEqual(self.client.get(self.url).status_code, 404)
             self.assertEqual(self.client.post(self.url, {"delete": "all"}).status_code, 404)
         self.client.logout()
-        self.assertIn("/accounts/login/", self.client.get(self.url)["Location"])
+        for public in (False, True):
+            with override_settings(BUILDBOARD_PUBLIC=public):
+                self.assertIn("/accounts/login/", self.client.get(self.url)["Location"])
         self.assertEqual(Cache.objects.filter(state=STORED).count(), 1)
 
     def test_many_are_paged_in_as_many_queries_as_one(self) -> None:
@@ -164,6 +166,9 @@ class ApiTest(CachesCase):
             self.assertEqual(self.ask("DELETE", path, scopes=("read", "start")).status_code, 403)
             self.assertEqual(self.ask("DELETE", path, user=self.viewer).status_code, 403)
         self.assertEqual(self.ask("GET", user=self.viewer).status_code, 200)
+        with override_settings(BUILDBOARD_PUBLIC=True):
+            nobody = self.client.get(f"/api/v1/projects/{self.project.slug}/caches")
+            self.assertEqual(nobody.json(), {"items": [], "next": None})
         self.strangers()
         self.assertEqual([self.ask(method).status_code for method in ("GET", "DELETE")], [404, 404])
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -25,6 +26,8 @@ _MEGABYTE = 1024 * 1024
 @for_callers
 def page(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
     """So many on a page, newest first; `?before=ID`: the older ones. POST with `delete`: that one, or `all`."""
+    if not caller.is_known:  # as with what starts builds
+        return redirect_to_login(request.get_full_path())
     project = get_object_or_404(caller.projects(), slug=slug)
     if request.method != "POST":
         return _page(request, caller, project)

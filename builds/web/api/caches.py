@@ -45,9 +45,11 @@ def listed(
     before: Annotated[Number | None, Query(None, description="only those with a lower id")] = None,
     limit: Annotated[int, Query(100, ge=1, le=MAX_PAGE)] = 100,
 ) -> Any:
-    """What its builds may find, newest first."""
-    project = asking.project(asking.caller(request), slug, reading=True)
-    page, older = asking.newest(request, caches.listed(project.pk, before), limit)
+    """What its builds may find, newest first. To nobody who is not known."""
+    caller = asking.caller(request)
+    project = asking.project(caller, slug, reading=True)
+    rows = caches.listed(project.pk, before) if caller.is_known else Cache.objects.none()
+    page, older = asking.newest(request, rows, limit)
     return asking.answer({"items": [_item(row) for row in page], "next": older})
 
 
