@@ -34,7 +34,7 @@ SLICE_BYTES = 256 * 1024
 SLICE_EVENTS = 1_000
 SLICES = 64
 """Kept at a time for those who stand at the same cursors; the others' are made again."""
-REST, REST_SECONDS = 3.0, 0.04
+REST, REST_SECONDS = 2.7, 0.04
 """A tail rests so many times what its last flush cost the event loop, and so long at most: its price is by the write,
 whatever is in it. A thousand viewers of a hundred events a second then get three or four in each."""
 TURN_SECONDS = 0.005
