@@ -89,8 +89,9 @@ def receive(build_id: int, token: str, number: int, offset: int, data: bytes) ->
     except Exception:
         Artifact.objects.filter(pk=piece.pk).update(state=GOING)
         raise
-    if not Artifact.objects.filter(pk=piece.pk).update(sha256=hashlib.sha256(data).hexdigest()):
-        filestore.delete(name)  # given up and swept, before it was there
+    is_awaited = Artifact.objects.filter(pk=piece.pk, state=STORING)
+    if not is_awaited.update(sha256=hashlib.sha256(data).hexdigest()):
+        filestore.delete(name)  # given up, and perhaps swept before it was there
     return _have(whole)
 
 
@@ -109,10 +110,11 @@ def complete(lease: Lease, number: int) -> None:
         if content.sha256 != whole.sha256:
             _forget(whole)
             raise OutOfStep("What came is not what was announced: its SHA-256 is another.")
-        artifacts.settle(lease, [Done(name, whole.size, content.sha256, content.kind)])
+        with transaction.atomic():
+            artifacts.settle(lease, [Done(name, whole.size, content.sha256, content.kind)])
+            _forget(whole)
     finally:
         artifacts.forget([name])  # but where it is stored
-    _forget(whole)
     filestore.sweep(_pieces(whole).filter(state=GOING), lambda: False)
 
 
@@ -128,10 +130,11 @@ def _hold(build_id: int, token: str) -> None:
 
 def _begin(lease: Lease, whole: Artifact) -> str:
     """The name of an attempt to put it together, which has a row from now on: the only one that has neither a SHA-256
-    nor a dot in its name. `filestore.Failed`: there is one already."""
+    nor a dot in its name. `filestore.Failed`: there is one already; `OutOfStep`: it is put together already."""
     name = filestore.new_name()  # of this attempt alone: another may have been cut off, or still be on its way
     with transaction.atomic():
         events.hold(lease)  # the build's row is locked: of two who begin at once one finds the other's
+        _announced(lease.build_id, whole.pk)
         since = ExpressionWrapper(Now() - _AT_IT, output_field=DateTimeField())
         attempts = Artifact.objects.filter(build_id=lease.build_id, path=whole.path, state=STORING, sha256="")
         if attempts.exclude(name__contains=".").filter(created_at__gt=since).exists():

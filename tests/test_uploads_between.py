@@ -75,3 +75,35 @@ class BetweenTests(UploadCase):
         with mock.patch.object(filestore, "save", slow):
             self.assertEqual(self.send(number, 0, b"x").status_code, 200)
         self.assertEqual(self.stored_files(), [])
+
+    def test_nor_where_it_comes_between_the_sweep_of_its_file_and_that_of_its_row(self) -> None:
+        number = self.place("a", b"x")["number"]
+        real = filestore.save
+        swept: list[int] = []
+
+        def slow(name: str, data: Any) -> None:
+            self.place("a", b"other")
+            swept.extend(artifacts.unsettled().values_list("pk", flat=True))
+            real(name, data)
+
+        with mock.patch.object(filestore, "save", slow):
+            self.assertEqual(self.send(number, 0, b"x").status_code, 200)
+        Artifact.objects.filter(pk__in=swept).delete()
+        self.assertEqual(self.stored_files(), [])
+
+    def test_one_that_another_process_has_put_together_meanwhile_is_there(self) -> None:
+        number = self.place("a", b"x")["number"]
+        self.send(number, 0, b"x")
+        real = uploads._begin
+
+        def late(lease: Lease, whole: Artifact) -> str:
+            with mock.patch.object(uploads, "_begin", real):
+                self.assertEqual(self.complete(number).status_code, 200)
+            return real(lease, whole)
+
+        with mock.patch.object(uploads, "_begin", late):
+            answer = self.complete(number)
+        self.assertEqual(answer.status_code, 200, answer.content)
+        self.assertEqual(self.stored(), {"a": b"x"})
+        artifacts.sweep()
+        self.assertEqual(len(self.stored_files()), 1)
