@@ -269,6 +269,25 @@ class SpoolTests(SimpleTestCase):
         self.assertIn(f"[{1000 - kept - 3} lines are left out here", taken[kept])
         self.assertEqual(taken[-3:], ["line 997", "line 998", "line 999"])
 
+    def test_nor_one_where_what_is_written_over_takes_room_too(self) -> None:
+        held, taken = Spool(max_bytes=200), []
+        write = os.pwrite
+
+        def full(file: int, data: bytes, at: int) -> int:
+            if at < held._end:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return write(file, data, at)
+
+        with mock.patch("os.pwrite", full):
+            for number in range(200):
+                held.put(f"line {number}")
+                if held.waiting > 100 and (batch := held.take(50, 0)) is not None:
+                    taken += batch.lines
+            held.close()
+            while (batch := held.take(200, 0)) is not None:
+                taken += batch.lines
+        self.assertEqual(taken, [f"line {number}" for number in range(200)])
+
     def test_it_goes_on_once_there_is_room_again(self) -> None:
         held = Spool(max_bytes=200)
         for number in range(100):

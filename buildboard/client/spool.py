@@ -107,8 +107,11 @@ class Spool:
     def _move_up(self) -> None:
         """What was taken leaves the file, which would grow else for as long as something waits."""
         waiting = self.waiting
-        for at in range(0, waiting, _BITE):
-            self._write(at, self._read(self._begin + at, min(_BITE, waiting - at)))
+        try:
+            for at in range(0, waiting, _BITE):
+                self._write(at, self._read(self._begin + at, min(_BITE, waiting - at)))
+        except OSError:  # full, and one that writes nothing over: what waits is where it was
+            return
         self._file.truncate(waiting)
         self._begin, self._end = 0, waiting
 
