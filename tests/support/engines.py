@@ -53,17 +53,27 @@ class Engine:
             ".then((value) => done({value}), (error) => done({error: String(error)}));"
         )
         found = self._ask("ExecuteAsyncScript", "POST", "execute/async", {"script": wrapped, "args": list(args)})
+        if found is None:
+            raise AssertionError(f"{self.name}: the page was left while the script ran")
         if "error" in found:
             raise AssertionError(f"{self.name}: {found['error']}")
         return found.get("value")
 
-    def sees(self, condition: str, seconds: float = 20) -> None:
-        """Until the expression `condition` holds on the page."""
-        eventually(
-            lambda: self.run(f"return Boolean({condition})"),
-            seconds,
-            lambda: f"{self.name}: not {condition}:\n{self.run('return document.body.innerText.slice(0, 3000)')}",
-        )
+    def sees(self, condition: str, seconds: float = 30) -> None:
+        """Until the expression `condition` holds on the page; one that is just being left, or made, has it not yet."""
+
+        def holds() -> bool:
+            with contextlib.suppress(AssertionError):
+                return bool(self.run(f"return Boolean({condition})"))
+            return False
+
+        eventually(holds, seconds, lambda: f"{self.name}: not {condition}:\n{self._text()}")
+
+    def _text(self) -> str:
+        try:
+            return str(self.run("return document.body.innerText.slice(0, 3000)"))
+        except AssertionError as error:
+            return str(error)
 
     def cookie(self, name: str, value: str) -> None:
         """For the page that is open."""
