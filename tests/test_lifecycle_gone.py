@@ -1,11 +1,13 @@
 """A project is deleted while a build of it starts: one of the two is refused, in a sentence, and nothing is left."""
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from unittest import mock
 
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import TransactionTestCase
 
 from builds import access, chains, deliveries, lifecycle, schedules
@@ -13,8 +15,10 @@ from builds.access import Caller
 from builds.lifecycle import ProjectGone, elsewhere, starts
 from builds.models import After, Build, Delivery, FollowUp, Project, Schedule
 from builds.source import Source
+from builds.states import Status
 from builds.web import projectsettings
 from builds.web.projectsettings import HasBuilds
+from builds.worker.storing import Storing
 
 from . import forges
 from .racing import project, together
@@ -151,3 +155,30 @@ class AnswerTest(GoneCase):
                 answer = self.client.post("/hooks/one/", sent.body, content_type=kind, headers=sent.headers)
             self.assertEqual(answer.status_code, 401, answer.content)
             self.assertEqual(Delivery.objects.count(), 0)
+
+
+class EndTest(GoneCase):
+    def test_a_build_ends_while_what_comes_after_it_is_removed(self) -> None:
+        after = After.objects.create(project=project("next"), upstream=self.project)
+        lifecycle.enqueue(self.project, by="alice")
+        lease = lifecycle.claim("worker", "t" * 32)
+        lifecycle.begin_step(lease, 0)
+        lifecycle.end_step(lease, 0, Status.PASSED, exit_code=0)
+        real = FollowUp.objects.bulk_create
+        removals: list[threading.Thread] = []
+
+        def removed() -> None:
+            After.objects.filter(pk=after.pk).delete()
+            connection.close()
+
+        def late(rows: list[FollowUp]) -> list[FollowUp]:
+            if not removals:
+                removals.append(threading.Thread(target=removed))
+                removals[0].start()
+                removals[0].join(1)  # on SQLite it waits for this transaction
+            return real(rows)
+
+        with mock.patch.object(FollowUp.objects, "bulk_create", late):
+            self.assertEqual(Storing()(lifecycle.finish, lease, Status.PASSED, ""), Status.PASSED)
+        removals[0].join()
+        self.assertEqual((After.objects.count(), FollowUp.objects.count()), (0, 0))

@@ -3,7 +3,7 @@
 import sqlite3
 from unittest import mock
 
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.test import SimpleTestCase, tag
 
 from builds.worker import disk
@@ -58,9 +58,21 @@ class StoringTests(SimpleTestCase):
         self.assertFalse(wants_room(OperationalError("server closed the connection")))
 
     def test_what_is_not_an_outage_is_raised_at_once(self) -> None:
-        self.answers = [IntegrityError("no")]
-        with self.assertRaises(IntegrityError):
+        self.answers = [DataError("no")]
+        with self.assertRaises(DataError):
             Storing(self.rests.append)(self.verb)
+        self.assertEqual(self.rests, [])
+
+    def test_what_pointed_to_what_is_deleted_is_asked_once_more(self) -> None:
+        gone = IntegrityError("it is not there")
+        for answers, is_taken in (([gone, "done"], True), ([gone, gone, "done"], False)):
+            with self.subTest(len(answers)), self.assertLogs("builds.worker.storing", "WARNING"):
+                self.answers = list(answers)
+                if is_taken:
+                    self.assertEqual(Storing(self.rests.append)(self.verb)[0], "done")
+                else:
+                    with self.assertRaises(IntegrityError):
+                        Storing(self.rests.append)(self.verb)
         self.assertEqual(self.rests, [])
 
     def test_an_outage_beyond_the_limit_is_given_up(self) -> None:

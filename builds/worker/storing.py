@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from buildboard.presence import AWAY
 
@@ -55,9 +55,14 @@ class Storing:
         """Seconds that the last successful call took, without the failed ones."""
 
     def __call__(self, verb: Callable[..., T], *arguments: object, **options: object) -> T:
-        """What `verb` returns. `Outage` after the limit; whatever else it raises is raised here."""
+        """What `verb` returns. `Outage` after the limit; whatever else it raises is raised here.
+
+        On PostgreSQL what it points to may be deleted before it is committed, as who comes after a build or is told of
+        it: asked once more, it does not point there.
+        """
         began = time.monotonic()
         rest = _FIRST_REST
+        refused = False
         while True:
             attempt = time.monotonic()
             try:
@@ -71,6 +76,11 @@ class Storing:
                 logger.warning("action=store state=retry verb=%s error=%s", verb.__name__, error)
                 self._rest(rest)
                 rest = min(rest * 2, _LONGEST_REST)
+            except IntegrityError as error:
+                if refused:
+                    raise
+                refused = True
+                logger.warning("action=store state=refused verb=%s error=%s", verb.__name__, error)
             else:
                 self.disk_is_full = False
                 self.last_took = time.monotonic() - attempt
