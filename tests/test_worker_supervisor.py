@@ -77,9 +77,10 @@ class SupervisorTests(SimpleTestCase):
         guardian = psutil.Process(unguarded_pids["step"]).parent()
         for worker in workers:
             worker.suspend()  # else it might see its supervisor or its guardian die, and clean up
+        guardian.kill()  # before it can see its worker die: of one build nobody is left to clean up
         supervisor.kill()
-        for process in (guardian, *workers):  # one build has lost even its guardian: nobody is left to clean up
-            process.kill()
+        for worker in workers:
+            worker.kill()
         self.all_gone([*guarded_pids.values(), unguarded_pids["step"]])
         self.assertTrue(alive(unguarded_pids["daemon"]))
 
