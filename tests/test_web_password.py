@@ -47,6 +47,7 @@ class PasswordTest(PagesCase):
             (form(new="short"), "at least 8 characters"),
             (form(new="password"), "too common"),
             (form(new="alice"), "too similar"),
+            (form(new=OLD), "This is your password now: expected another one."),
             (form(new=""), "This is needed."),
             ({}, "This is needed."),
         ):

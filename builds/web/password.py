@@ -34,6 +34,9 @@ class PasswordForm(PasswordChangeForm):  # type: ignore[type-arg]
     def validate_password_for_user(self, user: Any, password_field_name: str = "") -> None:
         """What is wrong with the new one is said where it is typed first."""
         super().validate_password_for_user(user, "new_password1")
+        new = self.cleaned_data.get("new_password1")
+        if new and new == self.cleaned_data.get("old_password"):  # which is there where it is right
+            self.add_error("new_password1", "This is your password now: expected another one. Nothing was changed.")
 
 
 @method_decorator(cache_control(no_store=True, private=True), name="dispatch")
