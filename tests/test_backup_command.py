@@ -66,6 +66,22 @@ class Backing:
         self.assertEqual(self.refused(below), f"{below} cannot be written: Not a directory.")
         self.assertIn("cannot be written: ", self.refused(Path("/proc/backup")))
 
+    def test_a_slash_at_the_end_means_a_folder_and_one_that_is_not_there_is_made(self) -> None:
+        nightly = self.folder / "nightly"
+        for nights in (1, 2):
+            self.board.manage("backup", f"{nightly}/", "--force", check=True)
+            self.assertTrue(nightly.is_dir())
+            self.assertLessEqual(1, len(list(nightly.iterdir())), nights)
+        self.assertEqual(stat.S_IMODE(nightly.stat().st_mode), 0o700)
+        (self.folder / "file").write_text("x")
+        for name, why in (
+            ("file", "is a file: expected a folder"),
+            ("missing/nightly", "cannot be made: No such file"),
+        ):
+            done = self.board.manage("backup", f"{self.folder / name}/")
+            self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
+            self.assertIn(why, done.stderr)
+
     def test_a_full_disk_leaves_nothing(self) -> None:
         done = subprocess.run(
             [sys.executable, "manage.py", "backup", str(self.folder / "copy")],

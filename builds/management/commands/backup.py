@@ -23,19 +23,22 @@ from .up import refuse_no_database
 class Command(BaseCommand):
     help = (
         "Write the whole database to FILE, as it is at this moment, while the board goes on. The copy is read through "
-        "and checked before it gets its name. Where FILE is a folder, it is named in it by the time."
+        "and checked before it gets its name. Where FILE is a folder, or ends with a slash, it is named in it by the "
+        "time; a folder that is not there is made."
     )
     requires_system_checks: list[str] = []  # type: ignore[assignment]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", metavar="FILE", type=Path)
+        parser.add_argument("file", metavar="FILE")
         parser.add_argument("--force", action="store_true", help="overwrite FILE where it exists")
 
-    def handle(self, *, file: Path, force: bool, **_: Any) -> None:
+    def handle(self, *, file: str | Path, force: bool, **_: Any) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: sys.exit("Stopped; nothing was written."))
         refuse_no_board()
-        target = file.expanduser().absolute()
+        target = Path(file).expanduser().absolute()
+        if str(file).endswith("/"):  # as a shell has it, and what a timer is given before there is one
+            _make_folder(target)
         if target.is_dir():
             target /= f"buildboard-{stamp()}{backups.SUFFIX[connection.vendor]}"
         newest = worlds.last_number()
@@ -46,6 +49,17 @@ class Command(BaseCommand):
         except Unusable as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{target}: {size / 1e6:.1f} MB, checked; its newest build is {newest or 'none yet'}.")
+
+
+def _make_folder(target: Path) -> None:
+    """Its owner's alone, as what will be in it; not what it would stand in, which may be a disk that is not there."""
+    try:
+        target.mkdir(mode=0o700)
+    except FileExistsError:
+        if not target.is_dir():
+            raise CommandError(f"{target} is a file: expected a folder, as the slash behind it says.") from None
+    except OSError as error:
+        raise CommandError(f"The folder {target} cannot be made: {error.strerror}.") from error
 
 
 def refuse_no_board() -> None:
