@@ -135,6 +135,16 @@ REFUSED = {
     "a cache twice": (
         steps("- name: a\n  run: x\n  cache:\n  - {key: k, paths: a}\n  - {key: k, paths: b}"), 6, "'k' is given twice"
     ),
+    "a key with a name in single braces": (
+        steps("- {name: a, run: x, cache: {key: 'k-{ branch }', paths: a}}"),
+        2,
+        "key: expected double braces, {{ branch }}, not { branch }",
+    ),
+    "the beginning of a key with a name in single braces": (
+        steps("- name: a\n  run: x\n  cache: {key: k, paths: a, restore_keys: ['k-${inputs.size}']}"),
+        4,
+        "restore_keys: expected double braces, {{ inputs.size }}, not {inputs.size}",
+    ),
     "a key of two lines": (steps('- {name: a, run: x, cache: {key: "a\\nb", paths: a}}'), 2, "1 to 200 printable"),
     "an on of text": ("on: push\n" + steps("- {name: a, run: x}"), 1, "expected on: a mapping with branches"),
     "branches of nothing": ("on: {branches: }\n" + steps("- {name: a, run: x}"), 1, "branches: expected true, false"),
