@@ -96,4 +96,5 @@ class HookTests(ApiCase):
     @override_settings(BUILDBOARD_PUBLIC=True)
     def test_nobody_who_is_not_known_learns_of_it(self) -> None:
         self.call("PUT", {}, 201)
-        self.assertEqual(self.ask("GET", "/projects/open/hook", token=None).status_code, 404)
+        for path, status in (("open", 401), ("none", 404)):
+            self.assertEqual(self.ask("GET", f"/projects/{path}/hook", token=None).status_code, status)

@@ -168,7 +168,9 @@ class ApiTest(CachesCase):
         self.assertEqual(self.ask("GET", user=self.viewer).status_code, 200)
         with override_settings(BUILDBOARD_PUBLIC=True):
             nobody = self.client.get(f"/api/v1/projects/{self.project.slug}/caches")
-            self.assertEqual(nobody.json(), {"items": [], "next": None})
+            self.assertEqual((nobody.status_code, nobody.json()["title"]), (401, "Unauthorized"))
+            told = self.client.get(f"/api/v1/projects/{self.project.slug}").json()
+            self.assertEqual((told["caches"], told["artifacts"]), (None, {"count": 0, "bytes": 0}))
         self.strangers()
         self.assertEqual([self.ask(method).status_code for method in ("GET", "DELETE")], [404, 404])
 

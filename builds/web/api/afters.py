@@ -42,14 +42,13 @@ _PATH = "/projects/{slug:slug}/after"
 _WRONG = {403: schemas.Details, 404: schemas.Details, 409: schemas.Details, 422: schemas.Details}
 
 
-@router.get(_PATH, response={200: AfterList, 404: schemas.Details})
+@router.get(_PATH, response={200: AfterList, 401: schemas.Details, 404: schemas.Details})
 def listed(request: HttpRequest, slug: str) -> Any:
-    """Those that the caller may see; nobody who is not known."""
+    """Those that the caller may see. 401 for nobody who is known."""
     caller = asking.caller(request)
-    project = asking.project(caller, slug, reading=True)
-    seen = After.objects.filter(project=project, upstream__in=caller.projects())
-    found = seen if caller.is_known else seen.none()
-    return asking.answer({"items": [_item(one) for one in found.select_related("upstream")]})
+    project = asking.inside(caller, slug)
+    found = After.objects.filter(project=project, upstream__in=caller.projects()).select_related("upstream")
+    return asking.answer({"items": [_item(one) for one in found]})
 
 
 @router.post(_PATH, response={201: AfterItem} | _WRONG)

@@ -38,6 +38,15 @@ def project(who: Caller, slug: str, *, reading: bool = False) -> Project:
     return found
 
 
+def inside(who: Caller, slug: str) -> Project:
+    """One that `who` reads more of than a public board shows: what starts it, and what it keeps. `Problem` 404; 401 for
+    nobody who is known, who is told neither that there is something nor that there is nothing."""
+    found = project(who, slug, reading=True)
+    if not who.is_known:
+        raise Problem(401, STRANGER)
+    return found
+
+
 def no_project(slug: str) -> Problem:
     return Problem(404, f"There is no project {slug!r} that you may see.")
 

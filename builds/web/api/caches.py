@@ -38,18 +38,16 @@ class CacheList(Schema):
 _PATH = "/projects/{slug:slug}/caches"
 
 
-@router.get(_PATH, response={200: CacheList, 404: schemas.Details, 422: schemas.Details})
+@router.get(_PATH, response={200: CacheList, 401: schemas.Details, 404: schemas.Details, 422: schemas.Details})
 def listed(
     request: HttpRequest,
     slug: str,
     before: Annotated[Number | None, Query(None, description="only those with a lower id")] = None,
     limit: Annotated[int, Query(100, ge=1, le=MAX_PAGE)] = 100,
 ) -> Any:
-    """What its builds may find, newest first. To nobody who is not known."""
-    caller = asking.caller(request)
-    project = asking.project(caller, slug, reading=True)
-    rows = caches.listed(project.pk, before) if caller.is_known else Cache.objects.none()
-    page, older = asking.newest(request, rows, limit)
+    """What its builds may find, newest first. 401 for nobody who is known."""
+    project = asking.inside(asking.caller(request), slug)
+    page, older = asking.newest(request, caches.listed(project.pk, before), limit)
     return asking.answer({"items": [_item(row) for row in page], "next": older})
 
 

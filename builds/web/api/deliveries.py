@@ -37,7 +37,8 @@ class DeliveryList(Schema):
 
 
 @router.get(
-    "/projects/{slug:slug}/deliveries", response={200: DeliveryList, 404: schemas.Details, 422: schemas.Details}
+    "/projects/{slug:slug}/deliveries",
+    response={200: DeliveryList, 401: schemas.Details, 404: schemas.Details, 422: schemas.Details},
 )
 def listed(
     request: HttpRequest,
@@ -45,11 +46,9 @@ def listed(
     before: Annotated[asking.Number | None, Query(None, description="only those with a lower id")] = None,
     limit: Annotated[int, Query(50, ge=1, le=MAX_PAGE)] = 50,
 ) -> Any:
-    """What webhooks have delivered to a project, newest first, and what became of it."""
-    caller = asking.caller(request)
-    project = asking.project(caller, slug, reading=True)
-    found = deliveries.newest(project, before) if caller.is_known else Delivery.objects.none()
-    page, older = asking.newest(request, found, limit)
+    """What webhooks have delivered to a project, newest first, and what became of it. 401 for nobody who is known."""
+    project = asking.inside(asking.caller(request), slug)
+    page, older = asking.newest(request, deliveries.newest(project, before), limit)
     return asking.answer({"items": [_item(one) for one in page], "next": older})
 
 

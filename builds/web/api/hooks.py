@@ -46,12 +46,10 @@ _PATH = "/projects/{slug:slug}/hook"
 _REFUSED = {403: schemas.Details, 404: schemas.Details}
 
 
-@router.get(_PATH, response={200: HookItem, 404: schemas.Details})
+@router.get(_PATH, response={200: HookItem, 401: schemas.Details, 404: schemas.Details})
 def hook(request: HttpRequest, slug: str) -> Any:
-    """404 where it takes no webhooks."""
-    caller = asking.caller(request)
-    project = asking.project(caller, slug, reading=True)
-    return asking.answer(_item(request, _found(project) if caller.is_known else None, slug))
+    """404 where it takes no webhooks. 401 for nobody who is known, also of a public board."""
+    return asking.answer(_item(request, _found(asking.inside(asking.caller(request), slug)), slug))
 
 
 @router.put(_PATH, response={200: HookItem, 201: HookMade, 409: schemas.Details, 422: schemas.Details, **_REFUSED})

@@ -54,7 +54,7 @@ class ProjectSettings(Schema):
 
 
 class ProjectDetail(schemas.ProjectItem):
-    caches: Room
+    caches: Annotated[Room | None, Field(description="null for nobody who is known")]
     artifacts: Room
     settings: Annotated[ProjectSettings | None, Field(description="null for those who may not change them")]
     inputs: Annotated[
@@ -190,11 +190,11 @@ def _detail(request: HttpRequest, caller: Caller, found: Project) -> dict[str, A
         takes = inputs.schema(recipe.parse(found.known_recipe).inputs)
     except recipe.RecipeError:
         takes = None
-    kept, stored = caches.used(found.pk), artifacts.used(found.pk)
+    kept, stored = caches.used(found.pk) if caller.is_known else None, artifacts.used(found.pk)
     return {
         **item,
         "inputs": takes,
-        "caches": {"count": kept.archives, "bytes": kept.bytes},
+        "caches": {"count": kept.archives, "bytes": kept.bytes} if kept else None,
         "artifacts": {"count": stored.files, "bytes": stored.bytes},
         "settings": projectsettings.of(found) if caller.may_change_projects() else None,
     }

@@ -51,13 +51,11 @@ _CHANGED = {200: ScheduleItem, 403: schemas.Details, 404: schemas.Details, 422: 
 _PATH = "/projects/{slug:slug}/schedules"
 
 
-@router.get(_PATH, response={200: ScheduleList, 404: schemas.Details})
+@router.get(_PATH, response={200: ScheduleList, 401: schemas.Details, 404: schemas.Details})
 def listed(request: HttpRequest, slug: str) -> Any:
-    """When a project is built by itself. To nobody who is not known."""
-    caller = asking.caller(request)
-    project = asking.project(caller, slug, reading=True)
-    found = Schedule.objects.filter(project=project) if caller.is_known else Schedule.objects.none()
-    return asking.answer({"items": [_item(one) for one in found]})
+    """When a project is built by itself. 401 for nobody who is known."""
+    project = asking.inside(asking.caller(request), slug)
+    return asking.answer({"items": [_item(one) for one in Schedule.objects.filter(project=project)]})
 
 
 @router.post(_PATH, response={201: ScheduleItem} | {key: _CHANGED[key] for key in (403, 404, 422)})
