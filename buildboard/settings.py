@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from builds import labels
 
-from . import databases, filestores, outside
+from . import databases, filestores, outside, private
 from .environment import Environment, refused
 from .logs import LOGGING  # noqa: F401 - a setting
 
@@ -123,6 +123,7 @@ def _secret_key() -> str:
         return given
     kept = BUILDBOARD_DATA / "secret-key"
     if kept.exists():
+        private.narrow(kept)
         return kept.read_text().strip()
     if _debug is False or (_hosts and not _debug):
         raise ImproperlyConfigured(

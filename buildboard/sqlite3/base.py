@@ -8,6 +8,8 @@ from typing import Any
 
 from django.db.backends.sqlite3 import base
 
+from buildboard import private
+
 File = tuple[int, int]
 """Device and inode."""
 
@@ -17,11 +19,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """What stood at its place just before it was opened; None: nothing did, or there is no place."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        self._keep_private()
         # Before: were it replaced in between, one that is left for nothing does no harm, and one that is kept would.
         before = self.file()
         connection = super().get_new_connection(conn_params)
         self.opened_file = before or self.file()
         return connection
+
+    def _keep_private(self) -> None:
+        """What SQLite makes beside a database is as open as that is."""
+        place = str(self.settings_dict["NAME"])
+        if place == ":memory:" or place.startswith("file:"):  # of tests
+            return
+        private.make(place)
+        for end in ("", "-wal", "-shm", "-journal"):
+            private.narrow(place + end)
 
     @contextlib.contextmanager
     def without_waiting(self) -> Iterator[None]:

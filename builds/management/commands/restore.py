@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection
 
+from buildboard import private
 from builds import worlds
 from builds.management import backups
 from builds.management.backups import Unusable
@@ -111,6 +112,9 @@ def _change_places(part: Path, place: Path) -> list[str]:
         if told:
             aside.replace(place)
         raise
+    if told:
+        for kept in (aside, *_sqlite.beside(aside)):
+            kept.chmod(private.MODE)  # also of a database that was open to others
     backups.keep(place)
     return told
 
