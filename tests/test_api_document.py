@@ -1,15 +1,25 @@
 """The OpenAPI document against real answers: each is as its operation says, also where it is a no."""
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 from django.contrib.auth.models import Permission
 from django.test import tag
+from pydantic import TypeAdapter, ValidationError
 
 from builds import access, lifecycle
 from builds.models import Build
+from builds.web import problems, schemas
 
 from .asking import ApiCase
+
+
+def every(body: type[schemas.Given]) -> Iterator[type[schemas.Given]]:
+    """Those that are made of it, and of these; not what only answers."""
+    for one in body.__subclasses__():
+        if one.model_config.get("extra") == "forbid":
+            yield from (one, *every(one))
 
 
 @tag("fast")
@@ -36,6 +46,23 @@ class DocumentTests(ApiCase):
             if re.fullmatch(re.sub(r"{\w+}", "[^/]+", pattern), f"/api/v1{path.partition('?')[0]}"):
                 return operations[method.lower()]
         raise AssertionError(f"{path} is not described")
+
+    def test_a_flag_of_a_body_is_true_or_false_and_no_word(self) -> None:
+        found = {
+            (body, name)
+            for body in every(schemas.Given)
+            for name, said in body.model_json_schema()["properties"].items()
+            if "boolean" in {one.get("type") for one in (said, *said.get("anyOf", ()))}
+        }
+        self.assertGreater(len(found), 9)
+        for body, name in found:
+            field = body.model_fields[name]
+            adapter = TypeAdapter(Annotated[field.annotation, name, *field.metadata])
+            for word in ("yes", "off", 0, 1.0):
+                with self.subTest(body=body.__name__, name=name, word=word):
+                    with self.assertRaises(ValidationError) as caught:
+                        adapter.validate_python(word)
+                    self.assertEqual(problems.expected(caught.exception.errors()[0]), "expected true or false")
 
     def test_answers_are_as_the_document_says(self) -> None:
         build = self.check("POST", "/projects/open/builds", {"ref": "main"}).json()["id"]

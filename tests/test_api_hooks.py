@@ -76,6 +76,8 @@ class HookTests(ApiCase):
         self.assertEqual(
             {one["at"] for one in self.call("PUT", {"tags": "x", "hooks": 1}, 422)["errors"]}, {"tags", "hooks"}
         )
+        [word] = self.call("PUT", {"forks": "yes"}, 422)["errors"]
+        self.assertEqual(word, {"at": "forks", "expected": "expected true or false"})
         self.call("PUT", {"branches": ["x" * 600]}, 422)
         for never in ("\0", "ma\ud800in"):
             problem = self.call("PUT", {"branches": [never]}, 422)

@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool
 
 from ..source import TRIGGERS
 
 Slug = Annotated[str, Field(pattern=r"^[-a-zA-Z0-9_]{1,100}$")]
+Flag = StrictBool
 BuildStatus = Literal["queued", "running", "passed", "failed", "cancelled", "lost"]
 StepStatus = Literal["pending", "running", "passed", "failed", "cancelled", "lost", "skipped"]
 
@@ -35,10 +36,15 @@ class ProjectItem(Schema):
     last_build: LastBuild | None
 
 
-class Start(Schema):
-    """What a build is started with."""
+class Given(Schema):
+    """A body. What it does not know it refuses. Its flags are `Flag`: a word such as "no" or "off" is none."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Start(Given):
+    """What a build is started with."""
+
     ref: Annotated[str, Field(max_length=200, description="branch, tag or commit")] = ""
     inputs: Annotated[dict[str, Any], Field(description="typed parameters of the recipe")] = {}
 

@@ -17,15 +17,14 @@ from . import asking
 router = Router()
 
 
-class AfterGiven(Schema):
-    model_config = ConfigDict(extra="forbid")
+class AfterGiven(schemas.Given):
     project: Annotated[
         schemas.Slug, Field(description="the other project: when a build of it has passed, one begins here")
     ]
     branches: Annotated[
         str, Field(max_length=500, description="patterns; only its builds of these count. Empty: all")
     ] = ""
-    same_ref: Annotated[bool, Field(description="of the branch, tag or commit that the other was of")] = False
+    same_ref: Annotated[schemas.Flag, Field(description="of the branch, tag or commit that the other was of")] = False
 
 
 class AfterItem(AfterGiven):

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from ninja import Body, Router, Schema
+from ninja import Body, Router
 from pydantic import ConfigDict, Field
 
 from ... import deliveries
@@ -20,15 +20,16 @@ from . import asking
 router = Router()
 
 
-class HookGiven(Schema):
+class HookGiven(schemas.Given):
     """What is left out stays, or is as a new webhook has it."""
 
-    model_config = ConfigDict(extra="forbid")
     branches: Annotated[list[str], Field(description="patterns: news of these alone; empty: of all")] = []
-    tags: Annotated[bool, Field(description="pushed tags are built")] = True
-    pull_requests: Annotated[bool, Field(description="pull requests are built")] = True
-    forks: Annotated[bool, Field(description="also those of forks: whoever may open one runs what they like")] = False
-    supersede: Annotated[bool, Field(description="a newer push cancels older builds that still wait")] = False
+    tags: Annotated[schemas.Flag, Field(description="pushed tags are built")] = True
+    pull_requests: Annotated[schemas.Flag, Field(description="pull requests are built")] = True
+    forks: Annotated[
+        schemas.Flag, Field(description="also those of forks: whoever may open one runs what they like")
+    ] = False
+    supersede: Annotated[schemas.Flag, Field(description="a newer push cancels older builds that still wait")] = False
 
 
 class HookItem(HookGiven):

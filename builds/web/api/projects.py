@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from ninja import Body, Query, Router, Schema
-from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from ... import artifacts, caches, inputs, recipe
 from ...access import Caller
@@ -68,11 +68,10 @@ class ProjectList(Schema):
     next: Annotated[str | None, Field(description="address of the next page")]
 
 
-class ProjectGiven(Schema):
+class ProjectGiven(schemas.Given):
     """What is left out stays, or is as a new project has it. What is not of its type waits as `_unfit`, to be told
     together with what is wrong otherwise."""
 
-    model_config = ConfigDict(extra="forbid")
     slug: str = ""
     name: str = ""
     description: str = ""
@@ -80,15 +79,15 @@ class ProjectGiven(Schema):
     credential: str | None = None
     branch: str = ""
     recipe_path: str = ""
-    submodules: bool = False
-    lfs: bool = False
+    submodules: schemas.Flag = False
+    lfs: schemas.Flag = False
     depth: int | None = None
     recipe: str = ""
-    enabled: bool = True
+    enabled: schemas.Flag = True
     runs_on: str = ""
     max_running: int | None = None
     auto_retries: int = 0
-    network: bool = True
+    network: schemas.Flag = True
     groups: list[str] = []
     keep_days: int | None = None
     keep_builds: int | None = None

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from django.conf import settings
 from django.http import HttpRequest
 from ninja import Router, Schema
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from ... import lifecycle, runs
 from ...events import MAX_CHUNK_LINES, Chunk, Lease, LeaseLost
@@ -31,13 +31,7 @@ Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
 Position = Annotated[int, Field(ge=0, lt=1_000, description="of a step, from 0")]
 
 
-class Closed(Schema):
-    """What it does not know it refuses."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Run(Closed):
+class Run(schemas.Given):
     """What runs, and where."""
 
     lease: Token
@@ -56,16 +50,16 @@ class Begun(schemas.Started):
     most_bytes: Annotated[int, Field(description="of a request's body")]
 
 
-class Write(Closed):
+class Write(schemas.Given):
     lease: Token
     head: Annotated[int, Field(ge=0, lt=2**62, description="as the last answer had it")]
 
 
-class Printed(Closed):
+class Printed(schemas.Given):
     step: Position
     line: Annotated[int, Field(ge=1, lt=2**31, description="the number of the first of these lines, from 1")]
     lines: Annotated[list[str], Field(min_length=1, max_length=MAX_CHUNK_LINES)]
-    open: Annotated[bool, Field(description="the last line is unfinished, and comes again")] = False
+    open: Annotated[schemas.Flag, Field(description="the last line is unfinished, and comes again")] = False
 
 
 class Log(Write):
@@ -88,7 +82,7 @@ class Finish(Write):
     reason: Annotated[str, Field(max_length=500)] = ""
 
 
-class Renewal(Closed):
+class Renewal(schemas.Given):
     lease: Token
 
 

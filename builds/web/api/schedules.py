@@ -19,8 +19,7 @@ from . import asking
 router = Router()
 
 
-class ScheduleGiven(Schema):
-    model_config = ConfigDict(extra="forbid")
+class ScheduleGiven(schemas.Given):
     name: Annotated[str, Field(min_length=1, max_length=100)]
     cron: Annotated[
         str, Field(max_length=MAX_CRON, description="minute, hour, day of month, month, day of week; or @daily")
@@ -28,7 +27,7 @@ class ScheduleGiven(Schema):
     zone: Annotated[str, Field(max_length=MAX_ZONE, description="time zone, such as Europe/Berlin")] = "UTC"
     ref: Annotated[str, Field(max_length=200, description="branch, tag or commit")] = ""
     inputs: Annotated[dict[str, Any], Field(description="of the recipe, by their names")] = {}
-    enabled: bool = True
+    enabled: schemas.Flag = True
 
 
 class ScheduleItem(ScheduleGiven):

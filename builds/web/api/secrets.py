@@ -34,12 +34,12 @@ class SecretList(Schema):
     items: list[SecretItem]
 
 
-class SecretGiven(Schema):
+class SecretGiven(schemas.Given):
     """What is left out, or null, stays as it was."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(hide_input_in_errors=True)
     value: Annotated[str | None, Field(json_schema_extra={"writeOnly": True})] = None
-    for_forks: bool | None = None
+    for_forks: schemas.Flag | None = None
     branches: Annotated[list[str] | None, Field(description="patterns such as main or release/*")] = None
 
 

@@ -44,18 +44,18 @@ class TargetList(Schema):
     items: list[TargetItem]
 
 
-class TargetGiven(Schema):
+class TargetGiven(schemas.Given):
     """What is left out, or null, stays as it was, or is as a new target has it."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(hide_input_in_errors=True)
     name: Annotated[str | None, Field(max_length=100)] = None
-    enabled: bool | None = None
+    enabled: schemas.Flag | None = None
     address: Annotated[str | None, Field(max_length=500)] = None
     place: Annotated[str | None, Field(max_length=255)] = None
     label: Annotated[str | None, Field(max_length=100)] = None
     tells: list[Word] | None = None
     branches: list[str] | None = None
-    pull_requests: bool | None = None
+    pull_requests: schemas.Flag | None = None
     secret: Annotated[str | None, Field(json_schema_extra={"writeOnly": True})] = None
 
 

@@ -15,6 +15,7 @@ from buildboard.bodies import PIECE_BYTES
 from ... import filestore, runs, uploads
 from ...artifacts import MAX_PATH
 from ...events import LeaseLost
+from .. import schemas
 from ..door import Door
 from ..problems import Problem
 from . import runs as told
@@ -26,14 +27,14 @@ router = Router(auth=Door(often="runs", times=10))
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="of the whole file, in hexadecimal")]
 
 
-class Announced(told.Closed):
+class Announced(schemas.Given):
     step: told.Position
     path: Annotated[str, Field(min_length=1, max_length=2 * MAX_PATH, description="with / between its names")]
     size: Annotated[int, Field(ge=0, lt=2**62)]
     sha256: Digest
 
 
-class Announcement(told.Closed):
+class Announcement(schemas.Given):
     lease: told.Token
     files: Annotated[list[Announced], Field(min_length=1, max_length=uploads.MOST_ANNOUNCED)]
 
@@ -55,10 +56,10 @@ class Had(Schema):
 
 
 _PATH = "/runs/{int:build_id}/artifacts"
-_REFUSED = {409: told.schemas.Details, 503: told.schemas.Details}
+_REFUSED = {409: schemas.Details, 503: schemas.Details}
 
 
-@router.post(_PATH, response={200: Places, 409: told.schemas.Details})
+@router.post(_PATH, response={200: Places, 409: schemas.Details})
 def announce(request: HttpRequest, build_id: int, body: Announcement) -> Any:
     """Which files are to come. Asked again, the same is answered, with what has come meanwhile."""
     told.find(request, build_id)
