@@ -34,6 +34,7 @@ def _step(name: str, at: int, status: str = "pending", beside: int = 0) -> dict[
         "needs": list(range(at)) if odd else [at - 1] if at else [],
         "attempt": 2 if odd else 1,
         "attempts": 3,
+        "finished_at": None if status in ("pending", "running") else f"2026-12-01T10:00:0{(7 * at + 3) % 5}.000Z",
         "allow_failure": beside > 4 and at == 4,
         "image": "" if beside < 2 else "debian:12" if beside < 5 or at % 2 else "alpine:3",
     }
@@ -129,6 +130,13 @@ class WordsTest(SimpleTestCase):
         allowed = build("failed", [("a", "failed"), ("b", "failed")])
         allowed["steps"][0]["allow_failure"] = True
         self.assertEqual(words.phrase(allowed), "failed in b")
+
+    def test_the_phrase_names_the_step_that_failed_first_in_time(self) -> None:
+        two = build("failed", [("slow", "failed"), ("quick", "failed")])
+        two["steps"][0]["finished_at"], two["steps"][1]["finished_at"] = "2026-12-01T10:00:09.000Z", None
+        self.assertEqual(words.phrase(two), "failed in slow")
+        two["steps"][1]["finished_at"] = "2026-12-01T10:00:02.000Z"
+        self.assertEqual(words.phrase(two), "failed in quick")
 
     def test_a_step_says_what_it_waits_for_and_what_became_of_it(self) -> None:
         def note(at: int, **more: Any) -> str:

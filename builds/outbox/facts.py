@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import F
 from django.utils import timezone
 
 from ..models import Build, iso
@@ -61,5 +62,7 @@ def _before(build: Build) -> dict[str, Any] | None:
 def _failed_steps(build: Build) -> list[str]:
     if build.status not in (Status.FAILED, Status.LOST):
         return []
-    failed = build.steps.filter(status__in=(Status.FAILED, Status.LOST)).order_by("position")
+    failed = build.steps.filter(status__in=(Status.FAILED, Status.LOST)).order_by(
+        F("finished_at").asc(nulls_last=True), "position"
+    )
     return list(failed.values_list("name", flat=True)[:MOST_STEPS])

@@ -87,9 +87,11 @@ _first_error = Once(_look_for_error, keep=1_000, seconds=0.5, waiting=7)
 
 
 def failed_step(build: Build, steps: Sequence[Step]) -> Step | None:
+    """The first in time, which its reason names: others may stand above it in the recipe."""
     if build.status != Status.FAILED:
         return None
-    return next((step for step in steps if step.status == Status.FAILED and not step.allow_failure), None)
+    failed = [step for step in steps if step.status == Status.FAILED and not step.allow_failure]
+    return min(failed, key=lambda step: (step.finished_at is None, step.finished_at or build.created_at), default=None)
 
 
 # --- The first difference ---

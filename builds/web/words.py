@@ -131,10 +131,13 @@ def phrase(build: Mapping[str, Any]) -> str:
         if more:
             return f"running {steps[first]['name']} and {more} more of {len(steps)} steps"
         return f"running {steps[first]['name']}, step {first + 1} of {len(steps)}"
-    for step in steps:
-        if step["status"] == status and status != "passed" and not step.get("allow_failure"):
-            return f"{status} in {step['name']}"
-    return status
+    ended = [step for step in steps if step["status"] == status != "passed" and not step.get("allow_failure")]
+    return f"{status} in {min(ended, key=_ended)['name']}" if ended else status
+
+
+def _ended(step: Mapping[str, Any]) -> str:
+    """Steps by it: as they ended, the first one first. Times of one form, so their text is in order as they are."""
+    return step["finished_at"] or "~"
 
 
 def _running(steps: Sequence[Mapping[str, Any]]) -> tuple[int | None, int]:

@@ -104,9 +104,13 @@ export function phrase(build) {
     if (more) return `running ${steps[at].name} and ${more} more of ${steps.length} steps`;
     return `running ${steps[at].name}, step ${at + 1} of ${steps.length}`;
   }
-  const step = status === "passed" ? undefined : steps.find((one) => one.status === status && !one.allow_failure);
-  return step ? `${status} in ${step.name}` : status;
+  const ended = status === "passed" ? [] : steps.filter((one) => one.status === status && !one.allow_failure);
+  const first = ended.reduce((least, one) => (!least || endOf(one) < endOf(least) ? one : least), ended[0]);
+  return first ? `${status} in ${first.name}` : status;
 }
+
+/** Steps by it: as they ended, the first one first. @param {Step} step */
+const endOf = (step) => step.finished_at || "~";
 
 /** Which is the first that runs, and how many besides. @param {Step[]} steps */
 function running(steps) {
