@@ -115,6 +115,39 @@ class FollowTest(LogCase):
                 box: Any = follow.bounding_box()
                 self.assertGreaterEqual(box["y"], 44, "below the top of the page, which stands above all else")
 
+    def test_whoever_follows_and_has_moved_the_page_away_is_brought_back_and_then_stops_it(self) -> None:
+        from playwright.sync_api import expect
+
+        lease = self.begin("away")
+        self.print(lease, 1, 1, 300)
+        follow = self.page.locator("#follow")
+        self.page.set_viewport_size(PHONE)
+        self.open(lease.build_id)
+        self.sees("2:300")
+        lines = "document.querySelector('.lines').getBoundingClientRect()"
+        self.page.evaluate(f"scrollBy(0, {lines}.top - innerHeight + 60)")
+        self.assertFalse(self.seen("2:300"))
+        follow.click()
+        self.sees("2:300")
+        expect(follow).to_have_attribute("aria-pressed", "true")
+        follow.click()
+        expect(follow).to_have_attribute("aria-pressed", "false")
+
+    def test_new_lines_are_offered_only_where_they_are_out_of_view(self) -> None:
+        from playwright.sync_api import expect
+
+        lease = self.begin("short")
+        self.print(lease, 1, 1, 3)
+        self.open(lease.build_id)
+        self.sees("2:3")
+        self.page.locator("#follow").click()
+        expect(self.page.locator("#follow")).to_have_attribute("aria-pressed", "false")
+        self.print(lease, 1, 4, 6)
+        self.sees("2:6")
+        expect(self.page.locator("#fresh")).to_be_hidden()
+        self.print(lease, 1, 7, 206)
+        expect(self.page.locator("#fresh")).to_have_text("200 new lines")
+
     def test_a_telephone_that_is_turned_shows_the_newest_line_unless_its_reader_has_moved_on(self) -> None:
         lease = self.begin("turned")
         self.print(lease, 1, 1, 300)

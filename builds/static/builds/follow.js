@@ -12,7 +12,7 @@ export class Follow {
     this.toggle = /** @type {HTMLButtonElement} */ (document.getElementById("follow"));
     this.fresh = /** @type {HTMLButtonElement} */ (document.getElementById("fresh"));
     this.inView = new InView(/** @type {HTMLElement} */ (root.closest(".log")));
-    this.toggle.addEventListener("click", () => (this.on ? this.stop() : this.press()));
+    this.toggle.addEventListener("click", () => (this.on && this.inView.reaches ? this.stop() : this.press()));
     this.fresh.addEventListener("click", () => this.press());
     addEventListener("resize", () => this.inView.turned() && this.on && this.inView.bring());
     root.addEventListener("wheel", (event) => event.deltaY < 0 && this.stop(), { passive: true });

@@ -2,6 +2,8 @@
 // The lower end of the log, where the newest line stands, is brought into view: when the page opens, when its build
 // begins, when Follow is pressed. At once, without a movement; and never away from what the reader has turned to.
 
+/** Of the log's foot, which stands below the newest line: pixels. */
+const FOOT = 32;
 const TURNS = ["wheel", "touchstart", "pointerdown", "keydown"];
 
 export class InView {
@@ -24,6 +26,11 @@ export class InView {
   offer() {
     const { activeElement } = document;
     if (this.untouched && scrollY === 0 && (!activeElement || activeElement === document.body)) this.bring();
+  }
+
+  /** Whether the page shows the log to its newest line. */
+  get reaches() {
+    return this.panel.getBoundingClientRect().bottom - FOOT <= innerHeight;
   }
 
   bring() {

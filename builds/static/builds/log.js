@@ -213,6 +213,7 @@ export class LogView {
     } else if (this.pinned) {
       this.window.draw({ row: outline.rowFor(this.pinned.step, this.pinned.line), offset: this.pinned.offset });
     } else this.window.draw(this.window.held);
+    if (this.window.atEnd) this.seen = outline.total; // they have come into view, and nothing is to be brought there
     this.follow?.offer(Math.max(outline.total - this.seen, 0));
     this.options.changed(outline.total, outline.missing);
   }
