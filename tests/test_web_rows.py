@@ -7,7 +7,7 @@ from django.utils import timezone
 from builds import lifecycle
 from builds.models import Build, Project, Step
 from builds.queue import Place
-from builds.web.rows import SPARK, card, last_durations, rows, spark, usual_range, waits
+from builds.web.rows import SPARK, Row, card, last_durations, rows, spark, usual_range, waits
 
 
 @tag("fast")
@@ -15,6 +15,17 @@ class WaitsTest(SimpleTestCase):
     def test_a_place_is_said_in_words(self) -> None:
         self.assertEqual(waits(Place(3, "2 builds before it", False)), "3rd · 2 builds before it")
         self.assertEqual(waits(None), "")
+
+
+@tag("fast")
+class BriefTest(SimpleTestCase):
+    def test_what_became_of_a_build_by_a_restore_comes_first(self) -> None:
+        for status, clause in (("running", "how it ended"), ("queued", "whether it has run since")):
+            for backup in ("a backup of 2026-03-01 03:00:00 UTC", "a backup"):
+                reason = f"The board was restored from {backup}. This build was {status} then; {clause} is not known."
+                build = Build(reason=reason, worker="host:1")
+                said = f"{clause.capitalize()} is not known: the board was restored."
+                self.assertEqual((Row(build, {}, None).brief, Row(build, {}, None).said), (said, reason))
 
 
 class HistoryTest(TestCase):

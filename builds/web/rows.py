@@ -1,5 +1,6 @@
 """What the board shows: a row for each build, a card for each project."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,9 @@ from . import words
 
 SPARK = 12
 _SLOT, _FLOOR, _TALLEST, _SHORTEST = 7, 19, 18, 5
+
+_RESTORED = re.compile(r"The board was restored from a backup.*? then; (how it ended|whether it has run since) is not")
+"""As `worlds.renew` says it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,10 @@ class Row:
 
     @property
     def brief(self) -> str:
-        """`said` without the name of the worker, which is long and leaves no room for what became of it."""
+        """`said` with what became of it first: without the name of the worker, or the time of a backup, which leave no
+        room for that."""
+        if restored := _RESTORED.match(self.said):
+            return f"{restored[1].capitalize()} is not known: the board was restored."
         worker = self.build.worker
         return self.said.replace(f"The worker {worker} ", "Its worker ") if worker else self.said
 
