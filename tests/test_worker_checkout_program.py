@@ -89,13 +89,13 @@ class WhatTest(CheckoutCase):
         first = self.origin.commit({"a": "1"})
         for number in range(55):
             last = self.origin.commit({"a": f"x{number}"}, f"Change {number}")
-        told = self.checked_out(since=first)["changes"]
+        told = self.checked_out(since={"main": first, "other": "0" * 40})["changes"]
         self.assertEqual((told["since"], told["count"], told["gone"], len(told["commits"])), (first, 55, 0, 50))
         self.assertEqual((told["commits"][0]["title"], told["commits"][0]["commit"]), ("Change 54", last))
         self.origin.git("reset", "-q", "--hard", first)
-        told = self.checked_out(since=last)["changes"]
+        told = self.checked_out(since={"": last})["changes"]
         self.assertEqual((told["count"], told["gone"], told["commits"]), (0, 55, []))
-        self.assertIsNone(self.checked_out(since="0" * 40)["changes"])
+        self.assertIsNone(self.checked_out(since={"": "0" * 40})["changes"])
 
     def test_a_repository_of_sha256(self) -> None:
         origin = self.folder / "srv/other"

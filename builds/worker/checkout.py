@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from ..models import Build, Credential, address
 from ..repository import RepositoryError, covers
@@ -22,6 +22,8 @@ from .workspace import Workspace
 
 MAX_RESULT = 16 * 1024 * 1024
 """Bytes. A recipe and the list of changes have bounds of their own, far below."""
+MOST_BRANCHES = 200
+"""Of a repository whose default branch is not known yet, it is taken to be among so many that passed last."""
 _PROGRAM = str(Path(__file__).with_name("programs") / "checkout.py")
 _NOTHING = "The checkout ended without a word about what it found."
 
@@ -43,7 +45,7 @@ class Checkout:
         self._workspace = workspace
         self._result = workspace.path.parent / "checkout.json"
         self._order: dict[str, Any] = {}
-        self._since: Build | None = None
+        self._since: dict[str, Build] = {}
         self._refused = ""
 
     def prepare(self) -> None:
@@ -99,7 +101,7 @@ class Program(Process):
 class Found:
     """What a checkout tells."""
 
-    def __init__(self, result: dict[str, Any], path: str, since: Build | None) -> None:
+    def __init__(self, result: dict[str, Any], path: str, since: Mapping[str, Build]) -> None:
         self._result = result
         self.recipe: str | None = result.get("recipe")
         """Of the commit; None: it has none."""
@@ -107,7 +109,8 @@ class Found:
         self.is_default: bool = result.get("default", False)
         """It is the default branch that was checked out."""
         told = result.get("changes")
-        self.changes: dict[str, Any] | None = told and {**told, "since_build": since.pk if since else None}
+        compared = told and (since.get(result["branch"]) or since.get(""))
+        self.changes: dict[str, Any] | None = told and {**told, "since_build": compared.pk if compared else None}
 
     @property
     def commit(self) -> Commit | None:
@@ -118,20 +121,27 @@ class Found:
         return Commit(told["commit"], told["title"], told["author"], _moment(told["at"]), told["branch"], told["tag"])
 
 
-def last_passed(build: Build) -> Build | None:
-    """The build that is compared with: the newest before it that passed, of the same branch or ref; of a pull request,
-    else that of the branch it would be merged into."""
+def last_passed(build: Build) -> dict[str, Build]:
+    """The build that is compared with: the newest before it that passed, of the same branch or ref, however that was
+    named; of a pull request, else that of the branch it would be merged into. At "", or where only the checkout finds
+    what the repository's default branch is, for each branch that it may be."""
     passed = Build.objects.filter(
         project_id=build.project_id, repository=build.repository, status=Status.PASSED, pk__lt=build.pk
     ).exclude(commit="")
-    same = Q(ref=build.ref, pull_request=build.pull_request)
-    branch = build.branch or build.ref or build.project.branch
-    of_branch = Q(branch=branch, pull_request=None) if branch else Q(pk=None)
+    named = (build.branch or build.ref or build.project.branch).removeprefix("refs/heads/")
+    if not named:
+        newest = passed.filter(pull_request=None).exclude(branch="").order_by().values("branch")
+        newest = newest.annotate(newest=Max("pk")).order_by("-newest")[:MOST_BRANCHES]
+        return {each.branch: each for each in Build.objects.filter(pk__in=[one["newest"] for one in newest])}
+    # Without a ref a build is of the project's branch of its day, which was another one once; or of a tag.
+    tag = Q(ref="", branch="", tag=named)
+    same = Q(ref=build.ref, pull_request=build.pull_request) if build.ref else tag
+    of_branch = Q(branch=named, pull_request=None)
     wanted = (same, of_branch) if build.pull_request is not None else (same | of_branch,)
     for each in wanted:
         if found := passed.filter(each).order_by("-pk").first():
-            return found
-    return None
+            return {"": found}
+    return {}
 
 
 def held(order: dict[str, Any]) -> int:
@@ -156,7 +166,7 @@ def read(result: Path) -> dict[str, Any]:
         return {}
 
 
-def order(build: Build, work: Path, since: Build | None) -> dict[str, Any]:
+def order(build: Build, work: Path, since: Mapping[str, Build]) -> dict[str, Any]:
     """What the program is told, to check `build` out into `work`. `Refused`."""
     project = build.project
     return {
@@ -171,7 +181,7 @@ def order(build: Build, work: Path, since: Build | None) -> dict[str, Any]:
         "ref": build.ref,
         "branch": project.branch,
         "commit": build.commit,
-        "since": since.commit if since is not None else "",
+        "since": {branch: each.commit for branch, each in since.items()},
         "recipe_path": project.recipe_path,
         "most": settings.BUILDBOARD_MAX_RECIPE_KB * 1024,
         "submodules": project.submodules,

@@ -225,9 +225,9 @@ class Checkouts:
         """The command, and an empty folder to work in."""
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True)
-        whole = {
+        whole: dict[str, object] = {
             "address": str(address), "folders": [str(self.folder / "srv")], "http_hosts": [], "ref": "", "branch": "",
-            "commit": "", "since": "", "data": str(self.folder / "data"), "mirror": str(self.mirror),
+            "commit": "", "since": {}, "data": str(self.folder / "data"), "mirror": str(self.mirror),
             "work": str(self.work), "home": str(self.folder / "home/git"), "access": None, "silence": 20, "seconds": 60,
             "recipe_path": ".buildboard.yml", "most": 10_000, "depth": None, "submodules": False, "lfs": False,
         }  # fmt: skip

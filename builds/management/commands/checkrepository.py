@@ -61,7 +61,7 @@ class Command(BaseCommand):
             work, result = Path(folder, "work"), Path(folder, "checkout.json")
             work.mkdir()
             try:
-                order = checkout.held(checkout.order(build, work, None))
+                order = checkout.held(checkout.order(build, work, {}))
             except checkout.Refused as refusal:
                 raise CommandError(str(refusal)) from refusal
             try:

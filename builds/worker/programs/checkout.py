@@ -82,8 +82,8 @@ def _all(git: Git, mirror: Mirror, order: dict[str, Any], address: Address, work
     is_default = found.branch == default and found.commit == newest
     result.update(facts, branch=found.branch, tag=found.tag, default=is_default)
     say(f"Commit {found.commit[:12]}: {facts['title']} ({facts['author']}, {facts['at']})")
-    if order["since"]:
-        result["changes"] = commits.changes(git, mirror, order["since"], found.commit)
+    if since := order["since"].get(found.branch) or order["since"].get(""):
+        result["changes"] = commits.changes(git, mirror, since, found.commit)
     path = order["recipe_path"]
     result["recipe"] = commits.recipe(git, mirror, found.commit, path, order["most"])
     if order["lfs"]:
