@@ -89,6 +89,11 @@ class MakeTests(ProjectCase):
         )
         self.assertIn("Addresses that begin with git:// are not taken", wrong["repository"])
         self.assertIn("line 1", wrong["recipe"])
+        self.assertEqual((wrong["depth"], wrong["auto_retries"]), ("Expected at least 1.", "Expected at most 10."))
+        self.assertEqual(wrong["slug"], "Expected letters, digits, - and _ alone.")
+        self.assertNotIn("Ensure", str(problem))
+        twice = self.make(422, slug="new", recipe="steps:\n- name: a\n  runn: make\n")["errors"]
+        self.assertEqual([one["expected"][:6] for one in twice if one["at"] == "recipe"], ["line 2", "line 3"])
         self.assertEqual(wrong["groups"], "There is no group 'nobody'.")
         self.assertEqual(self.wrong(self.make(422, enabled="perhaps", depth="deep", slog="x")).keys(),
                          {"enabled", "depth", "slog", "slug", "name", "recipe"})  # fmt: skip

@@ -165,6 +165,14 @@ class ConstraintsTests(TestCase):
         with self.assertRaisesMessage(ValidationError, "line 2: a step needs the key 'run'"):
             self.project.full_clean()
 
+    def test_all_that_is_wrong_with_a_recipe_is_said(self):
+        self.project.recipe = "steps:\n- name: a\n  runn: make\n"
+        with self.assertRaises(ValidationError) as caught:
+            self.project.full_clean()
+        [missing, unknown] = caught.exception.message_dict["recipe"]
+        self.assertEqual(missing, "line 2: a step needs the key 'run'")
+        self.assertIn("line 3: unknown key 'runn'", unknown)
+
 
 class VisibilityTests(TestCase):
     @classmethod

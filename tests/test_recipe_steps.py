@@ -286,7 +286,10 @@ class ProblemsTests(SimpleTestCase):
         )  # fmt: skip
         with self.assertRaises(RecipeError) as refused:
             parse(text)
-        self.assertEqual(str(refused.exception), str(problems(text)[0]))
+        self.assertIn(
+            "line 6: unknown key 'nme'", str(refused.exception), "what is misspelt is ahead of what is missing"
+        )
+        self.assertEqual([str(one) for one in refused.exception.all], [str(one) for one in problems(text)])
 
     def test_who_needs_whom_is_told_once_every_step_has_a_name(self) -> None:
         text = steps("- {name: a, run: '', needs: x}\n- {name: b, run: y, needs: [b, z]}")

@@ -37,7 +37,7 @@ def validate_recipe(text: str) -> None:
     try:
         recipe.parse(text)
     except recipe.RecipeError as error:
-        raise ValidationError(str(error)) from error
+        raise ValidationError([str(one) for one in error.all]) from error
 
 
 def validate_labels(text: str) -> None:

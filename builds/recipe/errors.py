@@ -14,6 +14,12 @@ class RecipeError(ValueError):
         super().__init__(f"line {line}: {message}" if line else message)
         self.message = message
         self.line = line
+        self.all: list[RecipeError] = [self]
+        """Of a recipe that was read whole: everything that is wrong with it, by lines, this among it."""
+
+
+class Unknown(RecipeError):
+    """A key that is misspelt: often why another is missing."""
 
 
 class Enough(Exception):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 import yaml
 from django.conf import settings
 
-from .errors import Problems, RecipeError
+from .errors import Problems, RecipeError, Unknown
 
 MAX_TEXT = 120 * 1024
 """Bytes of one script or variable: the system starts no program with an argument of 128 KiB."""
@@ -90,7 +90,7 @@ def mapping(
         with problems.noted():
             name = text(key, "a key")
             if name not in allowed:
-                raise RecipeError(f"unknown key {name[:80]!r} in {what}; expected {', '.join(allowed)}", line(key))
+                raise Unknown(f"unknown key {name[:80]!r} in {what}; expected {', '.join(allowed)}", line(key))
             if name in found:
                 raise RecipeError(f"the key {name!r} is given twice in {what}", line(key))
             found[name] = value

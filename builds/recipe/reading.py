@@ -8,7 +8,7 @@ from django.conf import settings
 
 from ..inputs import Input, InputError, Value
 from . import needs, nodes, parameters, parts, steps
-from .errors import Enough, Problems, RecipeError
+from .errors import Enough, Problems, RecipeError, Unknown
 from .shapes import DEFAULT_SECONDS, Recipe, Triggers
 from .steps import Draft
 
@@ -16,10 +16,12 @@ KEYS = ("inputs", "env", "timeout", "image", "on", "steps")
 
 
 def parse(text: str) -> Recipe:
-    """The recipe that `text` describes, or `RecipeError`: the first of its problems."""
+    """The recipe that `text` describes, or `RecipeError`: the first of its problems, an unknown key ahead of others."""
     found, wrong = _read(text)
     if wrong or found is None:
-        raise wrong[0]
+        first = next((error for error in wrong if isinstance(error, Unknown)), wrong[0])
+        first.all = wrong
+        raise first
     return found
 
 

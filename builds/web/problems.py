@@ -50,6 +50,8 @@ def expected(error: Mapping[str, Any]) -> str:
     kind, about = error["type"], error.get("ctx") or {}
     if kind == "string_pattern_mismatch" and about.get("pattern") in _PATTERNS:
         return _PATTERNS[about["pattern"]]
+    if kind == "string_too_short" and about.get("min_length") == 1:
+        return "expected at least one character"
     if kind in _WORDS:
         return _WORDS[kind].format(**about)
     said = str(error["msg"]).removeprefix("Value error, ")

@@ -21,6 +21,14 @@ PLAIN = (
 _NOBODYS = re.compile(r"[\x00\ud800-\udfff]")
 """No name has these, and no database can be asked for one that has."""
 
+_WORDS = {
+    "slug": "Expected letters, digits, - and _ alone.",
+    "min_value": "Expected at least {limit_value}.",
+    "max_value": "Expected at most {limit_value}.",
+    "max_length": "Expected at most {limit_value} characters, not {show_value}.",
+}
+"""By the framework's code of an error."""
+
 
 class Unfit(ValueError):
     """`wrong`: (field, what was expected), for each value that is not as expected."""
@@ -58,9 +66,9 @@ def store(project: Project, given: Mapping[str, Any], by: Caller, unfit: Sequenc
             field.split(".")[0] for field, _ in unfit
         }  # such as a recipe that is a number: there is none for another reason
         wrong += [
-            ("project" if field == "__all__" else field, text)
-            for field, texts in error.message_dict.items()
-            for text in texts
+            ("project" if field == "__all__" else field, _said(field, one))
+            for field, refused in error.error_dict.items()
+            for one in refused
             if field not in told
         ]
     if wrong:
@@ -92,6 +100,12 @@ def delete(project: Project, by: Caller) -> None:
 
 
 # --- Inside ---
+
+
+def _said(field: str, error: ValidationError) -> str:
+    """In the board's words, where the framework has some of its own."""
+    code = "slug" if field == "slug" and error.code == "invalid" else error.code or ""
+    return _WORDS[code].format(**error.params or {}) if code in _WORDS else error.messages[0]
 
 
 def _text(name: str, value: Any, wrong: list[tuple[str, str]]) -> Any:

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..recipe import duration
+from ..recipe import RecipeError, duration
 from ..states import Status
 
 HURRIED_GRACE = 2.0
@@ -76,9 +76,11 @@ def withheld(name: str, why: Exception) -> Ending:
     return Ending(Status.FAILED, f"Step {name} {why}.", _sentence(str(why)), for_good=True)
 
 
-def bad_recipe(error: Exception, path: str = "") -> Ending:
+def bad_recipe(error: RecipeError, path: str = "") -> Ending:
     """`path`: the file of the repository that it is in."""
-    return Ending(Status.FAILED, f"The recipe{f' in {path}' if path else ''} is not valid: {error}.")
+    others = len(error.all) - 1
+    more = f" {others} more error{'s' if others > 1 else ''} in it: manage.py checkrecipe tells all." if others else ""
+    return Ending(Status.FAILED, f"The recipe{f' in {path}' if path else ''} is not valid: {error}.{more}")
 
 
 def bad_inputs(error: Exception) -> Ending:

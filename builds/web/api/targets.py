@@ -12,7 +12,7 @@ from ... import outbox
 from ...models import Outgoing, Project, Target
 from ...outbox import targets as rules
 from .. import news, schemas
-from ..problems import Problem
+from ..problems import Problem, joined
 from . import asking
 from .asking import Number, caller, project
 
@@ -184,7 +184,7 @@ def _saved(target: Target, given: TargetGiven) -> dict[str, Any]:
         rules.save(target, given.secret)
     except rules.BadTarget as refusal:
         errors = [{"at": field, "expected": text} for field, text in refusal.wrong.items()]
-        raise Problem(422, f"Not as expected: {refusal}", errors=errors) from refusal
+        raise Problem(422, f"Not as expected: {joined(refusal.wrong.items())}.", errors=errors) from refusal
     return _item(target)
 
 
