@@ -20,7 +20,7 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SECRET_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,99}\Z")
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?\Z", re.ASCII)
 _SECONDS = re.compile(r"()()(\d{1,7})\Z", re.ASCII)
-_SINGLE_BRACES = re.compile(
+SINGLE_BRACES = re.compile(
     r"(?<!\{)\{\s*(branch|tag|ref|commit|step|os|arch|(?:inputs|matrix)\.[^\s{}]+|checksum\([^{}]*\))\s*\}(?!\})"
 )
 """Around what a cache's key has in double ones: without a value it would be the same key for everything."""
@@ -176,7 +176,7 @@ def _cache_key(node: yaml.Node, what: str) -> str:
         raise RecipeError(
             f"{what}: expected 1 to {MAX_KEY} printable characters with no space at the ends", nodes.line(node)
         )
-    if found := _SINGLE_BRACES.search(said):
+    if found := SINGLE_BRACES.search(said):
         raise RecipeError(f"{what}: expected double braces, {{{{ {found[1]} }}}}, not {found[0]}", nodes.line(node))
     return said
 

@@ -158,7 +158,7 @@ def _secrets() -> Schema:
 
 
 def _cache() -> Schema:
-    key = _line(parts.MAX_KEY)
+    key = {"allOf": [_line(parts.MAX_KEY), {"not": {"type": "string", "pattern": parts.SINGLE_BRACES.pattern}}]}
     return _object(
         {
             "key": _said("Of what is kept.", key),
