@@ -60,6 +60,22 @@ def decoded(parts: list[Part]) -> list[Part]:
 
 
 @tag("fast")
+def damaged(body: bytes) -> list[bytes]:
+    """That of a block of the lines a, b and c, in ways that it must not be taken for one."""
+    header, _, rest = zlib.decompress(body).partition(b"\n")
+    return [
+        b"",
+        b"nonsense",
+        body[:-3],
+        zlib.compress(header + b"\na\nb"),
+        zlib.compress(header + b"\na\nb\nc\nd"),
+        zlib.compress(b"{}\n" + rest),
+        zlib.compress(b'{"runs":[[0,3]]}\n' + rest),
+        zlib.compress(b'{"runs":[["0",3,0,0]]}\n' + rest),
+        zlib.compress(b"\n" + rest),
+    ]
+
+
 class SettlingTests(SimpleTestCase):
     @settings(max_examples=200)
     @given(drafts())
@@ -125,18 +141,7 @@ class EncodingTests(SimpleTestCase):
 
     def test_a_body_that_is_damaged_is_never_taken_for_lines(self) -> None:
         draft = blocks.encode([Run(0, 1, ["a", "b", "c"], BEGAN)])
-        header, _, rest = zlib.decompress(draft.body).partition(b"\n")
-        for body in (
-            b"",
-            b"nonsense",
-            draft.body[:-3],
-            zlib.compress(header + b"\na\nb"),
-            zlib.compress(header + b"\na\nb\nc\nd"),
-            zlib.compress(b"{}\n" + rest),
-            zlib.compress(b'{"runs":[[0,3]]}\n' + rest),
-            zlib.compress(b'{"runs":[["0",3,0,0]]}\n' + rest),
-            zlib.compress(b"\n" + rest),
-        ):
+        for body in damaged(draft.body):
             with self.subTest(body[:20]), self.assertRaises(Damaged):
                 blocks.decode(0, 0, 1, 3, body)
 

@@ -159,7 +159,7 @@ class ViewTests(ContainerCase):
         self.assertEqual([name for name in beside if not name.startswith("environment-")], ["work"])
         self.assertNotIn("passwd-", self.sees("ls /etc"))
         self.assertLess(len(self.sees("ls -d /proc/[0-9]*").split()), 6)
-        self.assertNotIn("key", self.sees("cat ../secret; cat /proc/1/root/etc/shadow; true"))
+        self.assertNotIn("key", self.sees("cat ../secret; cat /proc/1/r*t/etc/shadow; true"))
 
     def test_without_the_network_there_is_none(self) -> None:
         self.assertEqual(self.sees("tail -n +3 /proc/net/dev | cut -d: -f1", network=False).split(), ["lo"])
